@@ -1,0 +1,43 @@
+"""PEP 517 build backend: setuptools, after the modified Asteroid has been assembled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assemble import assemble
+from setuptools import build_meta
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+]
+
+get_requires_for_build_editable = build_meta.get_requires_for_build_editable
+get_requires_for_build_sdist = build_meta.get_requires_for_build_sdist
+get_requires_for_build_wheel = build_meta.get_requires_for_build_wheel
+prepare_metadata_for_build_editable = build_meta.prepare_metadata_for_build_editable
+prepare_metadata_for_build_wheel = build_meta.prepare_metadata_for_build_wheel
+
+
+def build_editable(*arguments: Any, **options: Any) -> str:
+    """Assemble, then install in place."""
+    assemble()
+    return str(build_meta.build_editable(*arguments, **options))
+
+
+def build_wheel(*arguments: Any, **options: Any) -> str:
+    """Assemble, then build a wheel of the whole package."""
+    assemble()
+    return str(build_meta.build_wheel(*arguments, **options))
+
+
+def build_sdist(*arguments: Any, **options: Any) -> str:
+    """Assemble, then build a source archive of the whole package."""
+    assemble()
+    return str(build_meta.build_sdist(*arguments, **options))

@@ -1,0 +1,37 @@
+"""Asteroid, modified by SELoss; nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lazy_loader
+
+__version__ = "0.7.0+seloss.1"
+project_root = str(Path(__file__).resolve().parent.parent)
+
+_models = [
+    "ConvTasNet",
+    "DCCRNet",
+    "DCUNet",
+    "DPRNNTasNet",
+    "DPTNet",
+    "DeMask",
+    "FasNetTAC",
+    "LSTMTasNet",
+]
+_submodules = ["data", "dsp", "engine", "losses", "masknn", "metrics", "models", "utils"]
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, submodules=_submodules, submod_attrs={"models": _models}
+)
+
+
+def available_models() -> dict[str, str]:
+    """Return the published models: name -> address."""
+    from .utils.hub_utils import MODELS_URLS_HASHTABLE
+
+    return dict(MODELS_URLS_HASHTABLE)
+
+
+def show_available_models() -> None:
+    """Print the names of the published models, one a line."""
+    print("\n".join(available_models()))

@@ -1,0 +1,1 @@
+"""Metrics on tensors: per utterance, in natural units, NaN where undefined."""

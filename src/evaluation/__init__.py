@@ -1,0 +1,1 @@
+"""Programs over checkpoints and enhanced audio."""
