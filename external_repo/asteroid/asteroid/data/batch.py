@@ -1,0 +1,51 @@
+"""Items of different lengths and microphone counts, padded into one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Batch", "Item", "collate"]
+
+
+class Item(NamedTuple):
+    """One mixture: ``mixture`` (mics, samples), ``sources`` (2, samples), ``id``."""
+
+    mixture: Tensor
+    sources: Tensor
+    id: str
+
+
+class Batch(NamedTuple):
+    """Several mixtures, zero-padded to the most microphones and the most samples among them.
+
+    Attributes:
+        mixture: (batch, mics, samples), float32; microphone 0 is the reference.
+        sources: (batch, 2, samples), float32: speech and noise at the reference microphone.
+        n_mics: (batch,), long: how many microphones of each mixture are real.
+        lengths: (batch,), long: how many samples of each mixture are real.
+        ids: Which mixtures these are.
+    """
+
+    mixture: Tensor
+    sources: Tensor
+    n_mics: Tensor
+    lengths: Tensor
+    ids: tuple[str, ...]
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Pad items with zeros on microphones and samples and put them into one batch."""
+    n_mics = torch.tensor([item.mixture.shape[0] for item in items])
+    lengths = torch.tensor([item.mixture.shape[-1] for item in items])
+    most, longest = int(n_mics.max()), int(lengths.max())
+    mixture = items[0].mixture.new_zeros(len(items), most, longest)
+    sources = items[0].sources.new_zeros(len(items), items[0].sources.shape[0], longest)
+    for row, item in enumerate(items):
+        mics, samples = item.mixture.shape
+        mixture[row, :mics, :samples] = item.mixture
+        sources[row, :, :samples] = item.sources
+    return Batch(mixture, sources, n_mics, lengths, tuple(item.id for item in items))

@@ -1,0 +1,162 @@
+"""Mixtures of a manifest as tensors, random by nothing but seed, epoch and item.
+
+A loader asks the dataset for ``(epoch, index)``: what comes back is the same in whichever worker,
+order or resumed run it is asked for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from .batch import Item, collate
+from .draw import generator
+from .mixture import DataError, Mixture, Problem
+
+__all__ = ["EpochSampler", "MixtureDataset", "build_loader"]
+
+Key = tuple[int, int]
+
+
+class MixtureDataset(Dataset[Item]):
+    """Read mixtures: the microphones asked for, the sources at the reference microphone only.
+
+    Args:
+        mixtures: What `read_manifest` or `validate_manifest` returned.
+        sample_rate: In Hz; a file with another one is refused.
+        segment_s: Longest excerpt in seconds, at a random place that changes with the epoch; None:
+            whole utterances.
+        max_mics: Most microphones of an item; None: all.
+        seed: Of everything random.
+        shuffle_mics: Whether each epoch orders an item's microphones anew, so that the reference
+            changes too.
+    """
+
+    def __init__(
+        self,
+        mixtures: Sequence[Mixture],
+        *,
+        sample_rate: int,
+        segment_s: float | None = None,
+        max_mics: int | None = None,
+        seed: int = 0,
+        shuffle_mics: bool = False,
+    ) -> None:
+        """Check the arguments; nothing is read yet."""
+        if segment_s is not None and segment_s * sample_rate < 1:
+            raise ValueError(f"segment_s must be None or at least one sample; got {segment_s!r}")
+        if max_mics is not None and max_mics < 1:
+            raise ValueError(f"max_mics must be None or at least 1; got {max_mics!r}")
+        bare = [item for item in mixtures if not item.has_sources]
+        if bare:
+            lacks = "has no 'speech' and 'noise' at its microphones"
+            raise DataError("mixtures", [Problem(item.line, item.id, lacks) for item in bare])
+        self.mixtures = tuple(mixtures)
+        self.sample_rate = sample_rate
+        self.segment = None if segment_s is None else round(segment_s * sample_rate)
+        self.max_mics = max_mics
+        self.seed = seed
+        self.shuffle_mics = shuffle_mics
+
+    def __len__(self) -> int:
+        """Return the number of mixtures."""
+        return len(self.mixtures)
+
+    def __getitem__(self, key: int | Key) -> Item:
+        """Return mixture ``(epoch, index)``; an index alone means epoch 0."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        item = self.mixtures[index]
+        draw = generator(self.seed, epoch, item.id)
+        start, frames = 0, item.length
+        if self.segment is not None and self.segment < item.length:
+            start, frames = int(draw.integers(item.length - self.segment + 1)), self.segment
+        mics = draw.permutation(item.n_mics) if self.shuffle_mics else np.arange(item.n_mics)
+        mics = mics[: self.max_mics]
+        paths = [item.mixture[mic] for mic in mics] + [item.speech[mics[0]], item.noise[mics[0]]]
+        signals = torch.from_numpy(np.stack([self._read(path, start, frames) for path in paths]))
+        return Item(signals[: len(mics)], signals[len(mics) :], item.id)
+
+    def _read(self, path: Path, start: int, frames: int) -> np.ndarray:
+        with sf.SoundFile(path) as audio:
+            if audio.samplerate != self.sample_rate or audio.channels != 1:
+                found = f"{audio.channels} channel(s) at {audio.samplerate} Hz"
+                raise ValueError(f"{path} must be mono at {self.sample_rate} Hz; got {found}")
+            audio.seek(start)
+            samples: np.ndarray = audio.read(frames, dtype="float32")
+        if len(samples) < frames:
+            raise ValueError(
+                f"{path} ends {frames - len(samples)} samples before its manifest says"
+            )
+        return samples
+
+
+class EpochSampler(Sampler[Key]):
+    """Yield every index once per epoch as ``(epoch, index)``; Lightning calls `set_epoch`.
+
+    Args:
+        n_items: Length of the dataset.
+        seed: Of the order.
+        shuffle: Whether each epoch has an order of its own.
+    """
+
+    def __init__(self, n_items: int, seed: int = 0, shuffle: bool = True) -> None:
+        """Start at epoch 0."""
+        self.n_items = n_items
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch of the keys yielded from now on."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Return the number of keys per epoch."""
+        return self.n_items
+
+    def __iter__(self) -> Iterator[Key]:
+        """Yield the keys of the present epoch."""
+        order = np.arange(self.n_items)
+        if self.shuffle:
+            order = generator(self.seed, self.epoch, "order").permutation(self.n_items)
+        epoch = self.epoch
+        return ((epoch, int(index)) for index in order)
+
+
+def _seed_worker(worker: int) -> None:
+    """Seed the libraries a user's own transform may draw from; our own draws need no state."""
+    seed = torch.initial_seed() % 2**32
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.set_num_threads(1)
+
+
+def build_loader(
+    dataset: MixtureDataset, batch_size: int, *, shuffle: bool, num_workers: int = 0, seed: int = 0
+) -> DataLoader[Item]:
+    """Return a loader of `Batch`; the last, smaller batch is kept.
+
+    Args:
+        dataset: What to load.
+        batch_size: Mixtures per batch.
+        shuffle: Whether each epoch has an order of its own.
+        num_workers: Processes that read ahead; 0 reads in this one.
+        seed: Of the order and of the workers.
+    """
+    return DataLoader(
+        dataset,
+        batch_size,
+        sampler=EpochSampler(len(dataset), seed, shuffle),
+        num_workers=num_workers,
+        collate_fn=collate,
+        worker_init_fn=_seed_worker,
+        generator=torch.Generator().manual_seed(seed),
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
