@@ -1,1 +1,40 @@
-"""Metrics on tensors: per utterance, in natural units, NaN where undefined."""
+"""Metrics on tensors: per utterance, in natural units, NaN with a reason where undefined.
+
+Every metric is called in the same way, `metric(estimate, target, noise, sample_rate=16000,
+lengths=None) -> (batch,)`, never changes its arguments, ignores padding, and carries its unit,
+direction and source. `Auditus` runs a list of them over a batch.
+"""
+
+from auditus.band_ratios import fw_sar, fw_sdr, fw_sir
+from auditus.evaluation import Auditus, evaluate
+from auditus.metric import Metric, Scores
+from auditus.metrics import METRICS, PUBLISHED, get_metric, get_metrics
+from auditus.perceptual import estoi, pesq_nb, pesq_wb, stoi
+from auditus.ratios import si_sar, si_sar_leroux, si_sdr, si_sir, snr
+from auditus.segmental import fw_seg_snr, lsd, seg_snr
+
+__all__ = [
+    "METRICS",
+    "PUBLISHED",
+    "Auditus",
+    "Metric",
+    "Scores",
+    "estoi",
+    "evaluate",
+    "fw_sar",
+    "fw_sdr",
+    "fw_seg_snr",
+    "fw_sir",
+    "get_metric",
+    "get_metrics",
+    "lsd",
+    "pesq_nb",
+    "pesq_wb",
+    "seg_snr",
+    "si_sar",
+    "si_sar_leroux",
+    "si_sdr",
+    "si_sir",
+    "snr",
+    "stoi",
+]

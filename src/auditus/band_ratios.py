@@ -1,0 +1,138 @@
+"""Frequency-weighted ratios: per critical band and frame, averaged with weights of the speech.
+
+The estimate is split by the joint projection into s_t (target), e_i (interference) and e_a
+(artefact); C(x) are the critical-band magnitudes of x. In every frame each band's ratio in dB is
+weighted with C(speech)^0.2, and the frame's mean is limited to [-10, 35] dB before frames are
+averaged, as in frequency-weighted segmental SNR:
+
+    FW-SDR: C(s_t) over C(e_i + e_a)      FW-SIR: C(s_t) over C(e_i)      FW-SAR: C(s_t + e_i) over
+    C(e_a)
+
+What differs from the published numbers (`variant="published"` returns those), and why:
+
+- All three use the bands of the *error signal*. FW-SDR used differences of magnitudes, which do not
+  see the phase, so that it could exceed FW-SAR.
+- 21 critical bands up to Nyquist. The published 25 bands end at 3.8 kHz, so that at 16 kHz
+  fricatives went unjudged.
+- Frames more than 40 dB below the loudest frame of the speech do not count. Pauses used to lower a
+  perfect score.
+- Nothing depends on the level: no absolute constant is added.
+- The projection is the joint one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+import torch
+from asteroid.dsp.bands import Scale, build_scale
+from asteroid.dsp.stft import Stft
+from torch import Tensor
+
+from auditus.metric import Rows, Scores, metric
+from auditus.ratios import PUBLISHED_EPS, check_variant, split, without_copies
+
+__all__ = ["critical_bands", "fw_sar", "fw_sdr", "fw_sir", "speech_frames"]
+
+WINDOW_S = 0.032
+OVERLAP = 4
+GAMMA = 0.2
+FRAME_LIMITS_DB = (-10.0, 35.0)
+DYNAMIC_RANGE_DB = 40.0
+N_BANDS = 21
+PUBLISHED_N_BANDS = 25
+# A cell's ratio is resolved to +-100 dB; the floor is relative, hence free of level.
+CELL_RESOLUTION = 1e-10
+
+_SIGNALS = ("estimate", "target", "noise")
+_SOURCE = "Monir et al., arXiv 2506.18714; frame and band averaging: Hu and Loizou 2008, eq. 10"
+
+
+@metric("fw_sdr", "FW-SDR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
+def fw_sdr(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
+    """Frequency-weighted signal-to-distortion ratio: bands of s_t over bands of estimate - s_t."""
+    published = check_variant(variant)
+    parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
+    if published:
+        whole = view(parts.target + parts.interference + parts.artefact)
+        return view.score(view(parts.target), whole - view(parts.target))
+    return view.score(view(parts.target), view(parts.interference + parts.artefact))
+
+
+@metric("fw_sir", "FW-SIR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
+def fw_sir(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
+    """Frequency-weighted signal-to-interference ratio: bands of s_t over bands of e_i."""
+    published = check_variant(variant)
+    parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
+    return without_copies(view.score(view(parts.target), view(parts.interference)), rows)
+
+
+@metric("fw_sar", "FW-SAR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
+def fw_sar(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
+    """Frequency-weighted signal-to-artefact ratio: bands of s_t + e_i over bands of e_a."""
+    published = check_variant(variant)
+    parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
+    if published:
+        return view.score(view(parts.target) + view(parts.interference), view(parts.artefact))
+    return view.score(view(parts.target + parts.interference), view(parts.artefact))
+
+
+@lru_cache(maxsize=16)
+def critical_bands(n_fft: int, sample_rate: int, n_bands: int, device: torch.device) -> Scale:
+    """Return the filters in float64, built once; 25 bands are asked for knowingly here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="the 25 critical bands end")
+        scale = build_scale("critical", n_fft=n_fft, sample_rate=sample_rate, n_bins=n_bands)
+    return scale.to(device, torch.float64)
+
+
+def speech_frames(spectrum: Tensor, range_db: float = DYNAMIC_RANGE_DB) -> Tensor:
+    """Tell which frames hold speech: those within `range_db` of the loudest.
+
+    Args:
+        spectrum: `(rows, freq, frames)`, complex or magnitudes, of the clean speech.
+        range_db: 40 dB as in STOI.
+
+    Returns:
+        `(rows, frames)`, bool; at least one True in a row that is not silent.
+    """
+    energy = spectrum.abs().square().sum(1)
+    return energy > energy.amax(-1, keepdim=True) * 10 ** (-range_db / 10)
+
+
+class _BandView:
+    """Critical-band magnitudes and the weights of one batch's speech."""
+
+    def __init__(self, rows: Rows, n_bands: int | None, *, published: bool) -> None:
+        n_fft = 2 * round(WINDOW_S * rows.sample_rate / 2)
+        count = n_bands or (PUBLISHED_N_BANDS if published else N_BANDS)
+        device = rows.estimate.device
+        self.published = published
+        self.stft = Stft(n_fft, n_fft // OVERLAP).to(device, torch.float64)
+        self.scale = critical_bands(n_fft, rows.sample_rate, count, device)
+        spectrum = self.stft(rows.target - rows.target.mean(-1, keepdim=True))
+        bands: Tensor = self.scale(spectrum.abs())
+        self.weights = bands**GAMMA
+        self.counts = (
+            torch.ones_like(bands[:, 0], dtype=torch.bool) if published else speech_frames(spectrum)
+        )
+
+    def __call__(self, signal: Tensor) -> Tensor:
+        """Return the band magnitudes `(rows, bands, frames)`."""
+        bands: Tensor = self.scale(self.stft(signal).abs())
+        return bands
+
+    def score(self, numerator: Tensor, denominator: Tensor) -> Scores:
+        """Average over bands with the weights, limit, average over the frames that count."""
+        above, below = numerator.square(), denominator.square()
+        if self.published:
+            cells = 10 * torch.log10(above / (below + PUBLISHED_EPS) + PUBLISHED_EPS)
+        else:
+            # An empty cell (0 over 0) says nothing: its floor keeps it at 0 dB, its weight is 0 or
+            # nearly so.
+            floor = CELL_RESOLUTION * (above + below) + torch.finfo(above.dtype).tiny
+            cells = 10 * torch.log10((above + floor) / (below + floor))
+        frames = (self.weights * cells).sum(1) / self.weights.sum(1)
+        limited = torch.where(self.counts, frames.clamp(*FRAME_LIMITS_DB), 0.0)
+        return Scores.of(limited.sum(-1) / self.counts.sum(-1))

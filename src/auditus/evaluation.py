@@ -1,0 +1,96 @@
+"""All metrics of a batch in one call: the place a program or a notebook starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+from auditus.metric import Scores
+from auditus.metrics import PUBLISHED, get_metrics
+from auditus.ratios import check_variant
+
+__all__ = ["Auditus", "evaluate"]
+
+
+class Auditus:
+    """Judges batches with a fixed list of metrics.
+
+    Args:
+        metrics: names out of `auditus.METRICS`; by default those of the published evaluation.
+        sample_rate: of the signals, in Hz.
+        variant: "default", or "published" for the original's numbers of the SI and FW ratios,
+            mistakes included.
+
+    Raises:
+        ValueError: an unknown metric or variant; the message lists the known ones.
+
+    Example:
+        >>> import torch
+        >>> speech, noise = torch.randn(2, 4, 16000, generator=torch.Generator().manual_seed(0))
+        >>> judge = Auditus(["si_sdr", "si_sir"], sample_rate=16000)
+        >>> scores = judge(speech + 0.1 * noise, speech, noise)
+        >>> [round(value) for value in scores["si_sdr"].values.tolist()]
+        [20, 20, 20, 20]
+    """
+
+    def __init__(
+        self, metrics: Iterable[str] = PUBLISHED, *, sample_rate: int, variant: str = "default"
+    ) -> None:
+        if sample_rate <= 0:
+            raise ValueError(f"sample_rate must be positive, in Hz; got {sample_rate}")
+        self.metrics = get_metrics(metrics)
+        self.sample_rate = sample_rate
+        self.options: Mapping[str, object] = {"variant": variant} if check_variant(variant) else {}
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether one of the metrics needs the noise."""
+        return any(metric.needs_noise for metric in self.metrics)
+
+    def __call__(
+        self,
+        estimate: Tensor,
+        target: Tensor | None = None,
+        noise: Tensor | None = None,
+        *,
+        lengths: Tensor | None = None,
+    ) -> dict[str, Scores]:
+        """Judge a batch: metric name -> one value per utterance, and why where it is NaN.
+
+        Args:
+            estimate: `(batch, time)`.
+            target: `(batch, time)`.
+            noise: `(batch, time)`; only some metrics need it.
+            lengths: `(batch,)` samples that count in each row.
+
+        Raises:
+            ValueError: a needed signal is missing, shapes do not fit.
+        """
+        return {
+            metric.name: metric.measure(
+                estimate,
+                target,
+                noise,
+                sample_rate=self.sample_rate,
+                lengths=lengths,
+                **(self.options if metric.published else {}),
+            )
+            for metric in self.metrics
+        }
+
+
+def evaluate(
+    estimate: Tensor,
+    target: Tensor,
+    noise: Tensor | None = None,
+    *,
+    sample_rate: int,
+    metrics: Iterable[str] = PUBLISHED,
+    lengths: Tensor | None = None,
+    variant: str = "default",
+) -> dict[str, Tensor]:
+    """Judge a batch once: metric name -> `(batch,)` values; `Auditus` also says why one is NaN."""
+    judge = Auditus(metrics, sample_rate=sample_rate, variant=variant)
+    scores = judge(estimate, target, noise, lengths=lengths)
+    return {name: score.values for name, score in scores.items()}

@@ -1,0 +1,326 @@
+"""What a metric is: a function on clean rows of signals, with its metadata and its conditions.
+
+A metric is written as a *core*: a function of `Rows` (signals of one length, finite, float64, not
+silent) that returns `Scores`. `Metric` puts around it what all metrics share: shapes are checked,
+padding is cut off, rows on which the metric is not defined become NaN with the reason, and the
+caller's tensors are never touched.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+__all__ = ["Metric", "Rows", "Scores", "metric"]
+
+# A signal whose mean-free energy is below this share of its energy is a constant: what is left is
+# rounding.
+CONSTANT_SHARE = 1e-14
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One value per utterance and, where it is NaN, why.
+
+    Attributes:
+        values: `(batch,)`, float64, NaN where the metric is not defined.
+        reasons: one string per utterance, empty where the value is defined.
+    """
+
+    values: Tensor
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Tensor) -> Scores:
+        """Wrap the values of a core that has nothing particular to say about its NaN."""
+        reasons = (
+            "not defined for these signals" if value != value else "" for value in values.tolist()
+        )
+        return cls(values, tuple(reasons))
+
+    def only(self, known: Tensor, reason: str) -> Scores:
+        """Keep the values where `known` `(batch,)` is true; elsewhere NaN for this reason."""
+        kept = zip(self.reasons, known.tolist(), strict=True)
+        reasons = tuple(old or ("" if fine else reason) for old, fine in kept)
+        return Scores(torch.where(known, self.values, torch.nan), reasons)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Signals of one length, ready to be judged: `(rows, time)`, float64, finite."""
+
+    signals: Mapping[str, Tensor]
+    sample_rate: int
+
+    @property
+    def estimate(self) -> Tensor:
+        """The judged signals."""
+        return self.signals["estimate"]
+
+    @property
+    def target(self) -> Tensor:
+        """The clean speech."""
+        return self.signals["target"]
+
+    @property
+    def noise(self) -> Tensor:
+        """Everything else that the mixture held."""
+        return self.signals["noise"]
+
+
+Core = Callable[..., Scores]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: call it with signals for its values, or `measure` for values and reasons.
+
+    Attributes:
+        name: the key in the registry, as `si_sdr`.
+        label: the published name, as `SI-SDR`.
+        core: the function of `Rows` that computes it.
+        unit: "dB", or "" for a figure without a unit.
+        bounds: lowest and highest possible value.
+        higher_is_better: False for a distance.
+        needs: the signals it reads, out of estimate, target, noise.
+        sounding: the signals that must not be silent (or constant).
+        min_seconds: below this duration it is not defined.
+        sample_rates: the rates in Hz it is defined at; empty: any.
+        source: paper or standard, and the implementation that is called.
+    """
+
+    name: str
+    label: str
+    core: Core = field(repr=False)
+    unit: str
+    bounds: tuple[float, float]
+    higher_is_better: bool
+    needs: tuple[str, ...]
+    sounding: tuple[str, ...]
+    min_seconds: float
+    sample_rates: tuple[int, ...]
+    source: str
+
+    @property
+    def published(self) -> bool:
+        """Whether it has a `variant` that gives the numbers of the published evaluation."""
+        return "variant" in inspect.signature(self.core).parameters
+
+    @property
+    def needs_target(self) -> bool:
+        """Whether the clean speech must be known."""
+        return "target" in self.needs
+
+    @property
+    def needs_noise(self) -> bool:
+        """Whether the noise must be known."""
+        return "noise" in self.needs
+
+    def __call__(
+        self,
+        estimate: Tensor,
+        target: Tensor | None = None,
+        noise: Tensor | None = None,
+        *,
+        sample_rate: int,
+        lengths: Tensor | None = None,
+        **options: object,
+    ) -> Tensor:
+        """Return the values alone; see `measure`."""
+        return self.measure(
+            estimate, target, noise, sample_rate=sample_rate, lengths=lengths, **options
+        ).values
+
+    def measure(
+        self,
+        estimate: Tensor,
+        target: Tensor | None = None,
+        noise: Tensor | None = None,
+        *,
+        sample_rate: int,
+        lengths: Tensor | None = None,
+        **options: object,
+    ) -> Scores:
+        """Judge each utterance of a batch by itself.
+
+        Args:
+            estimate: `(batch, time)`, any real dtype and device.
+            target: `(batch, time)`; may be None for a metric that does not need it.
+            noise: `(batch, time)`; likewise.
+            sample_rate: in Hz.
+            lengths: `(batch,)` samples that count in each row; None: all. What lies behind is as if
+                it were not there.
+            **options: options of this metric, as `variant`.
+
+        Returns:
+            Values `(batch,)` in float64 on the estimate's device, and reasons.
+
+        Raises:
+            ValueError: a signal is missing, shapes do not fit, a length is out of range.
+            TypeError: a signal is not a real tensor.
+        """
+        given = {"estimate": estimate, "target": target, "noise": noise}
+        signals = {name: _checked(self.name, name, given[name], estimate) for name in self.needs}
+        batch = estimate.shape[0]
+        values = torch.full((batch,), torch.nan, dtype=torch.float64)
+        reasons = [""] * batch
+        with torch.no_grad():
+            for length, rows in _groups(lengths, estimate):
+                scores = self._measure_rows(signals, length, rows, sample_rate, options)
+                values[rows] = scores.values
+                for row, reason in zip(rows.tolist(), scores.reasons, strict=True):
+                    reasons[row] = reason
+        on_device = values if estimate.device.type == "mps" else values.to(estimate.device)
+        return Scores(on_device, tuple(reasons))
+
+    def bind(self, sample_rate: int, **options: object) -> Callable[..., Tensor]:
+        """Return a callable `(estimate, target, noise, lengths) -> (batch,)`, as a trainer wants."""
+
+        def judge(
+            estimate: Tensor,
+            target: Tensor,
+            noise: Tensor | None = None,
+            lengths: Tensor | None = None,
+        ) -> Tensor:
+            return self(
+                estimate, target, noise, sample_rate=sample_rate, lengths=lengths, **options
+            )
+
+        return judge
+
+    def _measure_rows(
+        self,
+        signals: Mapping[str, Tensor],
+        length: int,
+        rows: Tensor,
+        sample_rate: int,
+        options: Mapping[str, object],
+    ) -> Scores:
+        """Judge the rows that share one length; the result is on the CPU."""
+        cut = {
+            name: _to_float64(signal[rows.to(signal.device), :length])
+            for name, signal in signals.items()
+        }
+        reasons = self._conditions(cut, length, sample_rate)
+        values = torch.full((len(reasons),), torch.nan, dtype=torch.float64)
+        sound = torch.tensor(
+            [row for row, reason in enumerate(reasons) if not reason], dtype=torch.long
+        )
+        if len(sound):
+            clean = {name: signal[sound.to(signal.device)] for name, signal in cut.items()}
+            scores = self.core(Rows(clean, sample_rate), **options)
+            values[sound] = scores.values.cpu()
+            for row, reason in zip(sound.tolist(), scores.reasons, strict=True):
+                reasons[row] = reason
+        return Scores(values, tuple(reasons))
+
+    def _conditions(self, cut: Mapping[str, Tensor], length: int, sample_rate: int) -> list[str]:
+        """Say for each row why the metric is not defined on it, "" where it is."""
+        n_rows = len(cut["estimate"])
+        if self.sample_rates and sample_rate not in self.sample_rates:
+            rates = " or ".join(str(rate) for rate in self.sample_rates)
+            return [f"defined at {rates} Hz; the signals are at {sample_rate} Hz"] * n_rows
+        if length == 0 or length < self.min_seconds * sample_rate:
+            return [
+                f"shorter than {self.min_seconds:g} s: {length / sample_rate:.3f} s"
+                if length
+                else "no samples"
+            ] * n_rows
+        reasons = [""] * n_rows
+        for name, signal in cut.items():
+            finite = torch.isfinite(signal).all(-1).tolist()
+            silent = _is_silent(signal).tolist() if name in self.sounding else [False] * n_rows
+            for row in range(n_rows):
+                if not finite[row]:
+                    reasons[row] = reasons[row] or f"the {name} holds values that are not finite"
+                elif silent[row]:
+                    reasons[row] = reasons[row] or f"the {name} is silent"
+        return reasons
+
+
+def metric(
+    name: str,
+    label: str,
+    *,
+    source: str,
+    unit: str = "dB",
+    bounds: tuple[float, float] = (-torch.inf, torch.inf),
+    higher_is_better: bool = True,
+    needs: tuple[str, ...] = ("estimate", "target"),
+    sounding: tuple[str, ...] | None = None,
+    min_seconds: float = 0.0,
+    sample_rates: tuple[int, ...] = (),
+) -> Callable[[Core], Metric]:
+    """Make a metric out of the core that follows; the arguments are the attributes of `Metric`."""
+
+    def build(core: Core) -> Metric:
+        made = Metric(
+            name=name,
+            label=label,
+            core=core,
+            unit=unit,
+            bounds=bounds,
+            higher_is_better=higher_is_better,
+            needs=needs,
+            sounding=needs if sounding is None else sounding,
+            min_seconds=min_seconds,
+            sample_rates=sample_rates,
+            source=source,
+        )
+        object.__setattr__(made, "__doc__", core.__doc__)
+        return made
+
+    return build
+
+
+def _checked(metric_name: str, name: str, signal: Tensor | None, estimate: Tensor) -> Tensor:
+    """Return the signal if it is a real `(batch, time)` tensor of the estimate's shape."""
+    if signal is None:
+        raise ValueError(f"{metric_name} needs the {name}; got None")
+    if not isinstance(signal, Tensor) or signal.is_complex():
+        kind = "a complex tensor" if isinstance(signal, Tensor) else type(signal).__name__
+        raise TypeError(f"{name} must be a real tensor; got {kind}")
+    if signal.ndim != 2:
+        hint = ": give one utterance as signal[None]" if signal.ndim == 1 else ""
+        raise ValueError(
+            f"{name} must have the shape (batch, time); got {tuple(signal.shape)}{hint}"
+        )
+    if signal.shape != estimate.shape:
+        raise ValueError(
+            f"{name} must have the estimate's shape {tuple(estimate.shape)}; "
+            f"got {tuple(signal.shape)}"
+        )
+    return signal.detach()
+
+
+def _groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield each length with the rows that have it."""
+    batch, n_samples = estimate.shape
+    if lengths is None:
+        yield n_samples, torch.arange(batch)
+        return
+    if lengths.shape != (batch,) or lengths.is_floating_point():
+        raise ValueError(
+            f"lengths must be {batch} integers; got {lengths.dtype}, {tuple(lengths.shape)}"
+        )
+    on_cpu = lengths.cpu()
+    if batch and not 0 <= int(on_cpu.min()) <= int(on_cpu.max()) <= n_samples:
+        raise ValueError(f"lengths must lie in 0 .. {n_samples}; got {on_cpu.tolist()}")
+    for length in on_cpu.unique().tolist():
+        yield length, torch.nonzero(on_cpu == length)[:, 0]
+
+
+def _to_float64(signal: Tensor) -> Tensor:
+    """Return the signal in double precision, on the CPU where its device has none."""
+    return (signal.cpu() if signal.device.type == "mps" else signal).to(torch.float64)
+
+
+def _is_silent(signal: Tensor) -> Tensor:
+    """Tell for each row whether it is constant, zero included."""
+    energy = signal.square().sum(-1)
+    centred = (signal - signal.mean(-1, keepdim=True)).square().sum(-1)
+    return centred <= CONSTANT_SHARE * energy

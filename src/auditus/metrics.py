@@ -1,0 +1,62 @@
+"""The table of metrics: name -> metric, with what each needs and what its figures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from asteroid.utils.registry import Registry
+
+from auditus import band_ratios, perceptual, ratios, segmental
+from auditus.metric import Metric
+
+__all__ = ["METRICS", "PUBLISHED", "get_metric", "get_metrics"]
+
+# The metrics of the published evaluation, in the order of its columns.
+PUBLISHED = ("si_sir", "si_sar", "si_sdr", "fw_sir", "fw_sar", "fw_sdr", "pesq_wb", "stoi")
+
+METRICS: Registry[Metric] = Registry("metric")
+for _metric in (
+    ratios.si_sdr,
+    ratios.si_sir,
+    ratios.si_sar,
+    ratios.si_sar_leroux,
+    ratios.snr,
+    band_ratios.fw_sdr,
+    band_ratios.fw_sir,
+    band_ratios.fw_sar,
+    segmental.seg_snr,
+    segmental.fw_seg_snr,
+    segmental.lsd,
+    perceptual.stoi,
+    perceptual.estoi,
+    perceptual.pesq_wb,
+    perceptual.pesq_nb,
+):
+    METRICS.register(_metric.name)(_metric)
+
+
+def get_metric(name: str) -> Metric:
+    """Return a metric by its name.
+
+    Raises:
+        ValueError: no metric has this name; the message lists the known ones.
+
+    >>> get_metric("si_sdr").unit
+    'dB'
+    """
+    return METRICS.get(name)
+
+
+def get_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
+    """Return several metrics; see `get_metric`.
+
+    Raises:
+        ValueError: a name is not known, or comes twice, or there is none.
+    """
+    found = tuple(get_metric(name) for name in names)
+    if not found:
+        raise ValueError(f"no metric named; known are {', '.join(METRICS.names())}")
+    once = {metric.name for metric in found}
+    if len(once) < len(found):
+        raise ValueError(f"a metric is named twice in {', '.join(metric.name for metric in found)}")
+    return found

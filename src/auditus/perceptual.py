@@ -1,0 +1,142 @@
+"""STOI, ESTOI and PESQ, by the libraries `pystoi` and `pesq`.
+
+Both libraries fail or answer with a placeholder where the measure is not defined; here that is NaN
+with the reason, never a score. Signals are brought to unit power first, which neither measure
+depends on, so that no library constant makes the level matter.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auditus.metric import Rows, Scores, metric
+
+__all__ = ["estoi", "pesq_nb", "pesq_wb", "stoi"]
+
+# STOI compares spectra over 30 frames of 25.6 ms that advance by 12.8 ms.
+STOI_MIN_SECONDS = 0.397
+# P.862's buffer, as its code refuses shorter ones.
+PESQ_MIN_SECONDS = 0.25
+
+_Array = NDArray[np.float64]
+
+
+@metric(
+    "stoi",
+    "STOI",
+    unit="",
+    bounds=(-1.0, 1.0),
+    min_seconds=STOI_MIN_SECONDS,
+    source="Taal, Hendriks, Heusdens, Jensen 2011; pystoi",
+)
+def stoi(rows: Rows) -> Scores:
+    """Short-time objective intelligibility; NaN with less than about 0.4 s of active speech."""
+    return _by_row(
+        rows, lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=False)
+    )
+
+
+@metric(
+    "estoi",
+    "ESTOI",
+    unit="",
+    bounds=(-1.0, 1.0),
+    min_seconds=STOI_MIN_SECONDS,
+    source="Jensen and Taal 2016; pystoi",
+)
+def estoi(rows: Rows) -> Scores:
+    """Extended short-time objective intelligibility, for modulated maskers."""
+    return _by_row(
+        rows, lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=True)
+    )
+
+
+@metric(
+    "pesq_wb",
+    "PESQ",
+    unit="MOS-LQO",
+    bounds=(1.04, 4.64),
+    min_seconds=PESQ_MIN_SECONDS,
+    sample_rates=(16000,),
+    source="ITU-T P.862.2 (wide band); pesq",
+)
+def pesq_wb(rows: Rows) -> Scores:
+    """Perceptual evaluation of speech quality, wide band, on the whole utterance."""
+    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "wb"))
+
+
+@metric(
+    "pesq_nb",
+    "PESQ (nb)",
+    unit="MOS-LQO",
+    bounds=(1.02, 4.56),
+    min_seconds=PESQ_MIN_SECONDS,
+    sample_rates=(8000, 16000),
+    source="ITU-T P.862 with P.862.1 (narrow band); pesq",
+)
+def pesq_nb(rows: Rows) -> Scores:
+    """Perceptual evaluation of speech quality, narrow band, on the whole utterance."""
+    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "nb"))
+
+
+def _by_row(rows: Rows, judge: Callable[[_Array, _Array], tuple[float, str]]) -> Scores:
+    """Judge each utterance; `judge` takes the reference first, as the libraries do."""
+    pairs = [
+        judge(target, estimate)
+        for target, estimate in zip(
+            _unit_power(rows.target), _unit_power(rows.estimate), strict=True
+        )
+    ]
+    values = torch.tensor([value for value, _ in pairs], dtype=torch.float64)
+    return Scores(values, tuple(reason for _, reason in pairs))
+
+
+def _unit_power(signal: Tensor) -> _Array:
+    """Scale every row to a mean square of 1."""
+    scaled = signal / signal.square().mean(-1, keepdim=True).sqrt()
+    array: _Array = scaled.cpu().numpy()
+    return array
+
+
+def _stoi(
+    target: _Array, estimate: _Array, sample_rate: int, *, extended: bool
+) -> tuple[float, str]:
+    """Call pystoi; it warns and answers 1e-5 when too few frames hold speech."""
+    from pystoi import stoi as pystoi_stoi
+
+    with warnings.catch_warnings(record=True) as caught, _numpy_random_kept():
+        warnings.simplefilter("always")
+        value = float(pystoi_stoi(target, estimate, sample_rate, extended=extended))
+    if any("Not enough STFT frames" in str(entry.message) for entry in caught):
+        return np.nan, f"fewer than 30 frames ({STOI_MIN_SECONDS:g} s) of active speech"
+    return (value, "") if np.isfinite(value) else (np.nan, "STOI is not finite")
+
+
+def _pesq(target: _Array, estimate: _Array, sample_rate: int, mode: str) -> tuple[float, str]:
+    """Call pesq; it raises when it detects no utterance in one of the signals."""
+    from pesq import PesqError, pesq
+
+    try:
+        value = float(pesq(sample_rate, target, estimate, mode))
+    except PesqError as error:
+        said = error.args[0] if error.args else type(error).__name__
+        return np.nan, f"PESQ: {said.decode() if isinstance(said, bytes) else said}"
+    return (value, "") if np.isfinite(value) else (np.nan, "PESQ is not finite")
+
+
+@contextmanager
+def _numpy_random_kept() -> Iterator[None]:
+    """Keep numpy's global generator as it is: pystoi's ESTOI adds noise at the size of rounding."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

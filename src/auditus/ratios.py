@@ -1,0 +1,140 @@
+"""Scale-invariant energy ratios of an estimate split into target, interference and artefact.
+
+With Q the orthogonal projection of the mean-free estimate onto the plane of speech and noise, s_t
+its projection onto the speech alone, e_i = Q - s_t and e_a = estimate - Q, the three parts are
+orthogonal, so the ratios are consistent: SI-SDR is never above SI-SIR or SI-SAR. The original
+projected onto speech and noise *separately*, which is only right where these are uncorrelated;
+`variant="published"` gives its numbers.
+"""
+
+from __future__ import annotations
+
+import torch
+from asteroid.dsp.projection import Decomposition, decompose, project
+from torch import Tensor
+
+from auditus.metric import Rows, Scores, metric
+
+__all__ = ["energy_ratio_db", "si_sar", "si_sar_leroux", "si_sdr", "si_sir", "snr"]
+
+# Ratios beyond +-150 dB are not distinguished: float32 audio resolves about 140 dB.
+RESOLUTION = 1e-15
+# Squared cosine to 1 within rounding of float32 files: the two signals are one.
+SAME_DIRECTION = 1e-12
+# The constant and the limits of the original.
+PUBLISHED_EPS = 1e-8
+PUBLISHED_LIMITS_DB = (-10.0, 35.0)
+
+VARIANTS = ("default", "published")
+
+
+def energy_ratio_db(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Return 10 log10 of a ratio of energies, within +-150 dB; NaN where both are zero.
+
+    >>> energy_ratio_db(torch.tensor([10.0, 1.0]), torch.tensor([1.0, 0.0]))
+    tensor([ 10., 150.])
+    """
+    floor = RESOLUTION * (numerator + denominator)
+    return 10 * torch.log10((numerator + floor) / (denominator + floor))
+
+
+def check_variant(variant: str) -> bool:
+    """Return whether the published variant is asked for.
+
+    Raises:
+        ValueError: the variant is not known.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")
+    return variant == "published"
+
+
+@metric(
+    "si_sdr",
+    "SI-SDR",
+    bounds=(-150.0, 150.0),
+    source="Le Roux et al.: SDR - half-baked or well done?, ICASSP 2019, eq. 5",
+)
+def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
+    """Scale-invariant signal-to-distortion ratio: ||s_t||^2 / ||estimate - s_t||^2, means removed."""
+    part = project(rows.estimate, rows.target)
+    return _scores(part.target, part.distortion, published=check_variant(variant))
+
+
+@metric(
+    "si_sir",
+    "SI-SIR",
+    bounds=(-150.0, 150.0),
+    needs=("estimate", "target", "noise"),
+    source="Le Roux et al. 2019, eq. 7; joint projection as in Vincent, Gribonval, Fevotte 2006",
+)
+def si_sir(rows: Rows, *, variant: str = "default") -> Scores:
+    """Scale-invariant signal-to-interference ratio: ||s_t||^2 / ||e_i||^2."""
+    published = check_variant(variant)
+    parts = split(rows, published=published)
+    return without_copies(_scores(parts.target, parts.interference, published=published), rows)
+
+
+@metric(
+    "si_sar",
+    "SI-SAR",
+    bounds=(-150.0, 150.0),
+    needs=("estimate", "target", "noise"),
+    source="Vincent, Gribonval, Fevotte: BSS-eval, IEEE TASLP 14(4), 2006, eq. 20",
+)
+def si_sar(rows: Rows, *, variant: str = "default") -> Scores:
+    """Scale-invariant signal-to-artefact ratio, as in BSS-eval: ||s_t + e_i||^2 / ||e_a||^2."""
+    published = check_variant(variant)
+    parts = split(rows, published=published)
+    return _scores(parts.target + parts.interference, parts.artefact, published=published)
+
+
+@metric(
+    "si_sar_leroux",
+    "SI-SAR (Le Roux)",
+    bounds=(-150.0, 150.0),
+    needs=("estimate", "target", "noise"),
+    source="Le Roux et al. 2019, eq. 8",
+)
+def si_sar_leroux(rows: Rows) -> Scores:
+    """Scale-invariant signal-to-artefact ratio of the target alone: ||s_t||^2 / ||e_a||^2.
+
+    With it 10^(-SDR/10) = 10^(-SIR/10) + 10^(-SAR/10).
+    """
+    parts = split(rows, published=False)
+    return _scores(parts.target, parts.artefact, published=False)
+
+
+@metric(
+    "snr",
+    "SNR",
+    bounds=(-150.0, 150.0),
+    sounding=("target",),
+    source="||target||^2 / ||target - estimate||^2, no mean removed; Hu and Loizou 2008",
+)
+def snr(rows: Rows) -> Scores:
+    """Signal-to-noise ratio of the estimate; its level counts, and a silent estimate has 0 dB."""
+    return _scores(rows.target, rows.target - rows.estimate, published=False)
+
+
+def split(rows: Rows, *, published: bool) -> Decomposition:
+    """Split the estimate into target, interference and artefact, each mean-free."""
+    decomposition = "separate" if published else "joint"
+    return decompose(rows.estimate, rows.target, rows.noise, decomposition=decomposition)
+
+
+def without_copies(scores: Scores, rows: Rows) -> Scores:
+    """Withdraw scores that tell speech from noise where one is a multiple of the other."""
+    target, noise = (x - x.mean(-1, keepdim=True) for x in (rows.target, rows.noise))
+    common = (target * noise).sum(-1).square()
+    apart = common < (1 - SAME_DIRECTION) * target.square().sum(-1) * noise.square().sum(-1)
+    return scores.only(apart, "the noise is a multiple of the target")
+
+
+def _scores(numerator: Tensor, denominator: Tensor, *, published: bool) -> Scores:
+    """Score signals by the ratio of their energies."""
+    above, below = numerator.square().sum(-1), denominator.square().sum(-1)
+    if not published:
+        return Scores.of(energy_ratio_db(above, below))
+    ratio = above / (below + PUBLISHED_EPS) + PUBLISHED_EPS
+    return Scores.of((10 * torch.log10(ratio)).clamp(*PUBLISHED_LIMITS_DB))
