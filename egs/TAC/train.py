@@ -1,0 +1,94 @@
+"""Train FaSNet-TAC to enhance speech, on multichannel mixtures listed in two manifests."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from asteroid.engine import open_experiment, parse_recipe, plain, run_program
+from asteroid.engine.config import Recipe
+
+
+@dataclass(frozen=True)
+class FasNetConfig:
+    """Network.
+
+    Attributes:
+        enc_dim: Size of the encoder's output.
+        chunk_size: Length of the dual-path chunks, frames.
+        hop_size: Hop of the chunks, frames.
+        feature_dim: Size of the features the recurrent blocks see.
+        hidden_dim: Hidden units of the recurrent layers, each way.
+        n_layers: Number of dual-path blocks, each with a transform-average-concatenate module.
+        n_src: Number of outputs: speech, and a second one that no loss looks at.
+        window_ms: Length of the encoder's window, ms.
+        context_ms: Context on each side of a window, ms.
+    """
+
+    enc_dim: int = 64
+    chunk_size: int = 50
+    hop_size: int = 25
+    feature_dim: int = 64
+    hidden_dim: int = 128
+    n_layers: int = 4
+    n_src: int = 2
+    window_ms: int = 4
+    context_ms: int = 16
+
+
+@dataclass(frozen=True)
+class TacRecipe(Recipe):
+    """Experiment.
+
+    Attributes:
+        exp_dir: Folder of the experiment; a run is resumed if it holds one.
+        net: Network.
+    """
+
+    exp_dir: str = "experiments/TAC"
+    net: FasNetConfig = field(default_factory=FasNetConfig)
+
+
+def main(argv: list[str]) -> None:
+    """Train as the command line says; a run that was stopped goes on where it was."""
+    conf = Path(__file__).with_name("conf.yml")
+    parsed = parse_recipe(TacRecipe, argv, prog="train.py", description=__doc__, defaults=conf)
+    config, training, sample_rate = (
+        parsed.config,
+        parsed.config.training,
+        parsed.config.data.sample_rate,
+    )
+    with open_experiment(parsed) as experiment:
+        import torch
+        from asteroid.engine import EnhancementSystem, build_trainer, training_loaders
+        from asteroid.losses import build_loss
+        from asteroid.models import FasNetTAC
+
+        from auditus.metrics import get_metrics
+
+        torch.manual_seed(training.seed)
+        network = FasNetTAC(**asdict(config.net), sample_rate=sample_rate)
+        loss = build_loss(config.loss.name, reduction="none", **config.loss.options(sample_rate))
+        metrics = get_metrics(training.metrics)
+        system = EnhancementSystem(
+            network,
+            loss,
+            optim=config.optim,
+            metrics={metric.name: metric.bind(sample_rate) for metric in metrics},
+            monitor=training.monitor,
+            mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
+            lr_patience=training.scheduler_patience,
+            seed=training.seed,
+            config=plain(config),
+        )
+        loaders = training_loaders(config.data, training)
+        trainer, best = build_trainer(
+            training, experiment, mode=system.mode, sample_rate=sample_rate
+        )
+        trainer.fit(system, *loaders, ckpt_path=experiment.last)
+        if trainer.is_global_zero:
+            experiment.save_best(network, best)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,102 @@
+"""Checkpoints: the best k and the last, written atomically, found again after a move."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from .files import replacing
+
+__all__ = ["AtomicCheckpointIO", "BestCheckpoints", "LastCheckpoint", "ResumableEarlyStopping"]
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint under a temporary name, then rename it; read tensors and plain data only.
+
+    A process killed while saving, or a full disk, leaves the previous checkpoint untouched.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Save ``checkpoint`` as ``path``."""
+        if storage_options is not None:
+            raise TypeError("storage_options is not supported: checkpoints are local files")
+        with replacing(path) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Return the checkpoint ``path``; objects other than tensors and plain data are refused."""
+        loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        return loaded
+
+
+class BestCheckpoints(ModelCheckpoint):
+    """Keep the ``k`` checkpoints with the best monitored metric.
+
+    After a resume the list holds what is still on the disk, under the folder's present name.
+    """
+
+    def __init__(self, folder: Path, monitor: str, mode: str, k: int) -> None:
+        super().__init__(
+            folder,
+            filename="{epoch}-{step}",
+            monitor=monitor,
+            mode=mode,
+            save_top_k=k,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the list of a checkpoint, re-rooted and without the files that are gone."""
+        folder = Path(str(self.dirpath))
+        found = {folder / Path(path).name: score for path, score in _ranked(state_dict)}
+        self.best_k_models = {str(p): score for p, score in found.items() if p.is_file()}
+        if not self.best_k_models:
+            return
+        sign = 1.0 if self.mode == "max" else -1.0
+        order = sorted(self.best_k_models, key=lambda p: sign * float(self.best_k_models[p]))
+        self.kth_best_model_path, self.best_model_path = order[0], order[-1]
+        self.best_model_score = self.best_k_models[order[-1]]
+        if len(order) == self.save_top_k:
+            self.kth_value = self.best_k_models[order[0]]
+
+    def scores(self) -> dict[str, float]:
+        """Return checkpoint path -> monitored metric."""
+        return {str(path): float(score) for path, score in self.best_k_models.items()}
+
+
+def _ranked(state: dict[str, Any]) -> list[tuple[str, torch.Tensor]]:
+    models: dict[str, torch.Tensor] = state.get("best_k_models", {})
+    return [(path, score) for path, score in models.items() if not math.isnan(float(score))]
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Write ``last.ckpt`` at the end of every epoch, also of one that improved nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            filename="last",
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+
+class ResumableEarlyStopping(EarlyStopping):
+    """Early stopping that, started again after it had stopped, does not train one epoch more."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once if the restored run had already lost its patience."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True

@@ -1,0 +1,282 @@
+"""The options of a training run: frozen dataclasses whose defaults are the papers' values.
+
+A recipe composes them with the configuration of its network, a `Recipe`. Only the standard library
+is imported, so that a wrong option is refused at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = [
+    "FREE_KEYS",
+    "PUBLISHED_FLAGS",
+    "DataConfig",
+    "LossConfig",
+    "OptimConfig",
+    "Recipe",
+    "TrainingConfig",
+    "flatten",
+    "option_names",
+]
+
+LossName = Literal["neg_sisdr", "xp1"]
+Scale = Literal["linear", "mel", "critical"]
+Weighting = Literal[
+    "wo",
+    "None",
+    "speech_norm",
+    "log_snr_speech_norm",
+    "log_snr_softmax_speech_norm",
+    "softmax_inverse_snr_speech_norm",
+    "inverse_spectral_diff",
+    "softmax",
+    "softmax_ps",
+    "softmax_log",
+    "sigmoid",
+    "sigmoid_log",
+    "relu",
+    "relu_log",
+    "perceptual",
+    "perceptual-2",
+    "perceptual-3",
+    "perceptual-published",
+    "speech_presence",
+    "presence_competition",
+    "presence_flux",
+    "presence_competition_flux",
+]
+MetricName = Literal[
+    "si_sdr", "si_sir", "si_sar", "fw_sdr", "fw_sir", "fw_sar", "stoi", "estoi", "pesq_wb"
+]
+
+PUBLISHED_FLAGS = {
+    "loss": "loss.name",
+    "dev_json": "data.valid_json",
+    "samplerate": "data.sample_rate",
+}
+"""Flags of the published recipes that are not the last part of an option's name here (those, such
+as ``--scale`` for ``loss.scale``, are accepted without being listed)."""
+
+FREE_KEYS = frozenset(
+    {
+        "exp_dir",
+        "training.epochs",
+        "training.gpus",
+        "training.num_workers",
+        "training.listen",
+        "training.progress_bar",
+    }
+)
+"""Options that may change between two starts of one run: they do not change what is learnt."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Data.
+
+    Attributes:
+        train_json: Manifest of the training mixtures (``--train_json``).
+        valid_json: Manifest of the validation mixtures (``--valid_json``; published:
+            ``--dev_json``).
+        sample_rate: Sampling rate of every file, Hz.
+        segment: Length of the random excerpts of training, s; null: whole utterances. Validation
+            always hears whole utterances.
+        max_mics: Most microphones of a mixture; null: all.
+        shuffle_mics: Order the microphones of training mixtures anew in each epoch, so that the
+            reference microphone changes too.
+    """
+
+    train_json: str = "data/mini_mixtures/train.json"
+    valid_json: str = "data/mini_mixtures/valid.json"
+    sample_rate: int = 16000
+    segment: float | None = 4.0
+    max_mics: int | None = 4
+    shuffle_mics: bool = True
+
+    def __post_init__(self) -> None:
+        _positive("data", self, "sample_rate", "segment", "max_mics")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Training loss.
+
+    Attributes:
+        name: Which loss (``--loss``): neg_sisdr is the frequency-weighted SI-SDR, xp1 the plain one
+            on waveforms, for which the options of bands do not count.
+        scale: Frequency scale of the bands.
+        n_fft: FFT size, samples.
+        hop_length: Hop of the STFT, samples.
+        n_bins: Number of bands: any for mel, 18, 21 or 25 for critical; not used by linear.
+        weights_type: Weighting of the bands, by its published name.
+        gamma: Exponent of the speech weight.
+        variant: default, or published: the original computation, which does not train from a random
+            start.
+    """
+
+    name: LossName = "neg_sisdr"
+    scale: Scale = "mel"
+    n_fft: int = 1024
+    hop_length: int = 256
+    n_bins: int | None = 18
+    weights_type: Weighting = "speech_norm"
+    gamma: float = 0.2
+    variant: Literal["default", "published"] = "default"
+
+    def __post_init__(self) -> None:
+        _positive("loss", self, "n_fft", "hop_length", "gamma")
+        if self.n_bins is not None and self.n_bins != -1 and self.n_bins < 1:
+            raise ValueError(f"loss.n_bins must be positive, -1 or null; got {self.n_bins}")
+        if self.scale == "critical" and self.n_bins not in (18, 21, 25):
+            raise ValueError(
+                f"loss.n_bins must be one of 18, 21, 25 on the critical scale; got {self.n_bins}"
+            )
+        if self.scale == "mel" and self.n_bins in (None, -1):
+            raise ValueError(f"loss.n_bins must be positive on the mel scale; got {self.n_bins}")
+
+    def options(self, sample_rate: int) -> dict[str, Any]:
+        """Return what the loss of this name is built with; ``xp1`` knows nothing of bands."""
+        options = dataclasses.asdict(self) | {"sample_rate": sample_rate}
+        variant, name = options["variant"], options.pop("name")
+        return {"variant": variant} if name == "xp1" else options
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """Optimiser.
+
+    Attributes:
+        optimizer: Which one.
+        lr: Learning rate; used as it is, whatever the batch size and the number of GPUs.
+        weight_decay: L2 penalty.
+    """
+
+    optimizer: Literal["adam", "adamw", "radam", "rmsprop", "sgd"] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+
+    def __post_init__(self) -> None:
+        _positive("optim", self, "lr")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Training.
+
+    Attributes:
+        epochs: Most epochs.
+        batch_size: Mixtures per step and process.
+        valid_batch_size: Mixtures per validation batch (of whole utterances).
+        accumulate_batches: Batches whose gradients are added up before a step.
+        gradient_clipping: Largest 2-norm of the gradient; null: not clipped.
+        num_workers: Processes that read data; 0: none but this one.
+        monitor: What decides on checkpoints, learning rate and early stop: val/loss, or val/ and
+            one of the metrics.
+        metrics: Validation metrics.
+        save_top_k: How many of the best checkpoints are kept.
+        half_lr: Halve the learning rate when the monitored quantity does not improve.
+        lr_patience: Epochs without improvement before that; null: as patience.
+        early_stop: Stop when the monitored quantity does not improve.
+        patience: Epochs without improvement before that.
+        seed: Seed of weights, order, excerpts and everything else.
+        precision: auto is bf16 on a GPU that has it, else fp32; the loss is always float32.
+        gpus: Number of GPUs; -1: all there are; 0: the CPU.
+        listen: Validation utterances whose audio and spectrograms go to TensorBoard.
+        progress_bar: Whether to show it; null: on a terminal.
+    """
+
+    epochs: int = 200
+    batch_size: int = 2
+    valid_batch_size: int = 1
+    accumulate_batches: int = 1
+    gradient_clipping: float | None = 5.0
+    num_workers: int = 2
+    monitor: str = "val/si_sdr"
+    metrics: tuple[MetricName, ...] = ("si_sdr",)
+    save_top_k: int = 5
+    half_lr: bool = True
+    lr_patience: int | None = None
+    early_stop: bool = True
+    patience: int = 30
+    seed: int = 42
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    gpus: int = -1
+    listen: int = 3
+    progress_bar: bool | None = None
+
+    def __post_init__(self) -> None:
+        _positive("training", self, "epochs", "batch_size", "valid_batch_size", "save_top_k")
+        _positive("training", self, "accumulate_batches", "gradient_clipping", "patience")
+        for name, least in (("num_workers", 0), ("gpus", -1), ("listen", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"training.{name} must be at least {least}; got {getattr(self, name)}"
+                )
+        known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
+        if self.monitor not in known:
+            raise ValueError(
+                f"training.monitor must be one of {', '.join(known)}; got {self.monitor!r}"
+            )
+
+    def mode(self, higher_is_better: Mapping[str, bool]) -> Literal["min", "max"]:
+        """Return the direction of ``monitor``, given that of every metric."""
+        better = self.monitor != "val/loss" and higher_is_better[self.monitor.partition("/")[2]]
+        return "max" if better else "min"
+
+    @property
+    def scheduler_patience(self) -> int | None:
+        """Epochs without improvement before the learning rate is halved; None: it never is."""
+        if not self.half_lr:
+            return None
+        return self.patience if self.lr_patience is None else self.lr_patience
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every recipe's configuration holds; a recipe adds ``net``, its network.
+
+    Attributes:
+        exp_dir: Folder of the experiment; a run is resumed if it holds one.
+    """
+
+    exp_dir: str = "experiments/default"
+    data: DataConfig = field(default_factory=DataConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return ``{"loss.scale": "mel", ...}`` for ``{"loss": {"scale": "mel"}, ...}``."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def option_names(config: Any) -> list[str]:
+    """Return the dotted names of all options of a configuration (an instance or its class)."""
+    return list(_names(config() if isinstance(config, type) else config, ""))
+
+
+def _names(config: Any, prefix: str) -> Iterator[str]:
+    for entry in dataclasses.fields(config):
+        value = getattr(config, entry.name)
+        if dataclasses.is_dataclass(value):
+            yield from _names(value, f"{prefix}{entry.name}.")
+        else:
+            yield prefix + entry.name
+
+
+def _positive(group: str, config: object, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"{group}.{name} must be positive; got {value}")

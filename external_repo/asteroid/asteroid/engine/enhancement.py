@@ -1,0 +1,204 @@
+"""The Lightning system that trains a speech-enhancement network."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchmetrics import MeanMetric
+
+from asteroid.data.batch import Batch
+
+from .config import OptimConfig
+from .finite import check_gradients, check_losses
+from .randomness import seed_step
+
+__all__ = ["EnhancementSystem", "Metric"]
+
+Metric = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, "torch.Tensor | None"], torch.Tensor]
+"""``(estimate, target, noise, lengths) -> (batch,)``, the signals ``(batch, samples)``."""
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "radam": torch.optim.RAdam,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
+
+
+class EnhancementSystem(pl.LightningModule):
+    """A network, a loss, an optimiser and validation metrics, ready for ``Trainer.fit``.
+
+    Logged: ``train/loss``, ``train/grad_norm``, ``lr``, ``val/loss`` and ``val/<metric>``; each an
+    average over utterances (never of batch means; over all ranks), metrics over the utterances for
+    which they are defined.
+
+    What a step draws at random depends on the seed, the epoch and the batch only, and the plateau
+    scheduler is stepped before the epoch's checkpoint is written, so a resumed run repeats a run
+    that was never interrupted.
+
+    Args:
+        network: Mixture ``(batch, channels, samples)`` to estimates ``(batch, sources, samples)``.
+            It is given the number of microphones too if its ``forward`` has an argument
+            ``valid_mics`` or ``n_mics``.
+        loss: ``(est_targets, targets)`` to one loss per utterance ``(batch,)`` or a mean ``()``. It
+            is given ``lengths`` too if it takes them, and always sees float32.
+        optim: Optimiser and its explicit learning rate: nothing multiplies it.
+        metrics: Name -> validation metric.
+        monitor: The logged quantity that the scheduler follows.
+        mode: ``"max"`` if a higher ``monitor`` is better, else ``"min"``.
+        lr_patience: Epochs without improvement before the learning rate is halved; None: never.
+        seed: Seed of what the steps draw.
+        config: Resolved configuration, kept in the checkpoints.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        *,
+        optim: OptimConfig | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] = "min",
+        lr_patience: int | None = None,
+        seed: int = 0,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.optim = optim or OptimConfig()
+        self.metrics = dict(metrics or {})
+        self.monitor, self.lr_patience, self.seed = monitor, lr_patience, seed
+        self.mode: Literal["min", "max"] = mode
+        known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
+        if monitor not in known:
+            raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
+        self.config = dict(config or {})
+        self.averages = nn.ModuleDict(
+            {name: MeanMetric(nan_strategy="ignore") for name in ["loss", *self.metrics]}
+        )
+        self._mics_name = _argument(network.forward, "valid_mics", "n_mics")
+        self._lengths_name = _argument(loss.forward, "lengths")
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+        self._step_ids: list[str] = []
+
+    def forward(self, mixture: torch.Tensor, n_mics: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the estimates ``(batch, sources, samples)`` of ``mixture``."""
+        if self._mics_name is None:
+            return torch.as_tensor(self.network(mixture))
+        return torch.as_tensor(self.network(mixture, **{self._mics_name: n_mics}))
+
+    def losses(self, estimate: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the loss of each utterance ``(batch,)`` or, from a loss that averages, ``()``."""
+        options = {} if self._lengths_name is None else {self._lengths_name: batch.lengths}
+        with torch.autocast(estimate.device.type, enabled=False):
+            return torch.as_tensor(self.loss(estimate.float(), batch.sources.float(), **options))
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed the step, so that it does not depend on what ran before it."""
+        seed_step(self.seed, self.current_epoch, batch_idx, self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Return the mean loss of ``batch``."""
+        self._step_ids += batch.ids
+        losses = self.losses(self(batch.mixture, batch.n_mics), batch)
+        check_losses(losses, batch.ids, self._where(batch_idx))
+        loss = losses.mean()
+        self.log(
+            "train/loss",
+            loss,
+            batch_size=len(batch.ids),
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+        )
+        self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse a gradient that is not finite before it reaches the weights."""
+        norm = check_gradients(self.parameters(), self._step_ids, self._where())
+        self._step_ids = []
+        self.log("train/grad_norm", norm)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Add the losses and metrics of ``batch`` to the epoch's; return the estimates."""
+        estimate: torch.Tensor = self(batch.mixture, batch.n_mics).float()
+        losses = self.losses(estimate, batch)
+        check_losses(losses, batch.ids, self._where(batch_idx, "validation"))
+        self._average("loss").update(losses.expand(len(batch.ids)))
+        for name, metric in self.metrics.items():
+            target, noise = batch.sources[:, 0], batch.sources[:, 1]
+            scores = metric(estimate[:, 0], target, noise, batch.lengths)
+            self._average(name).update(scores.to(self.device))
+        return estimate
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the averages over all utterances."""
+        for name in ["loss", *self.metrics]:
+            average = self._average(name)
+            self.log(f"val/{name}", average.compute(), prog_bar=f"val/{name}" == self.monitor)
+            average.reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Let the learning rate follow the monitored metric (before the checkpoint is written)."""
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        monitored = self.trainer.callback_metrics.get(self.monitor)
+        if self._plateau is not None and monitored is not None:
+            self._plateau.step(float(monitored))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimiser and the plateau scheduler, which this module steps itself."""
+        optimizer = OPTIMIZERS[self.optim.optimizer](
+            self.network.parameters(), lr=self.optim.lr, weight_decay=self.optim.weight_decay
+        )
+        if self.lr_patience is not None:
+            self._plateau = ReduceLROnPlateau(
+                optimizer,
+                mode=self.mode,
+                factor=0.5,
+                patience=self.lr_patience,
+                threshold=0.0,  # the default, a ratio, calls worse better where values are negative
+                threshold_mode="abs",
+            )
+            if self._plateau_state is not None:
+                self._plateau.load_state_dict(self._plateau_state)
+        return optimizer
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the scheduler, the configuration and what rebuilds the network."""
+        checkpoint["config"] = self.config
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+        arguments = getattr(self.network, "get_model_args", None)
+        if callable(arguments):
+            checkpoint["model_name"] = type(self.network).__name__
+            checkpoint["model_args"] = arguments()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the scheduler's state until the scheduler exists."""
+        self._plateau_state = checkpoint.get("plateau")
+
+    def _average(self, name: str) -> MeanMetric:
+        average = self.averages[name]
+        assert isinstance(average, MeanMetric)
+        return average
+
+    def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:
+        batch = "" if batch_idx is None else f", batch {batch_idx}"
+        return f"{phase} epoch {self.current_epoch}{batch}, step {self.global_step}"
+
+
+def _argument(function: Callable[..., Any], *names: str) -> str | None:
+    """Return the first of ``names`` that ``function`` has as an argument."""
+    parameters = inspect.signature(function).parameters
+    return next((name for name in names if name in parameters), None)

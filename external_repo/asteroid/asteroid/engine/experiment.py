@@ -1,0 +1,187 @@
+"""One experiment, one folder: start it, resume it, or refuse to mix two runs in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .command_line import ConfigError, Parsed
+from .config import FREE_KEYS, Recipe, flatten
+from .environment import record_environment
+from .files import remove_leftovers, replacing, write_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .checkpoints import BestCheckpoints
+
+__all__ = ["Experiment", "open_experiment", "plain"]
+
+_LOG = logging.getLogger(__name__)
+_KEPT_BY_OVERWRITE = {"logs", ".lock"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """The folder of one run and the names of what lies in it."""
+
+    folder: Path
+
+    @property
+    def conf(self) -> Path:
+        """Every option as resolved; training from this file repeats the run."""
+        return self.folder / "conf.yml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the best and the last checkpoint."""
+        return self.folder / "checkpoints"
+
+    @property
+    def last(self) -> Path | None:
+        """The checkpoint a resumed run starts from; None before the first epoch's end."""
+        path = self.checkpoints / "last.ckpt"
+        return path if path.is_file() else None
+
+    @property
+    def best_model(self) -> Path:
+        """The best network as Asteroid stores models."""
+        return self.folder / "best_model.pth"
+
+    def save_best(self, network: nn.Module, best: BestCheckpoints) -> None:
+        """Write ``best_k_models.json`` and ``best_model.pth``; leaves the best weights in network.
+
+        Raises:
+            RuntimeError: No checkpoint has been written, so there is nothing to save.
+        """
+        import torch
+
+        scores = best.scores()
+        if not scores:
+            raise RuntimeError(f"{self.checkpoints} holds no checkpoint: no epoch was finished")
+        write_text(self.folder / "best_k_models.json", json.dumps(scores, indent=0) + "\n")
+        checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
+        prefix = "network."
+        network.cpu().load_state_dict(
+            {
+                key[len(prefix) :]: value
+                for key, value in checkpoint["state_dict"].items()
+                if key.startswith(prefix)
+            }
+        )
+        with replacing(self.best_model) as temporary:
+            torch.save(network.serialize(), temporary)  # type: ignore[operator]
+        _LOG.info("%s is the best of %d checkpoints", self.best_model, len(scores))
+
+
+@contextmanager
+def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
+    """Hold the experiment's folder while its run is trained.
+
+    A new folder gets ``conf.yml`` and ``environment.json``; one that holds a run of the same
+    configuration is resumed; ``--overwrite`` removes what it holds (except ``logs``).
+
+    Raises:
+        ConfigError: The folder holds a run with other options, or something else than a run, or
+            another process is training in it.
+    """
+    config = plain(parsed.config)
+    experiment = Experiment(Path(parsed.config.exp_dir))
+    if _rank() != 0:  # one of several processes of a run that the first of them has opened
+        yield experiment
+        return
+    _refuse_other(experiment, config, parsed.overwrite)
+    experiment.folder.mkdir(parents=True, exist_ok=True)
+    with _lock(experiment.folder):
+        if parsed.overwrite:
+            _empty(experiment.folder)
+        if experiment.last:
+            _LOG.info("resuming %s from %s", experiment.folder, experiment.last)
+        for folder in (experiment.folder, experiment.checkpoints):
+            remove_leftovers(folder)
+        write_text(experiment.conf, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        record_environment(experiment.folder / "environment.json", parsed.config.training.seed)
+        yield experiment
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested dictionaries of what YAML knows."""
+    as_yaml: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return as_yaml
+
+
+def _refuse_other(experiment: Experiment, config: Mapping[str, Any], overwrite: bool) -> None:
+    """Refuse a folder that holds a run of another configuration, or no run at all."""
+    folder = experiment.folder
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"exp_dir {folder} is not a folder")
+    if not experiment.conf.is_file():
+        strangers = _strangers(folder)
+        if strangers:
+            raise ConfigError(
+                f"exp_dir {folder} holds {', '.join(strangers[:3])} but no conf.yml: it is not an "
+                "experiment. Choose another --exp_dir"
+            )
+        return
+    if overwrite or not experiment.last:  # without a checkpoint there is nothing to lose
+        return
+    before = flatten(yaml.safe_load(experiment.conf.read_text(encoding="utf-8")) or {})
+    now = flatten(config)
+    changed = [
+        f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+        for key in sorted({*before, *now} - FREE_KEYS)
+        if before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise ConfigError(
+            f"exp_dir {folder} holds a run with other options: {'; '.join(changed)}. "
+            "Choose another --exp_dir, or throw that run away with --overwrite"
+        )
+
+
+def _rank() -> int:
+    """Return this process's rank in a distributed run, as its launcher says; 0 without one."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+
+
+def _strangers(folder: Path) -> list[str]:
+    """Return what lies in the folder although no run was started in it."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        p.name
+        for p in folder.iterdir()
+        if p.name not in _KEPT_BY_OVERWRITE and not p.name.startswith(".")
+    )
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name in _KEPT_BY_OVERWRITE:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep other processes out; the system drops the lock when this process dies."""
+    with (folder / ".lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another process is training in {folder}") from None
+        yield

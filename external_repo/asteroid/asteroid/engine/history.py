@@ -1,0 +1,75 @@
+"""``history.csv``: one row per epoch, always of the run as its last checkpoint knows it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from .files import write_text
+
+__all__ = ["History"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class History(pl.Callback):
+    """Keep epoch, learning rate, losses, metrics and duration of every epoch in a table.
+
+    The rows travel in the checkpoints, so a resumed run drops those of epochs it trains again.
+
+    Args:
+        path: The table; its columns are ``epoch, lr, train/loss, val/loss``, each
+            ``val/<metric>``, and ``seconds``.
+        epochs: Number of epochs of the run, for the messages.
+    """
+
+    def __init__(self, path: Path, epochs: int) -> None:
+        self.path = path
+        self.epochs = epochs
+        self.rows: list[dict[str, float]] = []
+        self._started = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the epoch's row and write the table."""
+        logged = trainer.callback_metrics
+        names = ["train/loss", "val/loss", *sorted(n for n in logged if n.startswith("val/"))]
+        names = [name for name in dict.fromkeys(names) if name in logged]
+        row = {"epoch": float(trainer.current_epoch), "lr": _learning_rate(trainer)}
+        row |= {name: float(logged[name]) for name in names}
+        row["seconds"] = round(time.monotonic() - self._started, 2)
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            write_text(self.path, _as_csv(self.rows))
+            scores = "  ".join(f"{name} {row[name]:.3f}" for name in names)
+            _LOG.info("epoch %d of %d  %s", trainer.current_epoch + 1, self.epochs, scores)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows, for the checkpoint."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the rows of a checkpoint."""
+        self.rows = list(state_dict["rows"])
+
+
+def _learning_rate(trainer: pl.Trainer) -> float:
+    return float(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def _as_csv(rows: list[dict[str, float]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "epoch": int(row["epoch"])} for row in rows)
+    return text.getvalue()

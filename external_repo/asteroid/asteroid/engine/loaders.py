@@ -1,0 +1,54 @@
+"""The two loaders of a training run, from its manifests."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .config import DataConfig, TrainingConfig
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+__all__ = ["training_loaders"]
+
+_LOG = logging.getLogger(__name__)
+
+
+def training_loaders(
+    data: DataConfig, training: TrainingConfig
+) -> tuple[DataLoader[Any], DataLoader[Any]]:
+    """Return the loaders of training (shuffled excerpts) and validation (whole utterances).
+
+    Every file that the manifests name is checked first.
+
+    Raises:
+        FileNotFoundError: No such manifest.
+        DataError: A manifest or a file it names cannot be used; the message lists the offenders.
+    """
+    from asteroid.data.dataset import MixtureDataset, build_loader
+    from asteroid.data.manifest import validate_manifest
+
+    train, valid = (
+        validate_manifest(path, sample_rate=data.sample_rate)
+        for path in (data.train_json, data.valid_json)
+    )
+    _LOG.info("%d mixtures to train on, %d to validate on", len(train), len(valid))
+    excerpts = MixtureDataset(
+        train,
+        sample_rate=data.sample_rate,
+        segment_s=data.segment,
+        max_mics=data.max_mics,
+        seed=training.seed,
+        shuffle_mics=data.shuffle_mics,
+    )
+    whole = MixtureDataset(
+        valid, sample_rate=data.sample_rate, max_mics=data.max_mics, seed=training.seed
+    )
+    workers, seed = training.num_workers, training.seed
+    return (
+        build_loader(excerpts, training.batch_size, shuffle=True, num_workers=workers, seed=seed),
+        build_loader(
+            whole, training.valid_batch_size, shuffle=False, num_workers=workers, seed=seed
+        ),
+    )
