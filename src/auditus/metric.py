@@ -178,7 +178,7 @@ class Metric:
         return Scores(on_device, tuple(reasons))
 
     def bind(self, sample_rate: int, **options: object) -> Callable[..., Tensor]:
-        """Return a callable `(estimate, target, noise, lengths) -> (batch,)`, as a trainer wants."""
+        """Return a callable `(estimate, target, noise, lengths) -> (batch,)` for trainers."""
 
         def judge(
             estimate: Tensor,

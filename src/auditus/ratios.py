@@ -56,7 +56,7 @@ def check_variant(variant: str) -> bool:
     source="Le Roux et al.: SDR - half-baked or well done?, ICASSP 2019, eq. 5",
 )
 def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
-    """Scale-invariant signal-to-distortion ratio: ||s_t||^2 / ||estimate - s_t||^2, means removed."""
+    """Scale-invariant signal-to-distortion ratio: ||s_t||^2 / ||estimate - s_t||^2."""
     part = project(rows.estimate, rows.target)
     return _scores(part.target, part.distortion, published=check_variant(variant))
 

@@ -1,0 +1,255 @@
+"""Enhance a test set with an experiment's best network.
+
+    python -m evaluation.infer --experiment_tag XP1 --manifest data/test.json
+
+writes <root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav at the reference
+microphone, and samples.csv, which says which sample is which of the manifest's ids. A sample keeps
+its number as long as its id stays in the manifest. The WAV files hold 32-bit floats: a network
+trained on a scale-invariant loss may answer at any level, and nothing is clipped. A sample is
+either whole or absent; a second run does what is missing, or everything again when the network has
+changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import inspect
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import soundfile
+import torch
+from asteroid.data.dataset import MixtureDataset
+from asteroid.data.files import atomic_path
+from asteroid.data.manifest import Mixture, validate_manifest
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from evaluation.command import add_experiment_options, run
+from evaluation.experiment import SIGNALS, TestSet, find_experiment
+
+__all__ = ["enhance", "load_network", "main", "write_testset"]
+
+logger = logging.getLogger(__name__)
+
+RECORD = "sample.json"
+
+
+def load_network(path: Path, device: torch.device) -> nn.Module:
+    """Load what `network.serialize()` gave, every weight in its place, ready for inference.
+
+    Raises:
+        ValueError: the file is not that, or its weights do not fit the network it names.
+    """
+    from asteroid.models.base_models import BaseModel
+
+    try:
+        network: nn.Module = BaseModel.from_pretrained(str(path))
+    except Exception as error:  # unpickling and building raise whatever they meet
+        raise ValueError(f"{path} is not a network that can be loaded: {error}") from error
+    return network.eval().to(device)
+
+
+def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -> Tensor:
+    """Return the speech in one mixture.
+
+    Args:
+        network: `(1, mics, samples) -> (1, sources, samples)`, speech first; one that works on one
+            microphone gets the first.
+        mixture: `(mics, samples)`.
+        match_level: scale the estimate to fit the reference microphone best, in the least-squares
+            sense.
+
+    Returns:
+        `(samples,)`, float32, on the CPU.
+
+    Raises:
+        ValueError: the network answers with another length or with values that are not finite.
+    """
+    device = next(network.parameters()).device
+    n_mics, n_samples = mixture.shape
+    signal = mixture.to(device)
+    with torch.inference_mode():
+        if "valid_mics" in inspect.signature(network.forward).parameters:
+            answer = network(signal[None], torch.tensor([n_mics], device=device))
+        elif getattr(network, "in_channels", 1) in (None, 1):
+            answer = network(signal[:1])
+        else:
+            answer = network(signal[None])
+    estimate: Tensor = answer.reshape(-1, answer.shape[-1])[0].float().cpu()
+    if estimate.shape[-1] != n_samples:
+        raise ValueError(f"the network gave {estimate.shape[-1]} samples for {n_samples}")
+    if not bool(torch.isfinite(estimate).all()):
+        raise ValueError("the network gave values that are not finite")
+    if match_level:
+        energy = estimate.square().sum()
+        estimate = estimate * ((mixture[0] * estimate).sum() / energy if energy > 0 else 1.0)
+    return estimate
+
+
+def write_testset(
+    testset: TestSet,
+    mixtures: Sequence[Mixture],
+    network: nn.Module,
+    *,
+    sample_rate: int,
+    fingerprint: str,
+    match_level: bool = False,
+    progress: bool | None = None,
+) -> list[str]:
+    """Enhance every mixture that is not there yet.
+
+    Args:
+        testset: where to.
+        mixtures: the manifest's, validated.
+        network: see `enhance`.
+        sample_rate: in Hz.
+        fingerprint: of the network; samples of another one are made again.
+        match_level: see `enhance`.
+        progress: show a bar; None: on a terminal.
+
+    Returns:
+        One line for each mixture that failed: its id and why. The others are done.
+    """
+    names = _number(testset, mixtures)
+    data = MixtureDataset(mixtures, sample_rate=sample_rate)
+    wanted = [
+        {"id": mixture.id, "network": fingerprint, "match_level": match_level}
+        for mixture in mixtures
+    ]
+    todo = [
+        index
+        for index, mixture in enumerate(mixtures)
+        if _record(testset.folder / names[mixture.id]) != wanted[index]
+    ]
+    logger.info("%s: %d samples, %d to enhance", testset.folder, len(mixtures), len(todo))
+    failures = []
+    for index in tqdm(todo, unit="sample", disable=None if progress is None else not progress):
+        item = data[index]
+        try:
+            estimate = enhance(network, item.mixture, match_level=match_level)
+        except ValueError as error:
+            failures.append(f"{item.id}: {error}")
+            continue
+        signals = dict(zip(SIGNALS, (item.mixture[0], *item.sources, estimate), strict=True))
+        _write_sample(testset.folder / names[item.id], signals, sample_rate, wanted[index])
+    return failures
+
+
+def _number(testset: TestSet, mixtures: Sequence[Mixture]) -> dict[str, str]:
+    """Give each id its `sample_<i>`, the old one where it has one, and write the table of them."""
+    old: dict[str, str] = {}
+    if testset.samples_file.is_file():
+        table = testset.samples()
+        old = dict(zip(table["id"], table["Sample_ID"], strict=True))
+    taken = [int(number) for name in old.values() for number in re.findall(r"\d+$", name)]
+    fresh = iter(range(max(taken, default=-1) + 1, sys.maxsize))
+    names = {item.id: old.get(item.id) or f"sample_{next(fresh)}" for item in mixtures}
+    rows = [
+        {
+            "Sample_ID": names[item.id],
+            "id": item.id,
+            "speaker": item.speaker,
+            "noise_type": item.noise_type,
+            "snr_db": item.snr_db,
+            "seen": item.seen,
+            "n_mics": item.n_mics,
+        }
+        for item in mixtures
+    ]
+    known = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    with atomic_path(testset.samples_file) as temporary:
+        known.to_csv(temporary, index=False)
+    return names
+
+
+def _record(folder: Path) -> dict[str, object] | None:
+    """Return what is written about a finished sample, None if it is not finished."""
+    with suppress(OSError, json.JSONDecodeError):
+        if all((folder / f"{name}.wav").is_file() for name in SIGNALS):
+            record: dict[str, object] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            return record
+    return None
+
+
+def _write_sample(
+    folder: Path, signals: dict[str, Tensor], sample_rate: int, record: dict[str, object]
+) -> None:
+    """Write a sample's folder under another name and rename it."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary.mkdir(parents=True)
+    try:
+        for name, signal in signals.items():
+            soundfile.write(temporary / f"{name}.wav", signal.numpy(), sample_rate, subtype="FLOAT")
+        (temporary / RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="infer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--experiment_tag", required=True, metavar="TAG", help="whose network")
+    parser.add_argument("--manifest", required=True, metavar="FILE", help="the mixtures to enhance")
+    parser.add_argument(
+        "--testset", default="test", metavar="NAME", help="folder to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)"
+    )
+    parser.add_argument(
+        "--match_level", action="store_true", help="scale each estimate to the level of its mixture"
+    )
+    add_experiment_options(parser)
+    return parser
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    torch.empty(0, device=device)  # an absent device raises here, before any work
+    return device
+
+
+def _work(args: argparse.Namespace) -> int:
+    experiment = find_experiment(args.experiment_tag, args.root)
+    checkpoint = experiment.checkpoint
+    network = load_network(checkpoint, _device(args.device))
+    sample_rate = round(float(getattr(network, "sample_rate", 16000)))
+    mixtures = validate_manifest(args.manifest, sample_rate=sample_rate)
+    failures = write_testset(
+        experiment.new_testset(args.testset),
+        mixtures,
+        network,
+        sample_rate=sample_rate,
+        fingerprint=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        match_level=args.match_level,
+    )
+    if failures:
+        shown = "; ".join(failures[:10])
+        count = f"{len(failures)} of {len(mixtures)} samples"
+        raise RuntimeError(f"{count} could not be enhanced: {shown}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    return run(_parser(), _work, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""Run a function over many items in processes; nothing one item does harms another's result."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Generic, NamedTuple, TypeVar
+
+import torch
+
+__all__ = ["Outcome", "run_each"]
+
+I = TypeVar("I")  # noqa: E741 - an item
+R = TypeVar("R")
+
+# Items handed out per worker at a time: enough that none waits, few enough that a crash has few
+# suspects.
+IN_FLIGHT = 2
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Outcome(NamedTuple, Generic[I, R]):
+    """What became of an item: its result, or the error that took its place."""
+
+    item: I
+    result: R | None
+    error: str
+
+
+def run_each(work: Callable[[I], R], items: Sequence[I], *, jobs: int) -> Iterator[Outcome[I, R]]:
+    """Yield the outcome of `work(item)` for every item, in the order in which they end.
+
+    An exception becomes that item's error. So does the death of a worker process (a crash inside a
+    C library): the items that were with it are run again, each in a process of its own, to find the
+    one that kills.
+
+    Args:
+        work: a function that a fresh process can import.
+        items: picklable.
+        jobs: number of processes; 1 runs in this one.
+    """
+    if jobs == 1:
+        for item in items:
+            yield _here(work, item)
+        return
+    left = list(reversed(items))
+    with _single_threaded():
+        while left:
+            suspects: list[I] = []
+            yield from _run_pool(work, left, suspects, min(jobs, len(left)))
+            for item in suspects:
+                yield _alone(work, item)
+
+
+def _run_pool(
+    work: Callable[[I], R], left: list[I], suspects: list[I], jobs: int
+) -> Iterator[Outcome[I, R]]:
+    """Take items from `left`; if the pool breaks, those in flight go to `suspects`."""
+    pending: dict[Future[R], I] = {}
+    pool = _pool(jobs)
+    try:
+        while left or pending:
+            while left and len(pending) < IN_FLIGHT * jobs:
+                item = left.pop()
+                pending[pool.submit(work, item)] = item
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                item = pending.pop(future)
+                if isinstance(future.exception(), BrokenProcessPool):
+                    suspects.append(item)
+                else:
+                    yield _outcome(item, future)
+            if suspects:
+                break
+    except BrokenProcessPool:  # noticed while an item was handed over
+        suspects.append(item)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    for future, item in pending.items():
+        if future.cancelled() or isinstance(future.exception(), BrokenProcessPool):
+            suspects.append(item)
+        else:
+            yield _outcome(item, future)
+
+
+def _alone(work: Callable[[I], R], item: I) -> Outcome[I, R]:
+    """Run one item in a process of its own."""
+    with _pool(1) as pool:
+        return _outcome(item, pool.submit(work, item))
+
+
+def _here(work: Callable[[I], R], item: I) -> Outcome[I, R]:
+    """Run one item in this process."""
+    future: Future[R] = Future()
+    try:
+        future.set_result(work(item))
+    except Exception as error:  # whatever one item raises is its own outcome
+        future.set_exception(error)
+    return _outcome(item, future)
+
+
+def _outcome(item: I, future: Future[R]) -> Outcome[I, R]:
+    error = future.exception()
+    if error is None:
+        return Outcome(item, future.result(), "")
+    if isinstance(error, BrokenProcessPool):
+        return Outcome(item, None, "the process that worked on it died")
+    return Outcome(item, None, f"{type(error).__name__}: {error}")
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    # spawn: the parent may hold threads and a GPU, which a fork does not survive
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)
+    )
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let processes started inside use one thread each: the processes are what fills the cores."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
