@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["optimizers", "schedulers", "system"],
     submod_attrs={
+        "checkpoints": ["network_package"],
         "command_line": ["ConfigError", "parse_recipe", "run_program"],
         "config": ["DataConfig", "LossConfig", "OptimConfig", "TrainingConfig"],
         "enhancement": ["EnhancementSystem"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from .files import replacing
 
-__all__ = ["AtomicCheckpointIO", "BestCheckpoints", "LastCheckpoint", "ResumableEarlyStopping"]
+__all__ = [
+    "AtomicCheckpointIO",
+    "BestCheckpoints",
+    "LastCheckpoint",
+    "ResumableEarlyStopping",
+    "network_package",
+    "network_weights",
+]
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -100,3 +108,35 @@ class ResumableEarlyStopping(EarlyStopping):
         """Stop at once if the restored run had already lost its patience."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+def network_package(path: str | Path) -> dict[str, Any]:
+    """Return the network of a checkpoint as ``network.serialize()`` would give it.
+
+    Args:
+        path: A checkpoint of a run (``checkpoints/*.ckpt``), or a ``best_model.pth``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds no network.
+    """
+    try:
+        with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is not a checkpoint: {str(error).splitlines()[0]}") from None
+    if not isinstance(content, dict) or not {"model_name", "model_args"} <= content.keys():
+        raise ValueError(f"{path} does not say which network it holds (model_name, model_args)")
+    if "pytorch-lightning_version" not in content:
+        return content
+    return {
+        "model_name": content["model_name"],
+        "model_args": content["model_args"],
+        "state_dict": network_weights(content),
+    }
+
+
+def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Return the weights of the network in a checkpoint of an `EnhancementSystem`."""
+    prefix, state = "network.", checkpoint["state_dict"]
+    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}

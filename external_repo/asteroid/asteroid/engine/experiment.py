@@ -66,19 +66,14 @@ class Experiment:
         """
         import torch
 
+        from .checkpoints import network_weights
+
         scores = best.scores()
         if not scores:
             raise RuntimeError(f"{self.checkpoints} holds no checkpoint: no epoch was finished")
         write_text(self.folder / "best_k_models.json", json.dumps(scores, indent=0) + "\n")
         checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-        prefix = "network."
-        network.cpu().load_state_dict(
-            {
-                key[len(prefix) :]: value
-                for key, value in checkpoint["state_dict"].items()
-                if key.startswith(prefix)
-            }
-        )
+        network.cpu().load_state_dict(network_weights(checkpoint))
         with replacing(self.best_model) as temporary:
             torch.save(network.serialize(), temporary)  # type: ignore[operator]
         _LOG.info("%s is the best of %d checkpoints", self.best_model, len(scores))
