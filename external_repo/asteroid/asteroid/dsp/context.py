@@ -1,13 +1,12 @@
-"""Half-overlapping windows that see the signal around them, and what a beamformer does with them.
+"""Half-overlapping windows that see the signal around them.
 
-A window of ``window`` samples advances by ``window // 2`` and carries ``context`` samples before and
-after. The first window lies wholly before the signal and the last one reaches its end, so that
-every sample lies in two windows, whatever the signal's length.
+A window of ``window`` samples advances by ``window // 2`` and carries ``context`` samples before
+and after. The first window lies wholly before the signal and the last one reaches its end, so
+that every sample lies in two windows, whatever the signal's length.
 """
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
@@ -100,8 +99,9 @@ def reference_correlation(
     products = halves[..., :-1, :] + halves[..., 1:, :]
 
     scale = 1 / (_moving_norm(padded, window) + eps)
-    reference_scale = scale[..., :1, context :: hop][..., :n_windows, None]
-    return products * scale.unfold(-1, lags, hop)[..., :n_windows, :] * reference_scale
+    reference_scale = scale[..., :1, context::hop][..., :n_windows, None]
+    normalised: Tensor = products * scale.unfold(-1, lags, hop)[..., :n_windows, :]
+    return normalised * reference_scale
 
 
 def _toeplitz(blocks: Tensor) -> Tensor:
@@ -117,4 +117,5 @@ def _moving_norm(signal: Tensor, window: int) -> Tensor:
     pooled = F.avg_pool1d(energy.flatten(0, -2).unsqueeze(1), window, stride=1) * window
     pooled = pooled.squeeze(1).unflatten(0, energy.shape[:-1])
     silent = pooled <= 0
-    return pooled.masked_fill(silent, 1).sqrt().masked_fill(silent, 0)
+    norm: Tensor = pooled.masked_fill(silent, 1).sqrt().masked_fill(silent, 0)
+    return norm

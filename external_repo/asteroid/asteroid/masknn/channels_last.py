@@ -16,8 +16,8 @@ def build_norm(name: object, n_channels: int) -> nn.Module:
     """Build one of Asteroid's normalisations for :func:`normalise`.
 
     Raises:
-        ValueError: No such normalisation, or one that needs an order of time: ``cgLN`` averages over
-            the past of a sequence, which the folded features of a dual-path network do not have.
+        ValueError: No such normalisation, or one that needs an order of time: ``cgLN`` averages
+            over the past of a sequence, which folded dual-path features do not have.
     """
     kind = norms.get(name) if name is not None else None
     if kind is None or kind is norms.CumLN:

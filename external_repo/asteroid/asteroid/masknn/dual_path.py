@@ -78,4 +78,5 @@ class DualPathBlock(nn.Module):
         steps = x.movedim(time, 0)
         y = rnn(steps.flatten(1, 2))
         y = linear(F.dropout(y, self.dropout, self.training))
-        return y.view(steps.shape).movedim(0, time)
+        features: Tensor = y.view(steps.shape)
+        return features.movedim(0, time)

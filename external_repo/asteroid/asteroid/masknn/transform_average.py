@@ -37,7 +37,8 @@ class TransformAverageConcatenate(nn.Module):
         """Map ``(rows, chunk, chunks, features)`` to the same shape; ``mics`` names the arrays."""
         transformed = self.input_tf(x)
         average = self.avg_tf(mics.mean(transformed))
-        last: nn.Linear = self.concat_tf[0]
+        last = self.concat_tf[0]
+        assert isinstance(last, nn.Linear)
         own, shared = last.weight.tensor_split(2, dim=1)
         y = mics.add(F.linear(transformed, own, last.bias), F.linear(average, shared))
         return x + normalise(self.norm, self.concat_tf[1](y))

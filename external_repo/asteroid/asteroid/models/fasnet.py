@@ -21,6 +21,13 @@ from .base_models import BaseModel
 
 __all__ = ["FasNetTAC"]
 
+_SIZES = ("n_src", "enc_dim", "feature_dim", "hidden_dim", "n_layers", "tac_hidden_dim")
+_ARGUMENTS = (
+    *_SIZES,
+    *("window_ms", "context_ms", "sample_rate", "chunk_size", "hop_size"),
+    *("norm_type", "bidirectional", "rnn_type", "dropout", "use_tac"),
+)
+
 
 class FasNetTAC(BaseModel):
     """FaSNet with transform-average-concatenate, same parameters and numbers as Asteroid's.
@@ -126,8 +133,7 @@ class FasNetTAC(BaseModel):
                 f"hop_size must lie between 1 and chunk_size ({self.chunk_size}); got "
                 f"{self.hop_size}"
             )
-        sizes = ("n_src", "enc_dim", "feature_dim", "hidden_dim", "n_layers", "tac_hidden_dim")
-        for name in sizes:
+        for name in _SIZES:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
@@ -179,7 +185,7 @@ class FasNetTAC(BaseModel):
             )
         filters = self._filters(self._describe(windows, correlation), mics)
         with torch.autocast(x.device.type, enabled=False):
-            beamformed = filter_and_sum(windows, filters.to(exact), mics)
+            beamformed = filter_and_sum(windows, filters.to(exact), self.window, mics)
             return overlap_add(beamformed, x.shape[-1])
 
     def _describe(self, windows: Tensor, correlation: Tensor) -> Tensor:
@@ -196,21 +202,33 @@ class FasNetTAC(BaseModel):
         return F.linear(encoding, of_encoding) + F.linear(correlation.to(dtype), of_correlation)
 
     def _filters(self, features: Tensor, mics: PackedMics) -> Tensor:
-        """Dual-path blocks and output layers: (rows, windows, n_src, 2 * context + 1)."""
+        """Dual-path blocks and output layers: (rows, windows, n_src, window + 2 * context)."""
         n_windows = features.shape[1]
         padded = F.pad(features, (0, 0, self.chunk_size, self.chunk_size))
         x = padded.unfold(1, self.chunk_size, self.hop_size)  # rows, chunks, features, chunk
         x = x.permute(0, 3, 1, 2).contiguous()
         for layer in self.DPRNN_TAC:
+            assert isinstance(layer, nn.ModuleList)
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(_run_layer, layer, x, mics, use_reentrant=False)
             else:
                 x = _run_layer(layer, x, mics)
         y = self._unfold_chunks(self.conv_2D[0](x), n_windows)
-        y = y.unflatten(-1, (self.n_src, self.feature_dim))
-        tanh, gate = self.tanh[0], self.gate[0]
-        filters = F.linear(y, tanh.weight.squeeze(-1), tanh.bias).tanh_()
-        return filters * F.linear(y, gate.weight.squeeze(-1), gate.bias).sigmoid_()
+        taps = self._taps(y.reshape(-1, self.feature_dim))
+        return taps.view(-1, n_windows, self.n_src, taps.shape[-1])
+
+    def _taps(self, y: Tensor) -> Tensor:
+        """Gated filters: (n, features) -> (n, window + 2 * context), zero beyond their length.
+
+        Padding the weights gives tanh(0) * sigmoid(0) = 0 there and spares padding the filters.
+        """
+        beyond = self.window - 1
+        values = []
+        for head in (self.tanh, self.gate):
+            weight, bias = head[0].parameters()
+            padded = F.pad(weight.squeeze(-1), (0, 0, 0, beyond))
+            values.append(F.linear(y, padded, F.pad(bias, (0, beyond))))
+        return values[0].tanh_() * values[1].sigmoid_()
 
     def _unfold_chunks(self, x: Tensor, n_windows: int) -> Tensor:
         """Add chunks up and widen to all sources: (rows, windows, n_src * features).
@@ -228,30 +246,13 @@ class FasNetTAC(BaseModel):
         columns = x.permute(0, 3, 1, 2).flatten(1, 2)  # rows, features * chunk, chunks
         y = F.fold(columns, **placing).squeeze(-1).transpose(1, 2) / overlap
         covered = F.fold(torch.ones_like(x[:1, :, :, 0]), **placing).reshape(-1, 1) / overlap
-        widen = self.conv_2D[1]
-        return F.linear(y, widen.weight.flatten(1)) + widen.bias * covered
+        weight, bias = self.conv_2D[1].parameters()
+        return F.linear(y, weight.flatten(1)) + bias * covered
 
     def get_model_args(self) -> dict[str, Any]:
         """Return the constructor's arguments; ``stride`` in milliseconds, unlike upstream's."""
-        return {
-            "n_src": self.n_src,
-            "enc_dim": self.enc_dim,
-            "feature_dim": self.feature_dim,
-            "hidden_dim": self.hidden_dim,
-            "n_layers": self.n_layers,
-            "window_ms": self.window_ms,
-            "stride": self.window_ms / 2,
-            "context_ms": self.context_ms,
-            "sample_rate": self.sample_rate,
-            "tac_hidden_dim": self.tac_hidden_dim,
-            "norm_type": self.norm_type,
-            "chunk_size": self.chunk_size,
-            "hop_size": self.hop_size,
-            "bidirectional": self.bidirectional,
-            "rnn_type": self.rnn_type,
-            "dropout": self.dropout,
-            "use_tac": self.use_tac,
-        }
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return {**arguments, "stride": self.window_ms / 2}
 
 
 def _run_layer(layer: nn.ModuleList, x: Tensor, mics: PackedMics) -> Tensor:
