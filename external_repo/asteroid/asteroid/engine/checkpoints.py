@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -123,8 +122,11 @@ def network_package(path: str | Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is not a checkpoint: {str(error).splitlines()[0]}") from None
+    except OSError:
+        raise
+    except Exception as error:  # unpickling something else raises whatever it meets
+        reason = (str(error).splitlines() or ["it is empty"])[0]
+        raise ValueError(f"{path} is not a checkpoint: {reason}") from None
     if not isinstance(content, dict) or not {"model_name", "model_args"} <= content.keys():
         raise ValueError(f"{path} does not say which network it holds (model_name, model_args)")
     if "pytorch-lightning_version" not in content:

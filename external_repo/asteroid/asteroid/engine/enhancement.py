@@ -128,7 +128,7 @@ class EnhancementSystem(pl.LightningModule):
         """Refuse a gradient that is not finite before it reaches the weights."""
         norm = check_gradients(self.parameters(), self._step_ids, self._where())
         self._step_ids = []
-        self.log("train/grad_norm", norm)
+        self.log("train/grad_norm", norm, on_step=False, on_epoch=True, batch_size=1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Add the losses and metrics of ``batch`` to the epoch's; return the estimates."""
