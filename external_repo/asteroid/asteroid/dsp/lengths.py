@@ -1,0 +1,42 @@
+"""Lengths of the utterances in a zero-padded batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["check_lengths", "sample_mask", "zero_padding"]
+
+
+def check_lengths(lengths: Tensor, batch: int, n_samples: int) -> Tensor:
+    """Return the lengths as a long tensor, after checking them.
+
+    Args:
+        lengths: Valid samples of each utterance, ``(batch,)``, each from 1 to ``n_samples``.
+        batch: Number of utterances.
+        n_samples: Samples of the padded batch.
+
+    Raises:
+        ValueError: Wrong shape, or a length outside the range.
+    """
+    lengths = torch.as_tensor(lengths).long()
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths must have shape ({batch},), one per utterance; got {tuple(lengths.shape)}"
+        )
+    if bool((lengths < 1).any()) or bool((lengths > n_samples).any()):
+        raise ValueError(f"lengths must be from 1 to {n_samples} samples; got {lengths.tolist()}")
+    return lengths
+
+
+def sample_mask(lengths: Tensor, n_samples: int, *, device: torch.device | None = None) -> Tensor:
+    """Return a boolean mask ``(batch, n_samples)``, true inside each utterance."""
+    device = lengths.device if device is None else device
+    return torch.arange(n_samples, device=device) < lengths.to(device)[:, None]
+
+
+def zero_padding(signal: Tensor, lengths: Tensor) -> Tensor:
+    """Return the signal ``(batch, ..., samples)`` with exact zeros behind each utterance."""
+    mask = sample_mask(lengths, signal.shape[-1], device=signal.device)
+    mask = mask.reshape(mask.shape[0], *(1,) * (signal.ndim - 2), mask.shape[-1])
+    return torch.where(mask, signal, signal.new_zeros(()))

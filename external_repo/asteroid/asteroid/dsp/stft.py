@@ -1,0 +1,139 @@
+"""Short-time Fourier transform of batches whose utterances differ in length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from .lengths import sample_mask, zero_padding
+
+__all__ = ["Stft", "overlap_add"]
+
+
+class Stft(nn.Module):
+    """Centred STFT with reflected edges, the same for an utterance alone and in a padded batch.
+
+    Utterances shorter than ``n_fft`` are padded with zeros at the end to ``n_fft`` samples.
+
+    Args:
+        n_fft: Window and transform length in samples, even.
+        hop_length: Samples from one frame to the next.
+        window: ``"hann"`` (periodic) or ``"rectangular"``.
+
+    Raises:
+        ValueError: A length is not positive, ``n_fft`` is odd, or the window is unknown.
+    """
+
+    window: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int, window: str = "hann") -> None:
+        super().__init__()
+        if n_fft < 2 or n_fft % 2:
+            raise ValueError(f"n_fft must be even and at least 2 samples; got {n_fft}")
+        if not 0 < hop_length <= n_fft:
+            raise ValueError(f"hop_length must be from 1 to n_fft = {n_fft}; got {hop_length}")
+        windows = {"hann": torch.hann_window(n_fft), "rectangular": torch.ones(n_fft)}
+        if window not in windows:
+            raise ValueError(f"window must be one of {', '.join(windows)}; got {window!r}")
+        self.n_fft, self.hop_length = n_fft, hop_length
+        self.register_buffer("window", windows[window], persistent=False)
+
+    def forward(self, signal: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Transform ``(batch, samples)`` to complex spectra ``(batch, n_fft // 2 + 1, frames)``.
+
+        Args:
+            signal: ``(batch, samples)``, float32 or float64.
+            lengths: Valid samples of each utterance, ``(batch,)``. Frames behind an utterance's
+                end hold no defined values: see :meth:`frame_mask`.
+        """
+        padded, window = self._pad(signal, lengths), self.window.to(signal)
+        return torch.stft(
+            padded, self.n_fft, self.hop_length, window=window, center=False, return_complex=True
+        )
+
+    def magnitude(self, signal: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return ``forward(signal, lengths).abs()`` with a cheaper gradient, of first order only.
+
+        The gradient is 0 where the magnitude is.
+        """
+        padded, window = self._pad(signal, lengths), self.window.to(signal)
+        magnitude: Tensor = _Magnitude.apply(padded, window, self.hop_length)
+        return magnitude.transpose(1, 2)
+
+    def _pad(self, signal: Tensor, lengths: Tensor | None) -> Tensor:
+        if signal.shape[-1] < self.n_fft:
+            signal = F.pad(signal, (0, self.n_fft - signal.shape[-1]))
+        if lengths is not None:
+            return self._reflect(zero_padding(signal, lengths), lengths)
+        half = self.n_fft // 2
+        return F.pad(signal, (half, half), mode="reflect")
+
+    def _reflect(self, signal: Tensor, lengths: Tensor) -> Tensor:
+        """Pad half a window on both sides, reflecting at each utterance's own end."""
+        half, n_samples = self.n_fft // 2, signal.shape[-1]
+        last = lengths.to(signal.device).clamp_min(self.n_fft)[:, None] - 1
+        index = torch.arange(-half, n_samples + half, device=signal.device).abs()
+        index = torch.where(index > last, 2 * last - index, index).clamp_min(0)
+        return signal.gather(-1, index)
+
+    def n_frames(self, n_samples: Tensor | int) -> Tensor:
+        """Return the number of frames of utterances of ``n_samples`` samples."""
+        return torch.as_tensor(n_samples).clamp_min(self.n_fft) // self.hop_length + 1
+
+    def frame_mask(self, lengths: Tensor, n_samples: int) -> Tensor:
+        """Return a boolean mask ``(batch, frames)``, true for the frames of each utterance."""
+        return sample_mask(self.n_frames(lengths), int(self.n_frames(n_samples)))
+
+
+class _Magnitude(torch.autograd.Function):
+    """Magnitudes ``(batch, frames, freq)`` of the windowed frames of ``(batch, samples)``.
+
+    Autograd goes back through an rfft by a complex FFT of full length, and through overlapping
+    frames by an index as large as all of them: together they take several times as long as the
+    transform. One real inverse FFT and a few shifted sums do the same. Real and imaginary parts
+    are taken apart because complex multiplication and ``abs`` are slow on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
+        spectrum = torch.fft.rfft(signal.unfold(-1, window.shape[0], hop_length) * window)
+        real, imaginary = spectrum.real, spectrum.imag
+        magnitude = (real * real).addcmul_(imaginary, imaginary).sqrt_()
+        ctx.save_for_backward(spectrum, magnitude, window)
+        ctx.hop_length, ctx.n_samples = hop_length, signal.shape[-1]
+        return magnitude
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        spectrum, magnitude, window = ctx.saved_tensors
+        share = grad / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
+        share[..., 1:-1].mul_(0.5)  # the inverse transform counts these bins twice
+        gradient = torch.empty_like(spectrum)
+        torch.mul(spectrum.real, share, out=gradient.real)
+        torch.mul(spectrum.imag, share, out=gradient.imag)
+        frames = torch.fft.irfft(gradient, n=window.shape[0], norm="forward") * window
+        return overlap_add(frames, ctx.hop_length, ctx.n_samples), None, None
+
+
+def overlap_add(frames: Tensor, hop_length: int, n_samples: int) -> Tensor:
+    """Add frames ``(batch, frames, n_fft)``, each ``hop_length`` after the last, to a signal.
+
+    Returns:
+        ``(batch, n_samples)``, cut or padded with zeros.
+    """
+    batch, n_frames, n_fft = frames.shape
+    pieces = -(-n_fft // hop_length)
+    if n_fft % hop_length:
+        frames = F.pad(frames, (0, pieces * hop_length - n_fft))
+    signal = F.pad(frames[..., :hop_length], (0, 0, 0, pieces - 1))
+    for piece in range(1, pieces):
+        start = piece * hop_length
+        signal[:, piece : piece + n_frames].add_(frames[..., start : start + hop_length])
+    signal = signal.reshape(batch, -1)
+    missing = n_samples - signal.shape[-1]
+    return signal if missing == 0 else F.pad(signal, (0, missing))

@@ -1,0 +1,66 @@
+"""Named parts: look one up, build one with its options, add one of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+__all__ = ["Registry"]
+
+T = TypeVar("T", bound=Callable[..., object])
+
+
+class Registry(Generic[T]):
+    """A table from names to builders of one kind of part.
+
+    Args:
+        kind: What the parts are, for error messages, e.g. ``"scale"``.
+
+    Example:
+        >>> shapes = Registry("shape")
+        >>> @shapes.register("square")
+        ... def square(side: float) -> float:
+        ...     return side * side
+        >>> shapes.build("square", side=3.0)
+        9.0
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._parts: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that files a builder under ``name``.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        if name in self._parts:
+            raise ValueError(f"the {self.kind} {name!r} is registered already")
+
+        def file(part: T) -> T:
+            self._parts[name] = part
+            return part
+
+        return file
+
+    def get(self, name: str) -> T:
+        """Return the builder filed under ``name``.
+
+        Raises:
+            ValueError: The name is unknown; the message lists the known ones.
+        """
+        if name not in self._parts:
+            raise ValueError(f"{self.kind} must be one of {', '.join(self.names())}; got {name!r}")
+        return self._parts[name]
+
+    def build(self, name: str, **options: object) -> object:
+        """Call the builder filed under ``name`` with ``options``."""
+        return self.get(name)(**options)
+
+    def names(self) -> list[str]:
+        """Return the known names, in the order of registration."""
+        return list(self._parts)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._parts
