@@ -158,10 +158,9 @@ def find_problems(
                 Problem(item.line, item.id, "has no 'speech' and 'noise' at its microphones")
             )
         for role, mic, path in _files(item):
-            for what in _complaints(facts[path], role, item.length, sample_rate):
-                problems.append(
-                    Problem(item.line, item.id, f"{role} of microphone {mic}, {path}, {what}")
-                )
+            where = f"{role} of microphone {mic}, {path},"
+            complaints = _complaints(facts[path], role, item.length, sample_rate)
+            problems += [Problem(item.line, item.id, f"{where} {what}") for what in complaints]
     return problems
 
 

@@ -1,0 +1,187 @@
+"""Simulated rooms with microphones, a talker and a noise in them (image sources).
+
+Nothing shades a microphone: all geometries are free-field, the binaural one too. It has the
+positions of the microphones of two hearing aids but no head between them; measured responses
+(``rir`` of the mixing) have one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyroomacoustics as pra
+from numpy.typing import NDArray
+
+__all__ = ["GEOMETRIES", "Geometry", "Scene", "draw_scene", "measured_rt60", "simulate"]
+
+Array = NDArray[np.float64]
+#: Lowest and highest length, width and height of a room in metres: from an office to a seminar
+#: room.
+ROOM_M = ((3.0, 8.0), (3.0, 7.0), (2.4, 3.6))
+#: Height of heads and arrays in metres: people who sit or stand.
+HEIGHT_M = (1.1, 1.8)
+#: Least distance in metres of anything from a wall.
+MARGIN_M = 0.3
+#: Least angle between talker and noise, seen from the microphones.
+APART_DEG = 30.0
+#: How far to either side of where the wearer looks the talker of the binaural geometry may be.
+FRONT_DEG = 60.0
+EAR_DISTANCE_M = 0.16
+#: Between the front and the rear microphone of one hearing aid.
+AID_SPACING_M = 0.010
+CIRCLE_RADIUS_M = 0.05
+_TRIES = 400
+
+
+def _binaural(n_mics: int, draw: np.random.Generator) -> Array:
+    """Front left, front right, rear left, rear right; the wearer looks along x."""
+    forward, left = AID_SPACING_M / 2, EAR_DISTANCE_M / 2
+    return np.array([[x, y, 0.0] for x in (forward, -forward) for y in (left, -left)])[:n_mics]
+
+
+def _circular(n_mics: int, draw: np.random.Generator) -> Array:
+    angles = 2 * np.pi * np.arange(n_mics) / n_mics
+    return CIRCLE_RADIUS_M * np.stack([np.cos(angles), np.sin(angles), np.zeros(n_mics)], axis=1)
+
+
+def _adhoc(n_mics: int, draw: np.random.Generator) -> Array:
+    """Anywhere around the first; a scene with one outside the room is drawn again."""
+    reach = [high - 2 * MARGIN_M for _, high in ROOM_M]
+    around = draw.uniform(-1, 1, (n_mics - 1, 3)) * [*reach[:2], HEIGHT_M[1] - HEIGHT_M[0]]
+    return np.concatenate([np.zeros((1, 3)), around])
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """An array of microphones.
+
+    Attributes:
+        place: Number of microphones and generator -> positions (mics, 3) in metres relative to the
+            array.
+        n_mics: Least and most microphones by default.
+        limits: Least and most it can have.
+        front_deg: How far from straight ahead the talker may be.
+    """
+
+    place: Callable[[int, np.random.Generator], Array]
+    n_mics: tuple[int, int]
+    limits: tuple[int, int]
+    front_deg: float = 180.0
+
+
+GEOMETRIES = {
+    "binaural": Geometry(_binaural, (4, 4), (2, 4), FRONT_DEG),
+    "adhoc": Geometry(_adhoc, (2, 6), (1, 32)),
+    "circular": Geometry(_circular, (6, 6), (1, 32)),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A room with everything in its place; lengths in metres, positions (n, 3)."""
+
+    size: Array
+    rt60_s: float
+    absorption: float
+    max_order: int
+    microphones: Array
+    speech: Array
+    noise: Array
+    distance_m: float
+
+
+def _around(centre: Array, angle: float, distance: float, draw: np.random.Generator) -> Array:
+    """Return a point at a distance, at most 20 degrees above or below."""
+    elevation = np.deg2rad(draw.uniform(-20, 20))
+    flat = np.cos(elevation) * np.array([np.cos(angle), np.sin(angle)])
+    return centre + distance * np.array([*flat, np.sin(elevation)])
+
+
+def _inside(points: Array, size: Array) -> bool:
+    return bool(np.all(points >= MARGIN_M) and np.all(points <= size - MARGIN_M))
+
+
+def _try_scene(
+    draw: np.random.Generator,
+    kind: Geometry,
+    n_mics: int,
+    rt60_s: float,
+    distance_m: tuple[float, float],
+) -> Scene | None:
+    size = np.array([draw.uniform(low, high) for low, high in ROOM_M])
+    try:
+        absorption, order = pra.inverse_sabine(rt60_s, size)
+    except ValueError:  # the room is too large to be that dry
+        return None
+    centre = np.array([*draw.uniform(MARGIN_M, size[:2] - MARGIN_M), draw.uniform(*HEIGHT_M)])
+    yaw = draw.uniform(-np.pi, np.pi)
+    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    microphones = centre + kind.place(n_mics, draw) @ turn.T
+    distance = draw.uniform(*distance_m)
+    front, apart = np.deg2rad(kind.front_deg), np.deg2rad(APART_DEG)
+    angle = yaw + draw.uniform(-front, front)
+    speech = _around(centre, angle, distance, draw)
+    noise = _around(
+        centre, angle + draw.uniform(apart, 2 * np.pi - apart), draw.uniform(*distance_m), draw
+    )
+    if not _inside(np.concatenate([microphones, [speech, noise]]), size):
+        return None
+    return Scene(size, rt60_s, float(absorption), int(order), microphones, speech, noise, distance)
+
+
+def draw_scene(
+    draw: np.random.Generator,
+    geometry: str,
+    *,
+    n_mics: int,
+    rt60_s: tuple[float, float],
+    distance_m: tuple[float, float],
+) -> Scene:
+    """Draw a room and places in it; the reverberation time is uniform in its range.
+
+    Args:
+        draw: Generator.
+        geometry: One of `GEOMETRIES`.
+        n_mics: Number of microphones.
+        rt60_s: Range of the reverberation time in seconds.
+        distance_m: Range of the distance of talker and noise from the array (ad-hoc: from its first
+            microphone).
+
+    Raises:
+        ValueError: If no room can have that reverberation time and these distances.
+    """
+    if geometry not in GEOMETRIES:
+        raise ValueError(f"geometry must be one of {', '.join(GEOMETRIES)}; got {geometry!r}")
+    wanted = float(draw.uniform(*rt60_s))
+    for _ in range(_TRIES * n_mics):
+        scene = _try_scene(draw, GEOMETRIES[geometry], n_mics, wanted, distance_m)
+        if scene is not None:
+            return scene
+    raise ValueError(
+        f"no room of {ROOM_M} m has a reverberation time of {wanted:.2f} s with {n_mics} microphones "
+        f"and sources {distance_m} m away; shorten the distance or lengthen the reverberation"
+    )
+
+
+def simulate(scene: Scene, sample_rate: int) -> list[list[Array]]:
+    """Return the responses of a scene, ``[speech, noise][microphone]``, each (taps,)."""
+    room = pra.ShoeBox(
+        scene.size,
+        fs=sample_rate,
+        materials=pra.Material(scene.absorption),
+        max_order=scene.max_order,
+    )
+    room.add_microphone_array(scene.microphones.T)
+    for position in (scene.speech, scene.noise):
+        room.add_source(position)
+    room.compute_rir()
+    return [
+        [np.asarray(at_mic[source], dtype=np.float64) for at_mic in room.rir] for source in range(2)
+    ]
+
+
+def measured_rt60(response: Array, sample_rate: int) -> float:
+    """Return the reverberation time in seconds of a response (taps,), from 20 dB of its decay."""
+    return float(pra.experimental.measure_rt60(response, fs=sample_rate, decay_db=20))

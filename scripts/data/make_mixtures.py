@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Mix any folder of speech with any folder of noise in simulated or measured rooms.
+
+Writes one folder per mixture and the manifests train.json, valid.json and test.json. Splits share
+no speaker and no noise recording, and the test has noise types that training has not. A listing
+(speech.csv, noise.csv, rir.csv or manifest.csv) or folders named train, valid (dev) and test decide
+the splits; else they are drawn. A LibriSpeech tree works as it is. Started again, it makes what is
+missing; mixtures never change when more are asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from asteroid.data.command import run_command
+from asteroid.data.mixture_set import describe, make_mixtures, plan_mixtures, read_corpora
+from asteroid.data.plan import MixingConfig
+from asteroid.data.rooms import GEOMETRIES
+from asteroid.data.splits import SPLITS
+
+#: Option -> type, metavar, help; the fields of `MixingConfig`, whose defaults they have.
+RANGES = {
+    "n_mics": (int, "number of microphones (default: the geometry's own)"),
+    "rt60_s": (float, "reverberation time in seconds"),
+    "snr_db": (float, "signal-to-noise ratio at the reference microphone"),
+    "distance_m": (float, "distance of talker and noise in metres"),
+    "level_db": (float, "level of the mixture in dB of full scale"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    default = MixingConfig()
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = options.add_argument
+    add("--speech", type=Path, required=True, help="folder of speech, any nesting")
+    add("--noise", type=Path, required=True, help="folder of noise, any nesting")
+    add(
+        "--rir",
+        type=Path,
+        help="folder of measured multichannel responses, in place of simulated rooms",
+    )
+    add("--out", type=Path, required=True, help="folder of the mixtures")
+    for split, count in zip(SPLITS, (1000, 100, 100), strict=True):
+        add(
+            f"--n_{split}", type=int, default=count, help=f"{split} mixtures (default: %(default)s)"
+        )
+    add(
+        "--geometry",
+        choices=list(GEOMETRIES),
+        default=default.geometry,
+        help="array (default: %(default)s)",
+    )
+    for name, (kind, what) in RANGES.items():
+        value = getattr(default, name)
+        shown = f" (default: {value[0]:g} {value[1]:g})" if value else ""
+        add(
+            f"--{name}",
+            type=kind,
+            nargs=2,
+            metavar=("LOW", "HIGH"),
+            default=value,
+            help=what + shown,
+        )
+    add(
+        "--seconds",
+        type=float,
+        default=default.seconds,
+        help="of training mixtures (default: %(default)s)",
+    )
+    longest = (
+        "of the longest validation and test mixtures, one utterance each (default: %(default)s)"
+    )
+    add("--max_seconds", type=float, default=default.max_seconds, help=longest)
+    add("--sample_rate", type=int, default=default.sample_rate, help="in Hz (default: %(default)s)")
+    add("--seed", type=int, default=default.seed, help="of everything (default: %(default)s)")
+    add("--jobs", type=int, help="processes (default: one per core)")
+    add("--overwrite", action="store_true", help="replace mixtures made with other settings")
+    add("--dry-run", action="store_true", help="say what would be mixed, write nothing")
+    return options
+
+
+def work(options: argparse.Namespace) -> None:
+    """Make the mixtures, or say what would be made."""
+    given = {name: getattr(options, name) for name in RANGES}
+    ranges: dict[str, Any] = {name: tuple(value) for name, value in given.items() if value}
+    config = MixingConfig(
+        geometry=options.geometry,
+        seconds=options.seconds,
+        max_seconds=options.max_seconds,
+        sample_rate=options.sample_rate,
+        seed=options.seed,
+        **ranges,
+    )
+    sizes = {split: getattr(options, f"n_{split}") for split in SPLITS}
+    if min(sizes.values()) < 0 or (options.jobs is not None and options.jobs < 1):
+        raise ValueError("--n_train, --n_valid, --n_test must be 0 or more and --jobs 1 or more")
+    corpora = read_corpora(options.speech, options.noise, options.rir)
+    print(describe(*plan_mixtures(config, sizes, corpora)))
+    if not options.dry_run:
+        manifests = make_mixtures(
+            options.out, config, sizes, corpora, jobs=options.jobs, overwrite=options.overwrite
+        )
+        print("\n".join(str(path) for path in manifests.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(parser(), work))
