@@ -40,7 +40,7 @@ manifest() {
   default="$PROJECT_ROOT/data/mini_mixtures/$part.json"
   given=${given:-${!variable:-$default}}
   [[ -f $given ]] || fail "no manifest $given: give --${part}_json FILE or set $variable; \
-the mini corpus is made by scripts/data/prepare_mini.sh and scripts/data/make_mixtures.sh"
+scripts/data/prepare_mini.py and scripts/data/make_mixtures.py make them"
   printf '%s\n' "$given"
 }
 

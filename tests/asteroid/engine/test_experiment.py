@@ -9,11 +9,12 @@ import pytest
 import yaml
 from asteroid.engine import ConfigError, Experiment, open_experiment, plain
 from asteroid.engine.command_line import Parsed
-from asteroid.engine.config import LossConfig, Recipe, TrainingConfig
+from asteroid.engine.config import DataConfig, LossConfig, Recipe, TrainingConfig
 
 
 def start(folder: Path, overwrite: bool = False, **options) -> Parsed[Recipe]:
-    return Parsed(Recipe(exp_dir=str(folder), **options), overwrite)
+    there = DataConfig(train_json=__file__, valid_json=__file__)  # only their presence counts here
+    return Parsed(Recipe(**{"exp_dir": str(folder), "data": there, **options}), overwrite)
 
 
 def trained(folder: Path) -> Path:
@@ -134,6 +135,16 @@ def test_a_later_rank_changes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     with open_experiment(start(tmp_path / "a", overwrite=True)) as experiment:
         assert experiment == Experiment(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_missing_manifest_is_refused_before_anything_is_written(tmp_path):
+    absent = DataConfig(train_json=__file__, valid_json="absent.json")
+    with (
+        pytest.raises(ConfigError, match=r"data.valid_json: no manifest absent\.json"),
+        open_experiment(start(tmp_path / "a", data=absent)),
+    ):
+        pass
     assert not (tmp_path / "a").exists()
 
 

@@ -51,15 +51,15 @@ def parse_recipe(
 ) -> Parsed[R]:
     """Return the configuration of a recipe.
 
-    Later wins: the defaults of ``config_class``, the file ``defaults``, every ``--config`` file and
-    flag in their order. A flag is an option's name (``--loss.scale``), its last part if no other
-    option ends in it (``--scale``), or a published name (`PUBLISHED_FLAGS`).
+    Later wins: the defaults of ``config_class``, the file ``defaults``, the ``--config`` files in
+    their order, the other flags. A flag is an option's name (``--loss.scale``), its last part if no
+    other option ends in it (``--scale``), or a published name (`PUBLISHED_FLAGS`).
 
     Raises:
         ConfigError: An unknown option, or a wrong value; the message lists the valid ones.
     """
     flags = _flags(config_class)
-    arguments = [_translate(argument, flags) for argument in argv]
+    arguments = _files_first([_translate(argument, flags) for argument in argv])
     parser = _Parser(
         prog=prog,
         usage=f"{prog} [--config FILE] [--OPTION VALUE] ...",
@@ -76,8 +76,9 @@ def parse_recipe(
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_class_arguments(config_class)
-    for file in [defaults, *_config_files(arguments)]:
-        _check_file(file, option_names(config_class))
+    for flag, file in itertools.pairwise(["--config", str(defaults), *arguments]):
+        if flag == "--config":
+            _check_file(Path(file), option_names(config_class))
     parsed = parser.parse_args(["--config", str(defaults), *arguments])
     try:
         instance = parser.instantiate(parsed)
@@ -131,10 +132,19 @@ def _translate(argument: str, flags: dict[str, str]) -> str:
     return f"--{flags[match[1]]}{match[2] or ''}"
 
 
-def _config_files(arguments: Sequence[str]) -> list[Path]:
-    files = [a.partition("=")[2] for a in arguments if a.startswith("--config=")]
-    pairs = itertools.pairwise(arguments)
-    return [Path(f) for f in [*files, *(value for flag, value in pairs if flag == "--config")]]
+def _files_first(arguments: Sequence[str]) -> list[str]:
+    """Move every ``--config FILE`` to the front, so that a flag wins over it in any place."""
+    files: list[str] = []
+    others: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument.startswith("--config="):
+            files += ["--config", argument.partition("=")[2]]
+        elif argument == "--config":
+            files += ["--config", *itertools.islice(rest, 1)]
+        else:
+            others.append(argument)
+    return [*files, *others]
 
 
 def _check_file(path: Path, known: Sequence[str]) -> None:

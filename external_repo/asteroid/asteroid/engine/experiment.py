@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from .command_line import ConfigError, Parsed
-from .config import FREE_KEYS, Recipe, flatten
+from .config import FREE_KEYS, DataConfig, Recipe, flatten
 from .environment import record_environment
 from .files import remove_leftovers, replacing, write_text
 
@@ -53,6 +53,16 @@ class Experiment:
         path = self.checkpoints / "last.ckpt"
         return path if path.is_file() else None
 
+    def progress(self) -> tuple[int, int]:
+        """Return how many epochs and optimiser steps the last checkpoint has behind it."""
+        import torch
+
+        if not self.last:
+            return 0, 0
+        last = torch.load(self.last, map_location="cpu", weights_only=True, mmap=True)
+        epochs = last["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        return int(epochs), int(last["global_step"])
+
     @property
     def best_model(self) -> Path:
         """The best network as Asteroid stores models."""
@@ -87,14 +97,15 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
     configuration is resumed; ``--overwrite`` removes what it holds (except ``logs``).
 
     Raises:
-        ConfigError: The folder holds a run with other options, or something else than a run, or
-            another process is training in it.
+        ConfigError: A manifest is missing; the folder holds a run with other options, or something
+            else than a run; or another process is training in it.
     """
     config = plain(parsed.config)
     experiment = Experiment(Path(parsed.config.exp_dir))
     if _rank() != 0:  # one of several processes of a run that the first of them has opened
         yield experiment
         return
+    _refuse_missing(parsed.config.data)
     _refuse_other(experiment, config, parsed.overwrite)
     experiment.folder.mkdir(parents=True, exist_ok=True)
     with _lock(experiment.folder):
@@ -113,6 +124,16 @@ def plain(config: Any) -> dict[str, Any]:
     """Return a configuration as nested dictionaries of what YAML knows."""
     as_yaml: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return as_yaml
+
+
+def _refuse_missing(data: DataConfig) -> None:
+    for name in ("train_json", "valid_json"):
+        path = getattr(data, name)
+        if not Path(path).is_file():
+            raise ConfigError(
+                f"data.{name}: no manifest {path}. Give --{name} FILE, or make it with "
+                "scripts/data/prepare_mini.py or scripts/data/make_mixtures.py"
+            )
 
 
 def _refuse_other(experiment: Experiment, config: Mapping[str, Any], overwrite: bool) -> None:

@@ -16,11 +16,17 @@ _LOG = logging.getLogger(__name__)
 
 
 def training_loaders(
-    data: DataConfig, training: TrainingConfig
+    data: DataConfig, training: TrainingConfig, *, epoch: int = 0
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Return the loaders of training (shuffled excerpts) and validation (whole utterances).
 
     Every file that the manifests name is checked first.
+
+    Args:
+        data: What to load.
+        training: Batch sizes, workers and seed.
+        epoch: The epoch that training begins with. A resumed run must say it: Lightning starts the
+            workers of its first epoch before it tells the sampler which epoch that is.
 
     Raises:
         FileNotFoundError: No such manifest.
@@ -46,9 +52,11 @@ def training_loaders(
         valid, sample_rate=data.sample_rate, max_mics=data.max_mics, seed=training.seed
     )
     workers, seed = training.num_workers, training.seed
-    return (
-        build_loader(excerpts, training.batch_size, shuffle=True, num_workers=workers, seed=seed),
-        build_loader(
-            whole, training.valid_batch_size, shuffle=False, num_workers=workers, seed=seed
-        ),
+    shuffled = build_loader(
+        excerpts, training.batch_size, shuffle=True, num_workers=workers, seed=seed
     )
+    in_order = build_loader(
+        whole, training.valid_batch_size, shuffle=False, num_workers=workers, seed=seed
+    )
+    shuffled.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    return shuffled, in_order

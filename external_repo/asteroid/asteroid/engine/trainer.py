@@ -103,10 +103,7 @@ def _count_gpus(wanted: int) -> int:
 
 def _tensorboard(experiment: Experiment) -> TensorBoardLogger:
     """Return the logger; what a killed run logged after its last checkpoint is taken back."""
-    step = None
-    if experiment.last:
-        last = torch.load(experiment.last, map_location="cpu", weights_only=True, mmap=True)
-        step = int(last["global_step"])
+    step = experiment.progress()[1] or None
     return TensorBoardLogger(
         experiment.folder, name="tensorboard_logs", version="", purge_step=step
     )

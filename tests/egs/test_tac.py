@@ -1,0 +1,167 @@
+"""The TAC recipe as a program: refusals at once, published flags, exact resume after SIGKILL."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from asteroid.engine import parse_recipe, plain
+
+from tests.data import make_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN = ROOT / "egs" / "TAC" / "train.py"
+TINY = "--enc_dim 8 --feature_dim 8 --hidden_dim 8 --n_layers 1 --window_ms 16 --segment 0.3"
+SHORT = [*TINY.split(), "--epochs", "6", "--lr_patience", "1", "--metrics", "[si_sdr,stoi]"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def train(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TRAIN), *(str(a) for a in arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("data")
+    train_json = make_manifest(folder / "train", n_items=8, n_mics=[2, 3], seconds=[0.5, 0.4])
+    valid_json = make_manifest(folder / "valid", n_items=2, seconds=0.4, seed=9)
+    return ["--train_json", str(train_json), "--valid_json", str(valid_json)]
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    sys.path.insert(0, str(TRAIN.parent))
+    try:
+        import train as module
+    finally:
+        sys.path.pop(0)
+    return module.TacRecipe
+
+
+def test_conf_yml_holds_the_defaults(recipe):
+    """The papers' values stand twice, for the reader of the file and of the code."""
+    conf = yaml.safe_load(TRAIN.with_name("conf.yml").read_text(encoding="utf-8"))
+    default = plain(recipe())
+    del default["exp_dir"]
+    conf["training"]["metrics"] = list(conf["training"]["metrics"])
+    assert conf == default
+
+
+def test_the_small_configuration_is_valid(recipe):
+    small = TRAIN.with_name("conf_small.yml")
+    parsed = parse_recipe(recipe, [], prog="train.py", description="", defaults=small)
+    assert parsed.config.net.n_layers < recipe().net.n_layers
+
+
+def test_the_published_network_is_the_default(recipe):
+    from dataclasses import asdict
+
+    from asteroid.models import FasNetTAC
+
+    network = FasNetTAC(**asdict(recipe().net), sample_rate=16000)
+    # Counted on the release's FasNetTAC with the recipe's configuration.
+    assert sum(p.numel() for p in network.parameters()) == 2_759_375
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scale", "bark"], "loss.scale: must be one of linear, mel, critical; got bark"),
+        (["--learning_rate", "1"], "--learning_rate is unknown"),
+        (["--train_json", "nowhere.json"], "data.train_json: no manifest nowhere.json"),
+    ],
+)
+def test_wrong_usage_is_refused_within_a_second(arguments, message, tmp_path):
+    before = os.times()
+    done = train("--exp_dir", tmp_path / "e", *arguments, check=False)
+    after = os.times()
+    seconds = after.children_user + after.children_system
+    seconds -= before.children_user + before.children_system
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert seconds < 1.0  # of processor time: no library was imported
+    assert not (tmp_path / "e").exists()
+
+
+def test_help():
+    done = train("--help")
+    for flag in ("--exp_dir", "--loss.scale", "--net.enc_dim", "--weights_type"):
+        assert flag in done.stdout
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    optimizer = checkpoint["optimizer_states"][0]["state"]
+    moments = {f"{i}.{k}": v for i, moment in optimizer.items() for k, v in moment.items()}
+    return {**checkpoint["state_dict"], **moments}
+
+
+def kill_after(rows: int, delay: float, folder: Path, arguments: list[object]) -> None:
+    """Start training; SIGKILL it some time after its history has so many epochs."""
+    command = [sys.executable, str(TRAIN), *(str(a) for a in arguments)]
+    process = subprocess.Popen(
+        command, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    history, deadline = folder / "history.csv", time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if history.exists() and len(history.read_text().splitlines()) > rows:
+            break
+        time.sleep(0.005)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory) -> Path:
+    """A run of six epochs that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    train("--exp_dir", folder, "--num_workers", 0, *data, *SHORT)
+    return folder
+
+
+def check_resume(whole: Path, data: list[str], folder: Path, kills: list[tuple[int, float]]):
+    killed = ["--exp_dir", folder, "--num_workers", 2, *data, *SHORT]
+    for rows, delay in kills:
+        kill_after(rows, delay, folder, killed)
+    resumed = train(*killed)
+    assert "resuming" in resumed.stderr
+    expected, found = state(whole), state(folder)
+    assert expected.keys() == found.keys()
+    different = [name for name, value in expected.items() if not torch.equal(value, found[name])]
+    assert not different
+    tables = [(f / "history.csv").read_text() for f in (whole, folder)]
+    first, second = ([row.rpartition(",")[0] for row in table.split()] for table in tables)
+    assert first == second  # apart from the last column, the seconds
+    best = [torch.load(f / "best_model.pth", weights_only=True) for f in (whole, folder)]
+    for name, value in best[0]["state_dict"].items():
+        assert torch.equal(value, best[1]["state_dict"][name])
+
+
+def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(whole, data, tmp_path):
+    check_resume(whole, data, tmp_path / "killed", [(2, 0.1)])
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_ends_the_same(whole, data, tmp_path):
+    kills = [(0, 0.0), (1, 0.0), (1, 0.02), (2, 0.25), (3, 0.3), (4, 0.01)]
+    check_resume(whole, data, tmp_path / "killed", kills)
+
+
+def test_the_written_configuration_repeats_the_run(whole, tmp_path):
+    train("--exp_dir", tmp_path / "again", "--config", whole / "conf.yml")
+    first, again = state(whole), state(tmp_path / "again")
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
