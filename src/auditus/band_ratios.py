@@ -17,6 +17,8 @@ What differs from the published numbers (`variant="published"` returns those), a
 - Frames more than 40 dB below the loudest frame of the speech do not count. Pauses used to lower a
   perfect score.
 - Nothing depends on the level: no absolute constant is added.
+- No cell is better than the 35 dB at which a frame is perfect: with 80 dB in the bands that a
+  system left alone it could make up for ruined ones.
 - The projection is the joint one.
 """
 
@@ -42,6 +44,8 @@ FRAME_LIMITS_DB = (-10.0, 35.0)
 DYNAMIC_RANGE_DB = 40.0
 N_BANDS = 21
 PUBLISHED_N_BANDS = 25
+# Bins that a constant reaches through the Hann window: an offset is no speech.
+DC_LOBE = 2
 # A cell's ratio is resolved to +-100 dB; the floor is relative, hence free of level.
 CELL_RESOLUTION = 1e-10
 
@@ -91,13 +95,14 @@ def speech_frames(spectrum: Tensor, range_db: float = DYNAMIC_RANGE_DB) -> Tenso
     """Tell which frames hold speech: those within `range_db` of the loudest.
 
     Args:
-        spectrum: `(rows, freq, frames)`, complex or magnitudes, of the clean speech.
+        spectrum: `(rows, freq, frames)`, complex or magnitudes, of the clean speech; the bins
+            at 0 Hz do not count.
         range_db: 40 dB as in STOI.
 
     Returns:
         `(rows, frames)`, bool; at least one True in a row that is not silent.
     """
-    energy = spectrum.abs().square().sum(1)
+    energy = spectrum[:, DC_LOBE:].abs().square().sum(1)
     return energy > energy.amax(-1, keepdim=True) * 10 ** (-range_db / 10)
 
 
@@ -133,6 +138,7 @@ class _BandView:
             # nearly so.
             floor = CELL_RESOLUTION * (above + below) + torch.finfo(above.dtype).tiny
             cells = 10 * torch.log10((above + floor) / (below + floor))
+            cells = cells.clamp_max(FRAME_LIMITS_DB[1])
         frames = (self.weights * cells).sum(1) / self.weights.sum(1)
         limited = torch.where(self.counts, frames.clamp(*FRAME_LIMITS_DB), 0.0)
         return Scores.of(limited.sum(-1) / self.counts.sum(-1))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from auditus.metric import Rows, Scores, metric
+from auditus.pesq_process import pesq_score
 
 __all__ = ["estoi", "pesq_nb", "pesq_wb", "stoi"]
 
@@ -62,28 +63,32 @@ def estoi(rows: Rows) -> Scores:
     "pesq_wb",
     "PESQ",
     unit="MOS-LQO",
-    bounds=(1.04, 4.64),
+    bounds=(0.999, 4.999),
     min_seconds=PESQ_MIN_SECONDS,
     sample_rates=(16000,),
     source="ITU-T P.862.2 (wide band); pesq",
 )
 def pesq_wb(rows: Rows) -> Scores:
     """Perceptual evaluation of speech quality, wide band, on the whole utterance."""
-    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "wb"))
+    return _by_row(
+        rows, lambda target, estimate: pesq_score(target, estimate, rows.sample_rate, "wb")
+    )
 
 
 @metric(
     "pesq_nb",
     "PESQ (nb)",
     unit="MOS-LQO",
-    bounds=(1.02, 4.56),
+    bounds=(0.999, 4.999),
     min_seconds=PESQ_MIN_SECONDS,
     sample_rates=(8000, 16000),
     source="ITU-T P.862 with P.862.1 (narrow band); pesq",
 )
 def pesq_nb(rows: Rows) -> Scores:
     """Perceptual evaluation of speech quality, narrow band, on the whole utterance."""
-    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "nb"))
+    return _by_row(
+        rows, lambda target, estimate: pesq_score(target, estimate, rows.sample_rate, "nb")
+    )
 
 
 def _by_row(rows: Rows, judge: Callable[[_Array, _Array], tuple[float, str]]) -> Scores:
@@ -117,18 +122,6 @@ def _stoi(
     if any("Not enough STFT frames" in str(entry.message) for entry in caught):
         return np.nan, f"fewer than 30 frames ({STOI_MIN_SECONDS:g} s) of active speech"
     return (value, "") if np.isfinite(value) else (np.nan, "STOI is not finite")
-
-
-def _pesq(target: _Array, estimate: _Array, sample_rate: int, mode: str) -> tuple[float, str]:
-    """Call pesq; it raises when it detects no utterance in one of the signals."""
-    from pesq import PesqError, pesq
-
-    try:
-        value = float(pesq(sample_rate, target, estimate, mode))
-    except PesqError as error:
-        said = error.args[0] if error.args else type(error).__name__
-        return np.nan, f"PESQ: {said.decode() if isinstance(said, bytes) else said}"
-    return (value, "") if np.isfinite(value) else (np.nan, "PESQ is not finite")
 
 
 @contextmanager

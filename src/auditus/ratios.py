@@ -10,7 +10,7 @@ projected onto speech and noise *separately*, which is only right where these ar
 from __future__ import annotations
 
 import torch
-from asteroid.dsp.projection import Decomposition, decompose, project
+from asteroid.dsp.projection import Decomposition, decompose, project, remove_mean
 from torch import Tensor
 
 from auditus.metric import Rows, Scores, metric
@@ -58,7 +58,8 @@ def check_variant(variant: str) -> bool:
 def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
     """Scale-invariant signal-to-distortion ratio: ||s_t||^2 / ||estimate - s_t||^2."""
     part = project(rows.estimate, rows.target)
-    return _scores(part.target, part.distortion, published=check_variant(variant))
+    along = part.scale[:, None] * remove_mean(rows.target)
+    return _scores(along, part.distortion, published=check_variant(variant))
 
 
 @metric(

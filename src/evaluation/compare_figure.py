@@ -111,7 +111,7 @@ def _draw(
         below = rows[1].subplots(1, len(histories), squeeze=False)[0]
         for axes, (tag, history) in zip(below, histories.items(), strict=True):
             _draw_curves(axes, tag, history)
-        below[0].set_ylabel("loss (dB)")
+        below[0].set_ylabel("loss")
     return figure
 
 

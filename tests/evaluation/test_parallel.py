@@ -1,0 +1,63 @@
+"""Work over processes: results, errors, and a process that dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.parallel import run_each
+
+
+def work(item: int) -> int:
+    """Square, unless told to fail or to die; run in other processes, hence at the top."""
+    if item == 3:
+        raise ValueError("three is bad")
+    if item == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item * item
+
+
+def threads(_: int) -> tuple[int, int]:
+    return torch.get_num_threads(), os.getpid()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_is_its_own_items_outcome(jobs: int) -> None:
+    outcomes = {one.item: one for one in run_each(work, [0, 1, 2, 3, 4], jobs=jobs)}
+    assert {item: one.result for item, one in outcomes.items()} == {
+        0: 0,
+        1: 1,
+        2: 4,
+        3: None,
+        4: 16,
+    }
+    assert outcomes[3].error == "ValueError: three is bad"
+    assert not any(one.error for item, one in outcomes.items() if item != 3)
+
+
+def test_a_process_that_dies_takes_no_other_result_along() -> None:
+    outcomes = {one.item: one for one in run_each(work, list(range(10)), jobs=2)}
+    assert sorted(outcomes) == list(range(10))
+    assert outcomes[5].error == "the process that worked on it died"
+    assert outcomes[3].error == "ValueError: three is bad"
+    assert all(one.result == item**2 for item, one in outcomes.items() if item not in (3, 5))
+
+
+def test_processes_use_one_thread_each_and_leave_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    results = [one.result for one in run_each(threads, [0, 1], jobs=2)]
+    assert all(result is not None and result[0] == 1 for result in results)
+    assert all(result is not None and result[1] != os.getpid() for result in results)
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
+    assert list(run_each(work, [], jobs=4)) == []
