@@ -27,7 +27,7 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from evaluation.command import add_experiment_options, run
-from evaluation.experiment import Experiment, find_experiment
+from evaluation.experiment import Experiment, TestSet, find_experiment
 
 __all__ = ["compare_figure", "level_db", "main"]
 
@@ -73,7 +73,7 @@ def compare_figure(
             panels["mixture"] = _read(folder / "mixture.wav")
             panels["clean speech"] = _read(folder / "speech.wav")
         panels[one.tag] = _read(folder / "estimate.wav")
-        numbers.append(_sample_figures(one.tag, there.metrics / "metrics_by_sample.csv", name))
+        numbers.append(_sample_figures(one.tag, there, name))
     histories = {one.tag: pd.read_csv(one.history) for one in experiments if one.history.is_file()}
     figure = _draw(panels, histories)
     numbers += [_curve_figures(tag, history) for tag, history in histories.items()]
@@ -135,16 +135,17 @@ def _curve_figures(tag: str, history: pd.DataFrame) -> pd.DataFrame:
     return long[["system", "quantity", "epoch", "value"]]
 
 
-def _sample_figures(tag: str, path: Path, sample: str) -> pd.DataFrame:
+def _sample_figures(tag: str, testset: TestSet, sample: str) -> pd.DataFrame:
     """Return the sample's metrics, long; empty if it has not been judged."""
     empty = pd.DataFrame({"system": [], "quantity": [], "epoch": [], "value": []})
+    path = testset.metrics / "metrics_by_sample.csv"
     if not path.is_file():
         return empty
     table = pd.read_csv(path, dtype={"Sample_ID": str}).set_index("Sample_ID")
     if sample not in table.index:
         return empty
-    row = table.loc[sample].drop("Microphone")
-    values = pd.to_numeric(row, errors="coerce").dropna()
+    figures = table.columns.difference(["Microphone", *testset.samples().columns], sort=False)
+    values = pd.to_numeric(table.loc[sample, figures]).dropna()
     return pd.DataFrame(
         {"system": tag, "quantity": values.index, "epoch": np.nan, "value": values.to_numpy(float)}
     )

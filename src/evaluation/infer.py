@@ -85,7 +85,7 @@ def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -
             answer = network(signal[:1])
         else:
             answer = network(signal[None])
-    estimate: Tensor = answer.reshape(-1, answer.shape[-1])[0].float().cpu()
+    estimate: Tensor = answer.detach().reshape(-1, answer.shape[-1])[0].float().cpu()
     if estimate.shape[-1] != n_samples:
         raise ValueError(f"the network gave {estimate.shape[-1]} samples for {n_samples}")
     if not bool(torch.isfinite(estimate).all()):
@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment_tag", required=True, metavar="TAG", help="whose network")
     parser.add_argument("--manifest", required=True, metavar="FILE", help="the mixtures to enhance")
     parser.add_argument(
-        "--testset", default="test", metavar="NAME", help="folder to write (default: %(default)s)"
+        "--testset", metavar="NAME", help="folder to write (default: the manifest's name, bare)"
     )
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)"
@@ -232,7 +232,7 @@ def _work(args: argparse.Namespace) -> int:
     sample_rate = round(float(getattr(network, "sample_rate", 16000)))
     mixtures = validate_manifest(args.manifest, sample_rate=sample_rate)
     failures = write_testset(
-        experiment.new_testset(args.testset),
+        experiment.new_testset(args.testset or Path(args.manifest).stem),
         mixtures,
         network,
         sample_rate=sample_rate,
