@@ -37,9 +37,10 @@ class FasNetTAC(BaseModel):
     RNNs turn the descriptions into filters, the TAC modules let the microphones of an array know of
     each other, and the filtered windows are averaged over the microphones.
 
-    The network is not causal. Scaling the input scales the output as long as nothing is so quiet
-    that the 1e-8 in the normalisations counts (windows below about -140 dBFS); digital silence
-    gives silence, and finite gradients. Signals shorter than a window work like any other.
+    The network is not causal. Scaling the input scales the output, until the 1e-8 in the
+    normalisations counts: an untrained network is 0.4 % off for a mixture of -60 dBFS RMS, 12 % at
+    -80. Digital silence gives silence, and finite gradients. Any length works, also less than a
+    window.
 
     Args:
         n_src: Number of sources.
