@@ -6,6 +6,7 @@ direction and source. `Auditus` runs a list of them over a batch.
 """
 
 from auditus.band_ratios import fw_sar, fw_sdr, fw_sir
+from auditus.bss_eval import sdr
 from auditus.evaluation import Auditus, evaluate
 from auditus.metric import Metric, Scores
 from auditus.metrics import METRICS, PUBLISHED, get_metric, get_metrics
@@ -30,6 +31,7 @@ __all__ = [
     "lsd",
     "pesq_nb",
     "pesq_wb",
+    "sdr",
     "seg_snr",
     "si_sar",
     "si_sar_leroux",

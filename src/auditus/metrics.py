@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from asteroid.utils.registry import Registry
 
-from auditus import band_ratios, perceptual, ratios, segmental
+from auditus import band_ratios, bss_eval, perceptual, ratios, segmental
 from auditus.metric import Metric
 
 __all__ = ["METRICS", "PUBLISHED", "get_metric", "get_metrics"]
@@ -20,6 +20,7 @@ for _metric in (
     ratios.si_sir,
     ratios.si_sar,
     ratios.si_sar_leroux,
+    bss_eval.sdr,
     ratios.snr,
     band_ratios.fw_sdr,
     band_ratios.fw_sir,

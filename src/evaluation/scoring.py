@@ -74,14 +74,17 @@ def _score(
         return np.nan, f"lengths differ: {shapes} samples for {names}"
     metric = get_metric(key.split("/")[1])
     options: dict[str, object] = {"variant": variant} if metric.published else {}
-    scores = metric.measure(
-        signals["estimate"],
-        signals.get("target"),
-        signals.get("noise"),
-        sample_rate=rates[0],
-        lengths=None,
-        **options,
-    )
+    try:
+        scores = metric.measure(
+            signals["estimate"],
+            signals.get("target"),
+            signals.get("noise"),
+            sample_rate=rates[0],
+            lengths=None,
+            **options,
+        )
+    except Exception as error:  # one metric's trouble, a missing library say, is not the others'
+        return np.nan, f"{type(error).__name__}: {error}"
     return float(scores.values[0]), scores.reasons[0]
 
 

@@ -42,6 +42,8 @@ __all__ = ["judge", "main"]
 logger = logging.getLogger(__name__)
 
 JOURNAL = ".finished.jsonl"
+# Those that compute: with another version of one the figures are computed again.
+LIBRARIES = ("seloss", "pesq", "pystoi", "fast-bss-eval")
 
 
 def judge(
@@ -78,17 +80,14 @@ def judge(
             tasks[Task(testset.folder / sample, missing, variant)] = record
     logger.info("%s: %d samples, %d to score", testset.folder, len(samples), len(tasks))
     outcomes = run_each(score_sample, list(tasks), jobs=min(jobs, max(1, len(tasks))))
-    for task, scores, error in tqdm(
-        outcomes,
-        total=len(tasks),
-        unit="sample",
-        disable=None if progress is None else not progress,
-    ):
-        if scores is None:  # not kept in the journal's figures: the next run tries again
-            tasks[task].reasons.update(dict.fromkeys(task.keys, error))
+    hidden = None if progress is None else not progress
+    for outcome in tqdm(outcomes, total=len(tasks), unit="sample", disable=hidden):
+        record = tasks[outcome.item]
+        if outcome.result is None:  # not kept among the figures: the next run tries again
+            record.reasons.update(dict.fromkeys(outcome.item.keys, outcome.error))
             continue
-        _note(tasks[task], scores)
-        journal.append(tasks[task])
+        _note(record, outcome.result)
+        journal.append(record)
     journal.rewrite(records.values())
     return _write_tables(testset, samples, records, keys)
 
@@ -108,7 +107,7 @@ def _current(
 
 def _stamp(folder: Path, variant: str) -> str:
     """Return what a sample's figures depend on: settings, libraries, the files as they are now."""
-    parts = [variant, *(f"{name} {_version(name)}" for name in ("seloss", "pesq", "pystoi"))]
+    parts = [variant, *(f"{name} {_version(name)}" for name in LIBRARIES)]
     for name in SIGNALS:
         path = folder / f"{name}.wav"
         if path.is_file():

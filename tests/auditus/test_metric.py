@@ -84,10 +84,8 @@ def test_level_does_not_count(name: str, gain_db: float, case: Case) -> None:
         assert torch.allclose(alone, before, atol=LEVEL_DB, rtol=0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if "sar" not in name])
 def test_more_noise_is_never_better(name: str, case: Case) -> None:
-    if "sar" in name:
-        pytest.skip("noise is no artefact")
     metric, (_, speech, noise) = get_metric(name), case
     values = [
         metric(speech + gain * noise, speech, noise, sample_rate=RATE).mean().item()

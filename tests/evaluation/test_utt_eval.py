@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import soundfile as sf
 import torch
@@ -149,7 +150,7 @@ def test_a_second_run_does_only_what_is_new(
 
 def test_killed_and_started_again_keeps_what_was_finished(tmp_path: Path) -> None:
     folder = make_experiment(tmp_path, n_samples=12)
-    command = [sys.executable, "-m", "evaluation.utt_eval", "--experiment_tag", "XP", "--jobs", "1"]
+    command = [sys.executable, "-m", "evaluation.utt_eval", "--experiment_tag", "XP", "--jobs", "2"]
     environment = {**os.environ, "SELOSS_EXPERIMENTS": str(tmp_path)}
     journal = folder / "metrics" / ".finished.jsonl"
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
@@ -159,9 +160,12 @@ def test_killed_and_started_again_keeps_what_was_finished(tmp_path: Path) -> Non
             assert process.poll() is None, "it was too quick to be killed"
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        workers = psutil.Process(process.pid).children(recursive=True)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
+    assert workers
+    assert not psutil.wait_procs(workers, timeout=60)[1], "workers outlived the program"
     finished = journal.read_bytes()
     assert not (folder / "metrics" / "metrics.csv").exists()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -184,6 +188,18 @@ def test_processes_give_the_same_tables(tmp_path: Path) -> None:
         texts.append([path.read_text() for path in sorted(folder.glob("metrics/*.csv"))])
     assert texts[0] == texts[1]
     assert len(texts[0]) == 3
+
+
+def test_a_library_that_is_missing_costs_only_its_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_experiment(tmp_path, n_samples=1)
+    monkeypatch.setitem(sys.modules, "fast_bss_eval", None)
+    assert run(tmp_path, "--metrics", "sdr", "si_sdr") == 0
+    by_sample, _, failures = tables(folder)
+    assert by_sample["SI-SDR_out"].notna().all()
+    assert by_sample["SDR_out"].isna().all()
+    assert "pip install fast-bss-eval" in failures["Reason"][0]
 
 
 def test_as_published_by_its_path(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""BSS-eval's SDR against mir_eval."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from auditus import sdr
+from tests.auditus.signals import RATE, speech_case
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_agrees_with_mir_eval() -> None:
+    import mir_eval
+
+    estimate, speech, _ = (signal.double() for signal in speech_case())
+    expected = [
+        mir_eval.separation.bss_eval_sources(
+            clean[None].numpy(), other[None].numpy(), compute_permutation=False
+        )[0][0]
+        for other, clean in zip(estimate, speech, strict=True)
+    ]
+    assert sdr(estimate, speech, sample_rate=RATE).tolist() == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_filter_is_forgiven() -> None:
+    _, speech, _ = speech_case()
+    filtered = torch.nn.functional.conv1d(
+        torch.nn.functional.pad(speech[:, None], (2, 0)), torch.tensor([[[0.3, -0.2, 1.0]]])
+    )[:, 0]
+    assert bool((sdr(filtered, speech, sample_rate=RATE) > 40).all())
+
+
+def test_too_short_for_the_filter() -> None:
+    estimate, speech, _ = (signal[:, 4000:4300] for signal in speech_case())
+    scores = sdr.measure(estimate, speech, sample_rate=RATE)
+    assert scores.values.isnan().all()
+    assert scores.reasons == ("shorter than 512 samples",) * 2
+
+
+def test_without_the_library_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "fast_bss_eval", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install fast-bss-eval"):
+        sdr(*speech_case()[:2], sample_rate=RATE)
