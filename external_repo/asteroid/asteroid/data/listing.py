@@ -8,8 +8,8 @@ column ``path`` (relative to the listing) and, where known, ``speaker``, ``noise
 Without a listing, the split is a folder ``train``, ``valid``, ``dev`` or ``test``
 (``train-clean-100`` too); the group (speaker, noise type, room) is the first number of
 LibriSpeech's ``61-70968-0000``, else the folder a file lies in, else, for a file directly in the
-folder or split, its name up to the number at its end; transcripts come from LibriSpeech's
-``*.trans.txt``.
+folder or a split, its name up to a number that follows ``-``, ``_`` or a space, or up to the digits
+at its end. Transcripts come from LibriSpeech's ``*.trans.txt``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["GROUPS", "Recording", "read_folder", "write_listing"]
 GROUPS = {"speech": "speaker", "noise": "noise_type", "rir": "room"}
 _SPLIT = re.compile(r"(train|valid|dev|test)(?:[-_].*)?$")
 _LIBRISPEECH = re.compile(r"(\d+)-\d+-\d+$")
-_NUMBER = re.compile(r"[-_ ]?\d+$")
+_NUMBER = re.compile(r"[-_ ](?=\d).*$|[-_ ]?\d+$")
 
 
 @dataclass(frozen=True)

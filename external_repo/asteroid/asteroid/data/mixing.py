@@ -169,6 +169,7 @@ def render(plan: Plan, config: MixingConfig) -> Images:
         fftconvolve(noise, response)[lead : lead + n_samples] for response in responses[1]
     ]
     speech_image, noise_image = _scale(np.stack(images), np.stack(disturbing), plan)
-    facts |= {"rt60_measured_s": round(measured_rt60(responses[0][0], config.sample_rate), 3)}
+    decay = measured_rt60(responses[0][0], config.sample_rate)
+    facts |= {"rt60_measured_s": None if np.isnan(decay) else round(decay, 3)}
     facts |= {"snr_db": round(snr_db(speech_image[0], noise_image[0]), 4)}
     return Images(speech_image + noise_image, speech_image, noise_image, facts, whole)

@@ -43,12 +43,17 @@ class DataError(ValueError):
 
     def __init__(self, source: str, problems: Iterable[Problem]) -> None:
         """Compose the message from where the data came from and what is wrong with it."""
+        self.source = source
         self.problems = tuple(problems)
         shown = [f"  {problem}" for problem in self.problems[:_SHOWN]]
         hidden = len(self.problems) - len(shown)
         if hidden:
             shown.append(f"  ... and {hidden} more")
         super().__init__("\n".join([f"{source}: {len(self.problems)} problem(s)", *shown]))
+
+    def __reduce__(self) -> tuple[type[DataError], tuple[str, tuple[Problem, ...]]]:
+        """Let the error cross from a worker process to the one that waits for it."""
+        return type(self), (self.source, self.problems)
 
 
 @dataclass(frozen=True)
@@ -181,8 +186,8 @@ def mixture_from_json(entry: object, folder: Path, line: int = 0) -> Mixture:
     mics = _microphones(entry)
     taken = {"id", *_OPTIONAL, *(key for key, _ in mics)}
     return Mixture(
-        id=_identity(entry, mics),
         mixture=_paths(folder, mics, "mixture"),
+        id=_identity(entry, mics),
         speech=_paths(folder, mics, "speech"),
         noise=_paths(folder, mics, "noise"),
         length=_length(mics),

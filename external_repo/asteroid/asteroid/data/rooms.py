@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyroomacoustics as pra
@@ -24,10 +25,14 @@ ROOM_M = ((3.0, 8.0), (3.0, 7.0), (2.4, 3.6))
 HEIGHT_M = (1.1, 1.8)
 #: Least distance in metres of anything from a wall.
 MARGIN_M = 0.3
+#: Least distance in metres of a source from any microphone.
+NEAR_M = 0.1
 #: Least angle between talker and noise, seen from the microphones.
 APART_DEG = 30.0
 #: How far to either side of where the wearer looks the talker of the binaural geometry may be.
 FRONT_DEG = 60.0
+#: Lowest microphone of an ad-hoc array: one that lies on a table.
+TABLE_M = 0.7
 EAR_DISTANCE_M = 0.16
 #: Between the front and the rear microphone of one hearing aid.
 AID_SPACING_M = 0.010
@@ -35,22 +40,39 @@ CIRCLE_RADIUS_M = 0.05
 _TRIES = 400
 
 
-def _binaural(n_mics: int, draw: np.random.Generator) -> Array:
-    """Front left, front right, rear left, rear right; the wearer looks along x."""
-    forward, left = AID_SPACING_M / 2, EAR_DISTANCE_M / 2
-    return np.array([[x, y, 0.0] for x in (forward, -forward) for y in (left, -left)])[:n_mics]
+class Pose(NamedTuple):
+    """Where an array stands: the room's size, the array's centre (metres) and the way it looks."""
+
+    size: Array
+    centre: Array
+    yaw: float
 
 
-def _circular(n_mics: int, draw: np.random.Generator) -> Array:
+def _turn(positions: Array, pose: Pose) -> Array:
+    """Return relative positions (n, 3) turned about the vertical and moved to their place."""
+    cos, sin = np.cos(pose.yaw), np.sin(pose.yaw)
+    turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    return np.asarray(pose.centre + positions @ turn)
+
+
+def _binaural(n_mics: int, pose: Pose, draw: np.random.Generator) -> Array:
+    """Front left, front right, rear left, rear right of a wearer who looks along the yaw."""
+    ahead, left = AID_SPACING_M / 2, EAR_DISTANCE_M / 2
+    aids = np.array([[x, y, 0.0] for x in (ahead, -ahead) for y in (left, -left)])
+    return _turn(aids[:n_mics], pose)
+
+
+def _circular(n_mics: int, pose: Pose, draw: np.random.Generator) -> Array:
     angles = 2 * np.pi * np.arange(n_mics) / n_mics
-    return CIRCLE_RADIUS_M * np.stack([np.cos(angles), np.sin(angles), np.zeros(n_mics)], axis=1)
+    ring = [np.cos(angles), np.sin(angles), np.zeros(n_mics)]
+    return _turn(CIRCLE_RADIUS_M * np.stack(ring, axis=1), pose)
 
 
-def _adhoc(n_mics: int, draw: np.random.Generator) -> Array:
-    """Anywhere around the first; a scene with one outside the room is drawn again."""
-    reach = [high - 2 * MARGIN_M for _, high in ROOM_M]
-    around = draw.uniform(-1, 1, (n_mics - 1, 3)) * [*reach[:2], HEIGHT_M[1] - HEIGHT_M[0]]
-    return np.concatenate([np.zeros((1, 3)), around])
+def _adhoc(n_mics: int, pose: Pose, draw: np.random.Generator) -> Array:
+    """The first at the centre, the others anywhere at heights of heads and tables."""
+    low, high = np.full(3, MARGIN_M), pose.size - MARGIN_M
+    low[2], high[2] = max(low[2], TABLE_M), min(high[2], HEIGHT_M[1])
+    return np.concatenate([pose.centre[None], draw.uniform(low, high, (n_mics - 1, 3))])
 
 
 @dataclass(frozen=True)
@@ -58,14 +80,13 @@ class Geometry:
     """An array of microphones.
 
     Attributes:
-        place: Number of microphones and generator -> positions (mics, 3) in metres relative to the
-            array.
+        place: Number of microphones, pose and generator -> positions (mics, 3) in metres.
         n_mics: Least and most microphones by default.
         limits: Least and most it can have.
         front_deg: How far from straight ahead the talker may be.
     """
 
-    place: Callable[[int, np.random.Generator], Array]
+    place: Callable[[int, Pose, np.random.Generator], Array]
     n_mics: tuple[int, int]
     limits: tuple[int, int]
     front_deg: float = 180.0
@@ -117,8 +138,7 @@ def _try_scene(
         return None
     centre = np.array([*draw.uniform(MARGIN_M, size[:2] - MARGIN_M), draw.uniform(*HEIGHT_M)])
     yaw = draw.uniform(-np.pi, np.pi)
-    turn = np.array([[np.cos(yaw), -np.sin(yaw), 0], [np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
-    microphones = centre + kind.place(n_mics, draw) @ turn.T
+    microphones = kind.place(n_mics, Pose(size, centre, yaw), draw)
     distance = draw.uniform(*distance_m)
     front, apart = np.deg2rad(kind.front_deg), np.deg2rad(APART_DEG)
     angle = yaw + draw.uniform(-front, front)
@@ -126,7 +146,9 @@ def _try_scene(
     noise = _around(
         centre, angle + draw.uniform(apart, 2 * np.pi - apart), draw.uniform(*distance_m), draw
     )
-    if not _inside(np.concatenate([microphones, [speech, noise]]), size):
+    sources = np.stack([speech, noise])
+    gaps = np.linalg.norm(microphones[:, None] - sources, axis=-1)
+    if gaps.min() < NEAR_M or not _inside(np.concatenate([microphones, sources]), size):
         return None
     return Scene(size, rt60_s, float(absorption), int(order), microphones, speech, noise, distance)
 
@@ -155,12 +177,12 @@ def draw_scene(
     if geometry not in GEOMETRIES:
         raise ValueError(f"geometry must be one of {', '.join(GEOMETRIES)}; got {geometry!r}")
     wanted = float(draw.uniform(*rt60_s))
-    for _ in range(_TRIES * n_mics):
+    for _ in range(_TRIES):
         scene = _try_scene(draw, GEOMETRIES[geometry], n_mics, wanted, distance_m)
         if scene is not None:
             return scene
     raise ValueError(
-        f"no room of {ROOM_M} m has a reverberation time of {wanted:.2f} s with {n_mics} microphones "
+        f"no room of {ROOM_M} m has a reverberation time of {wanted:.2f} s, {n_mics} microphones "
         f"and sources {distance_m} m away; shorten the distance or lengthen the reverberation"
     )
 
@@ -183,5 +205,13 @@ def simulate(scene: Scene, sample_rate: int) -> list[list[Array]]:
 
 
 def measured_rt60(response: Array, sample_rate: int) -> float:
-    """Return the reverberation time in seconds of a response (taps,), from 20 dB of its decay."""
-    return float(pra.experimental.measure_rt60(response, fs=sample_rate, decay_db=20))
+    """Return the reverberation time in seconds of a response (taps,), from 20 dB of its decay.
+
+    NaN where a response does not decay that far or at once, as an echo or an anechoic one.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        try:
+            found = float(pra.experimental.measure_rt60(response, fs=sample_rate, decay_db=20))
+        except (IndexError, ValueError):
+            return float("nan")
+    return found if np.isfinite(found) else float("nan")

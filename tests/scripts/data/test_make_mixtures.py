@@ -1,0 +1,138 @@
+"""The command line that makes mixtures."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile as sf
+from asteroid.data.command import run_command
+from asteroid.data.manifest import validate_manifest
+
+from tests.data import noise_like, speech_like
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = ROOT / "scripts" / "data" / "make_mixtures.py"
+SHARED = ROOT.parent / "shared" / "corpus"
+
+
+def load():
+    """Return the script as a module, so that wrong options need no process each."""
+    spec = importlib.util.spec_from_file_location("make_mixtures", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(*arguments):
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A LibriSpeech tree and a flat folder of noises."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for split, speaker in (("train-clean-100", 103), ("dev-clean", 84), ("test-clean", 61)):
+        chapter = folder / "LibriSpeech" / split / str(speaker) / "7"
+        chapter.mkdir(parents=True)
+        sf.write(chapter / f"{speaker}-7-0000.flac", speech_like(1.2, seed=speaker), 16000)
+        (chapter / f"{speaker}-7.trans.txt").write_text(f"{speaker}-7-0000 WORDS OF {speaker}\n")
+    (folder / "noise").mkdir()
+    for kind in ("pink", "hum", "white"):
+        for number in range(3):
+            sf.write(
+                folder / "noise" / f"{kind}_{number}.wav",
+                noise_like(1.5, seed=number, kind=kind),
+                16000,
+            )
+    return folder
+
+
+def options(corpus, out, *more):
+    sizes = ("--n_train", 2, "--n_valid", 1, "--n_test", 1, "--jobs", 1, "--rt60_s", 0.12, 0.2)
+    return (
+        "--speech",
+        corpus / "LibriSpeech",
+        "--noise",
+        corpus / "noise",
+        "--out",
+        out,
+        *sizes,
+        *more,
+    )
+
+
+def test_a_librispeech_tree_becomes_mixtures(corpus, tmp_path):
+    done = run(
+        *options(corpus, tmp_path, "--geometry", "circular", "--n_mics", 3, 3, "--seconds", 1.0)
+    )
+    assert done.returncode == 0, done.stderr
+    for split, size, speaker in (("train", 2, "103"), ("valid", 1, "84"), ("test", 1, "61")):
+        items = validate_manifest(tmp_path / f"{split}.json", sample_rate=16000)
+        assert [item.speaker for item in items] == [speaker] * size
+        assert all(item.n_mics == 3 for item in items)
+    assert items[0].transcript == "words of 61"
+    assert str(tmp_path / "test.json") in done.stdout
+    assert "1 mixtures of 1 speakers" in done.stdout
+
+
+def test_a_dry_run_writes_nothing(corpus, tmp_path):
+    done = run(*options(corpus, tmp_path / "out", "--dry-run"))
+    assert done.returncode == 0, done.stderr
+    assert "train: 2 mixtures of 1 speakers" in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status", "said"),
+    [
+        (("--geometry", "line"), 2, "invalid choice"),
+        (("--no_such_option",), 2, "unrecognized arguments"),
+        (("--snr_db", 10, -5), 1, "snr_db must lie between"),
+        (("--n_train", -1), 1, "0 or more"),
+        (("--jobs", 0), 1, "1 or more"),
+        (("--noise", "nowhere"), 1, "no folder"),
+        (("--rir", "nowhere"), 1, "no folder"),
+    ],
+)
+def test_a_wrong_option_is_told(corpus, tmp_path, capsys, wrong, status, said):
+    script = load()
+    arguments = [str(argument) for argument in options(corpus, tmp_path / "out", *wrong)]
+    try:
+        found = run_command(script.parser(), script.work, arguments)
+    except SystemExit as stop:
+        found = stop.code
+    assert found == status
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_names_every_option_with_its_default():
+    done = run("--help")
+    assert done.returncode == 0
+    for word in (
+        "--geometry",
+        "binaural",
+        "--snr_db",
+        "default: -5 10",
+        "--rir",
+        "--dry-run",
+        "--n_test",
+    ):
+        assert word in done.stdout
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the corpus beside the repository")
+def test_a_foreign_corpus_with_measured_rooms_works(tmp_path):
+    parts = [
+        argument for part in ("speech", "noise", "rir") for argument in (f"--{part}", SHARED / part)
+    ]
+    done = run(
+        *parts, "--out", tmp_path, "--n_train", 2, "--n_valid", 1, "--n_test", 2, "--jobs", 2
+    )
+    assert done.returncode == 0, done.stderr
+    for item in validate_manifest(tmp_path / "test.json", sample_rate=16000):
+        assert item.n_mics in (2, 8)
+        assert item.extra["geometry"] == "measured"
