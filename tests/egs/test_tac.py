@@ -19,7 +19,7 @@ from tests.data import make_manifest
 ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "egs" / "TAC" / "train.py"
 TINY = "--enc_dim 8 --feature_dim 8 --hidden_dim 8 --n_layers 1 --window_ms 16 --segment 0.3"
-SHORT = [*TINY.split(), "--epochs", "6", "--lr_patience", "1", "--metrics", "[si_sdr,stoi]"]
+SHORT = [*TINY.split(), "--epochs", "6", "--lr_patience", "1", "--metrics", "si_sdr,stoi"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

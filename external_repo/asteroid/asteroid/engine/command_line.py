@@ -16,7 +16,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 import yaml
 from jsonargparse import ArgumentParser
 
-from .config import PUBLISHED_FLAGS, Recipe, option_names
+from .config import PUBLISHED_FLAGS, Recipe, defaults_of, option_names
 
 __all__ = ["ConfigError", "Parsed", "parse_recipe", "run_program"]
 
@@ -60,6 +60,7 @@ def parse_recipe(
     """
     flags = _flags(config_class)
     arguments = _files_first([_translate(argument, flags) for argument in argv])
+    arguments = _bracket_lists(arguments, config_class)
     parser = _Parser(
         prog=prog,
         usage=f"{prog} [--config FILE] [--OPTION VALUE] ...",
@@ -147,6 +148,16 @@ def _files_first(arguments: Sequence[str]) -> list[str]:
     return [*files, *others]
 
 
+def _bracket_lists(arguments: Sequence[str], config_class: type[Recipe]) -> list[str]:
+    """Let ``--metrics a,b`` mean ``[a,b]``, which a shell may take for a pattern of file names."""
+    lists = {f"--{name}" for name, value in defaults_of(config_class) if isinstance(value, tuple)}
+    made = list(arguments)
+    for index, (flag, value) in enumerate(itertools.pairwise(arguments), start=1):
+        if flag in lists and not value.startswith("["):
+            made[index] = f"[{value}]"
+    return made
+
+
 def _check_file(path: Path, known: Sequence[str]) -> None:
     """Refuse a configuration file that is missing, no YAML mapping, or holds an unknown key."""
     try:
@@ -195,7 +206,7 @@ def _readable(message: str) -> str:
     text = re.sub(r" Given value type: .* Given value:", ". Got value:", text)
     text = re.sub(r"- Expected a <class '(\w+)'>", r"- \1", text)
     text = re.sub(r": - (\w+) - NoneType", r": expected \1 or null", text)
-    text = re.sub(r"Expected a <class 'tuple'>", "expected a list such as [a,b]", text)
+    text = re.sub(r"Expected a <class 'tuple'>", "expected a list such as a,b", text)
     text = re.sub(r"Expected a (?:typing\.)?Literal\[([^\]]*)\]", _choices, text)
     text = re.sub(r"Expected a <class '(\w+)'>", r"expected \1", text)
     return re.sub(r"\. Got value: ", "; got ", text)

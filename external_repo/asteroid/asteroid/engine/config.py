@@ -19,6 +19,7 @@ __all__ = [
     "OptimConfig",
     "Recipe",
     "TrainingConfig",
+    "defaults_of",
     "flatten",
     "option_names",
 ]
@@ -176,7 +177,7 @@ class TrainingConfig:
         num_workers: Processes that read data; 0: none but this one.
         monitor: What decides on checkpoints, learning rate and early stop: val/loss, or val/ and
             one of the metrics.
-        metrics: Validation metrics.
+        metrics: Validation metrics, such as si_sdr,stoi.
         save_top_k: How many of the best checkpoints are kept.
         half_lr: Halve the learning rate when the monitored quantity does not improve.
         lr_patience: Epochs without improvement before that; null: as patience.
@@ -263,16 +264,21 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def option_names(config: Any) -> list[str]:
     """Return the dotted names of all options of a configuration (an instance or its class)."""
-    return list(_names(config() if isinstance(config, type) else config, ""))
+    return [name for name, _ in _options(config() if isinstance(config, type) else config, "")]
 
 
-def _names(config: Any, prefix: str) -> Iterator[str]:
+def defaults_of(config_class: type[Recipe]) -> list[tuple[str, Any]]:
+    """Return the dotted name and the default of every option of a configuration class."""
+    return list(_options(config_class(), ""))
+
+
+def _options(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for entry in dataclasses.fields(config):
         value = getattr(config, entry.name)
         if dataclasses.is_dataclass(value):
-            yield from _names(value, f"{prefix}{entry.name}.")
+            yield from _options(value, f"{prefix}{entry.name}.")
         else:
-            yield prefix + entry.name
+            yield prefix + entry.name, value
 
 
 def _positive(group: str, config: object, *names: str) -> None:
