@@ -64,7 +64,7 @@ class FasNetTAC(BaseModel):
 
     Attributes:
         recompute: Set it to recompute the blocks in the backward pass instead of keeping their
-            intermediate values: about a third more time for a fraction of the memory.
+            intermediate values: about a quarter more time for half of the memory.
 
     Raises:
         ValueError: An argument is none of the above.
