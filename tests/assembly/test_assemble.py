@@ -88,12 +88,15 @@ def test_a_changed_edit_replaces_what_the_old_one_wrote(root, wheel):
     assert (root / "asteroid/losses/sdr.py").read_text() == "eps = 0\nscale = 2\n"
 
 
-def test_an_upstream_file_that_became_ours_is_kept(root, wheel):
+def test_an_unpacked_file_that_git_tracks_by_now_is_ours(root, wheel):
     assembly.assemble(root, wheel, [EDIT])
-    (root / ".assembled.json").unlink()
     (root / "asteroid/losses/mse.py").write_text("rewritten = True\n")
+    for command in (["init", "-q"], ["add", "-f", "asteroid/losses/mse.py"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
     _, kept = assembly.assemble(root, wheel, [EDIT])
     assert "asteroid/losses/mse.py" in kept
+    assert "mse.py" not in (root / ".gitignore").read_text()
+    assembly.clean(root)
     assert (root / "asteroid/losses/mse.py").read_text() == "rewritten = True\n"
 
 

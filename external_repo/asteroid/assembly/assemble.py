@@ -153,8 +153,18 @@ def _read_record(root: Path) -> dict[str, str]:
     return content
 
 
+def _tracked(root: Path) -> set[str]:
+    """Paths that git tracks in ``root``: those are ours whatever an earlier assembly wrote."""
+    command = ["git", "ls-files", "-z"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return set()
+    return set(done.stdout.split("\0"))
+
+
 def _is_ours(root: Path, path: str, versions: set[str], record: Mapping[str, str]) -> bool:
-    """Tell whether the file at ``path`` is this project's own, to be kept.
+    """Tell whether the file at ``path``, not tracked by git, is to be kept.
 
     Raises:
         AssemblyError: The file was written by an earlier assembly and changed by hand since.
@@ -168,8 +178,8 @@ def _is_ours(root: Path, path: str, versions: set[str], record: Mapping[str, str
     if path in record:
         raise AssemblyError(
             f"{target} was unpacked from upstream and then changed by hand. To keep the change, "
-            f"make it an edit in assembly/edits.py, or delete its line in {root / RECORD_NAME} "
-            "and track the file; to drop it, delete the file. Then install again."
+            "make it an edit in assembly/edits.py, or track the file with git (git add -f); to "
+            "drop it, delete the file. Then install again."
         )
     return True
 
@@ -195,11 +205,12 @@ def assemble(
     """
     members = read_members(wheel or obtain_wheel(root / ".cache"))
     edited = apply_edits(members, edits)
-    record = _read_record(root)
+    record, tracked = _read_record(root), _tracked(root)
     kept = [
         path
         for path in edited
-        if _is_ours(root, path, {_sha256(members[path]), _sha256(edited[path])}, record)
+        if path in tracked
+        or _is_ours(root, path, {_sha256(members[path]), _sha256(edited[path])}, record)
     ]
     useless = [edit for edit in edits if edit.path in kept]
     if useless:
@@ -208,7 +219,7 @@ def assemble(
             "and remove the edit from assembly/edits.py"
         )
     written = {path: content for path, content in edited.items() if path not in kept}
-    for path in set(record) - set(edited):
+    for path in set(record) - set(edited) - tracked:
         (root / path).unlink(missing_ok=True)
     for path, content in written.items():
         if not (root / path).is_file() or (root / path).read_bytes() != content:
@@ -221,7 +232,7 @@ def assemble(
 
 def clean(root: Path = ROOT) -> None:
     """Remove what assemblies wrote, the cached wheel included; files of ours stay."""
-    for path in _read_record(root):
+    for path in set(_read_record(root)) - _tracked(root):
         (root / path).unlink(missing_ok=True)
     for name in (RECORD_NAME, ".gitignore"):
         (root / name).unlink(missing_ok=True)

@@ -1,0 +1,45 @@
+# `make demo` and `make test` do all set-up themselves; `make help` lists the targets.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := src external_repo/asteroid/assembly egs scripts benchmarks tests
+# Our own files of the modified Asteroid: what git tracks there.
+OURS = $(shell git ls-files 'external_repo/asteroid/asteroid/*.py')
+SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo "PYTHON=python3.12 make ...   choose the interpreter of the environment (3.10 to 3.12)"
+
+install:  ## create .venv and install the pinned requirements, if they changed
+	@bash scripts/setup_venv.sh $(VENV)
+
+demo: install  ## train FaSNet-TAC with two losses on real speech and judge both (12 minutes on 2 cores)
+	@bash scripts/demo.sh
+
+test: install  ## run the tests; SLOW=1: the long ones too
+	$(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
+
+lint: install  ## check style, types, spelling, shell scripts, import directions
+	$(BIN)/ruff check $(SOURCES) $(OURS)
+	$(BIN)/ruff format --check $(SOURCES) $(OURS)
+	$(BIN)/mypy src egs/TAC/train.py external_repo/asteroid/assembly $(OURS)
+	$(BIN)/codespell src egs scripts benchmarks tests configs README.md $(OURS)
+	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
+	$(BIN)/lint-imports
+
+format: install  ## format the code
+	$(BIN)/ruff check --fix $(SOURCES) $(OURS)
+	$(BIN)/ruff format $(SOURCES) $(OURS)
+
+bench: install  ## measure speed and memory against the references
+	$(BIN)/python benchmarks/losses.py
+	$(BIN)/python benchmarks/fasnet.py
+
+clean:  ## remove the environment and what was unpacked; data and experiments stay
+	python3 external_repo/asteroid/assembly/assemble.py --clean
+	rm -rf $(VENV) build src/*.egg-info external_repo/asteroid/*.egg-info
