@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+
 from asteroid.data.archives import Archive, cache_folder, fetch, read_members
 from asteroid.data.manifest import DataError
 

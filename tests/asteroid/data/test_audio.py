@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import soundfile as sf
+
 from asteroid.data.audio import decode, read_audio, write_audio
 
 

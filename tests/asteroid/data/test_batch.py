@@ -1,9 +1,10 @@
 """Items of different sizes become one batch."""
 
 import torch
-from asteroid.data.batch import Item, collate
 from hypothesis import given
 from hypothesis import strategies as st
+
+from asteroid.data.batch import Item, collate
 
 SIZES = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 40)), min_size=1, max_size=5)
 

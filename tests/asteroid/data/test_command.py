@@ -3,6 +3,7 @@
 import argparse
 
 import pytest
+
 from asteroid.data.command import run_command
 
 

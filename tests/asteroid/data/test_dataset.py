@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+
 from asteroid.data.dataset import EpochSampler, MixtureDataset, build_loader
 from asteroid.data.manifest import DataError, read_manifest
-
 from tests.data import SAMPLE_RATE, make_manifest
 
 

@@ -1,9 +1,10 @@
 """Randomness that follows from a key alone."""
 
 import numpy as np
-from asteroid.data.draw import generator, rank
 from hypothesis import given
 from hypothesis import strategies as st
+
+from asteroid.data.draw import generator, rank
 
 NAMES = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=20)
 

@@ -1,6 +1,7 @@
 """Files are whole or absent."""
 
 import pytest
+
 from asteroid.data.files import atomic_path
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile as sf
+
 from asteroid.data.listing import read_folder, write_listing
 from asteroid.data.manifest import DataError
 

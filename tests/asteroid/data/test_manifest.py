@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 import soundfile as sf
+
 from asteroid.data.manifest import (
     DataError,
     Problem,
@@ -15,7 +16,6 @@ from asteroid.data.manifest import (
     validate_manifest,
     write_manifest,
 )
-
 from tests.data import SAMPLE_RATE, make_manifest
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 import yaml
+
 from asteroid.data.listing import read_folder
 from asteroid.data.manifest import DataError
 from asteroid.data.mini_corpus import SAMPLE_RATE, prepare
 from asteroid.data.splits import split_noise, split_speech
-
 from tests.data import noise_like, speech_like
 
 TABLE = Path(__file__).parents[3] / "configs" / "mini_corpus.yml"

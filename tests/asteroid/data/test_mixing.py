@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile as sf
+from scipy.signal import correlate
+
 from asteroid.data.listing import Recording
 from asteroid.data.manifest import DataError
 from asteroid.data.mixing import PEAK, render, snr_db
 from asteroid.data.plan import MixingConfig, Plan
-from scipy.signal import correlate
-
 from tests.data import noise_like, speech_like
 
 RATE = 16000

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile as sf
+
 from asteroid.data.listing import write_listing
 from asteroid.data.manifest import DataError, read_manifest, validate_manifest
 from asteroid.data.mixture_set import describe, make_mixtures, plan_mixtures, read_corpora
 from asteroid.data.plan import MixingConfig
-
 from tests.data import noise_like, speech_like
 
 RATE = 16000

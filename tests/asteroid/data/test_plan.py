@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from asteroid.data.listing import Recording
 from asteroid.data.manifest import DataError
 from asteroid.data.plan import MixingConfig, draw_plan

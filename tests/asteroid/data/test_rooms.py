@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import butter, sosfilt
+
 from asteroid.data.rooms import (
     APART_DEG,
     FRONT_DEG,
@@ -12,9 +16,6 @@ from asteroid.data.rooms import (
     measured_rt60,
     simulate,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.signal import butter, sosfilt
 
 SPEED_OF_SOUND = 343.0
 

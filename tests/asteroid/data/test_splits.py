@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from asteroid.data.listing import Recording
 from asteroid.data.manifest import DataError
 from asteroid.data.splits import SPLITS, split_noise, split_rooms, split_speech
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def recordings(counts, split=None):
@@ -34,6 +35,7 @@ def groups(pool):
 
 @given(COUNTS, st.integers(0, 5))
 def test_speakers_and_rooms_are_disjoint_and_all_are_used(counts, seed):
+    counts = {group: count + 1 for group, count in counts.items()}
     for divide in (split_speech, split_rooms):
         pools = divide(recordings(counts), seed)
         assert all(pools[split] for split in SPLITS)
@@ -76,9 +78,9 @@ def test_splits_depend_on_the_seed_alone():
 
 def test_given_splits_are_kept():
     given = [
-        *recordings({"a": 2, "b": 1}, "train"),
-        *recordings({"c": 1}, "valid"),
-        *recordings({"d": 1, "e": 2}, "test"),
+        *recordings({"a": 2, "b": 3}, "train"),
+        *recordings({"c": 2}, "valid"),
+        *recordings({"d": 2, "e": 2}, "test"),
     ]
     for divide in (split_speech, split_noise, split_rooms):
         pools = divide(given, 0)
@@ -95,3 +97,12 @@ def test_too_few_speakers_are_told_and_few_rooms_are_shared():
     with pytest.raises(DataError, match="at least 3 speakers to split; found 2: a, b"):
         split_speech(few, 0)
     assert all(names(split_rooms(few, 0))[split] == {one.name for one in few} for split in SPLITS)
+
+
+def test_rooms_with_one_response_are_left_out():
+    rooms = recordings({"a": 2, "b": 2, "c": 3, "lonely": 1})
+    assert groups([one for pool in split_rooms(rooms, 0).values() for one in pool]) == {
+        "a",
+        "b",
+        "c",
+    }

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from .archives import Archive, fetch, read_members
 from .audio import Signal, decode, write_audio
 from .files import atomic_path
+from .hearing_aid import hear, read_head_responses
 from .listing import write_listing
 from .mini_table import Take, compose_readme, list_takes, listings_of
 
@@ -48,6 +49,9 @@ def _make(take: Take, contents: Mapping[str, bytes]) -> Signal:
     channels = [decode(contents[m], SAMPLE_RATE, raw=m.endswith(".raw")) for m in take.members]
     shortest = min(part.shape[1] for part in channels)
     signal = np.concatenate([part[:, :shortest] for part in channels])
+    if take.head:
+        metadata, *responses = (contents[member] for member in take.head)
+        signal = hear(signal, *read_head_responses(metadata, responses, SAMPLE_RATE))
     first, last = (None if at is None else round(at * SAMPLE_RATE) for at in take.cut)
     signal = signal[:, first:last]
     if take.part in ("speech", "noise"):
@@ -59,18 +63,12 @@ def _prepare_archive(
     archive: Archive, path: Path, takes: Sequence[Take], out: Path, bar: tqdm[Any]
 ) -> None:
     """Write the files that come from one archive, reading it once."""
-    wanted = {
-        member
-        for take in takes
-        for member in (*take.members, *([take.textgrid] if take.textgrid else []))
-    }
+    wanted = set().union(*(take.needs for take in takes))
     contents: dict[str, bytes] = {}
     left = list(takes)
     for name, content in read_members(path, wanted, root=archive.root):
         contents[name] = content
-        for take in [
-            t for t in left if {*t.members, *filter(None, [t.textgrid])} <= contents.keys()
-        ]:
+        for take in [one for one in left if one.needs <= contents.keys()]:
             target = out / take.part / take.path
             if take.textgrid:
                 with atomic_path(target.with_suffix(".TextGrid")) as temporary:
@@ -78,9 +76,8 @@ def _prepare_archive(
             write_audio(target, _make(take, contents), SAMPLE_RATE)
             left.remove(take)
             bar.update()
-        # a recording that is cut into several files is read by all of them at once, so none is
-        # needed again
-        if not any(name in (*take.members, take.textgrid) for take in left):
+        # keep only what a file that is not complete yet will need again
+        if not any(name in take.needs for take in left):
             del contents[name]
 
 

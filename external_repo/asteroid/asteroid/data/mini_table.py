@@ -35,7 +35,18 @@ own tests. Confirm the licences before you publish any of this audio again.
 
 @dataclass(frozen=True)
 class Take:
-    """One file to write: the members it is made of, where it goes and its row in the listing."""
+    """One file to write.
+
+    Attributes:
+        archive: Key of the archive it is taken from.
+        members: Recordings it is made of, side by side as channels.
+        part: speech, noise, rir or multichannel.
+        path: Where it goes, below the part's folder.
+        row: Its row in the listing.
+        cut: Start and end in seconds.
+        textgrid: Member with its phone labels.
+        head: Members that describe a head in the sound field: metadata, then responses.
+    """
 
     archive: str
     members: tuple[str, ...]
@@ -44,6 +55,12 @@ class Take:
     row: Mapping[str, Any]
     cut: tuple[float | None, float | None] = (None, None)
     textgrid: str | None = None
+    head: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> set[str]:
+        """Every member it is made of."""
+        return {*self.members, *self.head, *([self.textgrid] if self.textgrid else [])}
 
 
 def _speech(group: Mapping[str, Any], split: str) -> Iterator[Take]:
@@ -91,9 +108,9 @@ def list_takes(table: Mapping[str, Any], which: str) -> Iterator[Take]:
                 room = entry.get("room", "")
                 row = {"room": room, "kind": entry.get("kind", ""), "source": entry["source"]}
                 members = tuple(entry.get("parts") or [entry["file"]])
-                yield Take(
-                    entry["archive"], members, part, f"{room or '.'}/{entry['name']}.flac", row
-                )
+                path = f"{room or '.'}/{entry['name']}.flac"
+                head = tuple(table["heads"][entry["head"]]) if "head" in entry else ()
+                yield Take(entry["archive"], members, part, path, row, head=head)
 
 
 def listings_of(takes: Sequence[Take], archives: Mapping[str, Archive]) -> dict[str, list[Row]]:

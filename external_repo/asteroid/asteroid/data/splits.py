@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -107,9 +108,12 @@ def split_noise(recordings: Sequence[Recording], seed: int) -> Pools:
 def split_rooms(recordings: Sequence[Recording], seed: int) -> Pools:
     """Return the room responses of each split; no room is in two, unless there are too few.
 
-    A split given by a listing or folder is kept. With fewer than three rooms and no splits given,
+    A room with a single response is left out: talker and noise each need one. A split given by a
+    listing or folder is kept. With fewer than three rooms and no splits given,
     all splits share them.
     """
+    counts = Counter((one.group, one.channels) for one in recordings)
+    recordings = [one for one in recordings if counts[one.group, one.channels] > 1]
     free = {one.group for one in recordings if one.split is None}
     if free and len(free) < len(SPLITS):
         return {split: [r for r in recordings if r.split in (None, split)] for split in SPLITS}
