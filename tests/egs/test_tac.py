@@ -112,16 +112,14 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
 def kill_after(rows: int, delay: float, folder: Path, arguments: list[object]) -> None:
     """Start training; SIGKILL it some time after its history has so many epochs."""
     command = [sys.executable, str(TRAIN), *(str(a) for a in arguments)]
-    process = subprocess.Popen(
-        command, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     history, deadline = folder / "history.csv", time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if history.exists() and len(history.read_text().splitlines()) > rows:
             break
         time.sleep(0.005)
     time.sleep(delay)
-    os.killpg(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)  # its data workers live on for some seconds
     assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
 
 

@@ -179,6 +179,15 @@ def test_resuming_repeats_an_uninterrupted_run(tmp_path):
     assert [row["epoch"] for row in rows(experiment)] == [0, 1, 2, 3, 4]
 
 
+def test_a_finished_run_started_again_trains_no_more(tmp_path):
+    fit(tmp_path, epochs=2)
+    before = (tmp_path / "checkpoints" / "last.ckpt").read_bytes()
+    _, _, best, experiment = fit(tmp_path, epochs=2, resume=True)
+    assert experiment.last.read_bytes() == before
+    assert experiment.progress() == (2, 4)
+    assert len(best.scores()) == 2
+
+
 def test_the_scheduler_remembers_across_a_resume(tmp_path):
     values = [1.0, 0.9, 0.8, 0.7]
     _, _, _, whole = fit(tmp_path / "whole", scripted(values), epochs=4, lr_patience=1, patience=9)

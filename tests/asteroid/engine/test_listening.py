@@ -37,3 +37,16 @@ def test_the_same_few_utterances_are_logged_at_every_epoch(tmp_path):
     assert len(events.Audio("audio/item-1/estimate")) == 2
     assert len(events.Audio("audio/item-1/mixture")) == 1
     assert {"train/loss", "val/loss", "lr", "train/grad_norm"} <= set(events.Tags()["scalars"])
+
+
+def test_a_resume_takes_back_nothing_of_the_last_checkpoint(tmp_path):
+    for epochs in (2, 3):
+        system = EnhancementSystem(tiny.TinyNet(), tiny.SquaredError())
+        trainer, _, experiment = tiny.trainer(tmp_path, listen=1, epochs=epochs)
+        loaders = tiny.loader(tiny.items(4)), tiny.loader(tiny.items(3))
+        trainer.fit(system, *loaders, ckpt_path=experiment.last)
+        trainer.logger.finalize("success")
+    events = EventAccumulator(str(tmp_path / "tensorboard_logs"), {"audio": 0, "scalars": 0})
+    events.Reload()
+    assert len(events.Audio("audio/item-0/estimate")) == 3
+    assert len(events.Scalars("val/loss")) == 3

@@ -86,7 +86,8 @@ class Experiment:
         network.cpu().load_state_dict(network_weights(checkpoint))
         with replacing(self.best_model) as temporary:
             torch.save(network.serialize(), temporary)  # type: ignore[operator]
-        _LOG.info("%s is the best of %d checkpoints", self.best_model, len(scores))
+        chosen, score = Path(best.best_model_path).stem, scores[best.best_model_path]
+        _LOG.info("%s: %s is %.3f at %s", self.best_model, best.monitor, score, chosen)
 
 
 @contextmanager
@@ -194,10 +195,14 @@ def _empty(folder: Path) -> None:
 
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
-    """Keep other processes out; the system drops the lock when this process dies."""
+    """Keep other processes out; the system drops the lock when this process dies.
+
+    A record lock, unlike one by ``flock``, is not shared with data workers, which may outlive a
+    killed run by some seconds.
+    """
     with (folder / ".lock").open("a+", encoding="utf-8") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             raise ConfigError(f"another process is training in {folder}") from None
         yield

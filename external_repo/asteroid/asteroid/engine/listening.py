@@ -60,7 +60,7 @@ class Listening(pl.Callback):
         self, logger: TensorBoardLogger, name: str, signal: torch.Tensor, trainer: pl.Trainer
     ) -> None:
         level = signal.abs().amax().clamp_min(torch.finfo(signal.dtype).tiny)
-        writer, step = logger.experiment, trainer.global_step
+        writer, step = logger.experiment, max(0, trainer.global_step - 1)  # as Lightning's scalars
         writer.add_audio(f"audio/{name}", 0.9 * signal[None] / level, step, self.sample_rate)
         writer.add_image(f"spectrogram/{name}", spectrogram_image(signal), step)
 
