@@ -22,10 +22,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from asteroid.dsp.bands import SKIRT_GAIN, band_table
-from asteroid.losses import NegSISDRLoss
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from asteroid.dsp.bands import SKIRT_GAIN, band_table
+from asteroid.losses import NegSISDRLoss
 
 SAMPLE_RATE = 16000
 CASES = [

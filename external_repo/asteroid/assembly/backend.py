@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from assemble import assemble
 from setuptools import build_meta
+
+from assemble import assemble
 
 __all__ = [
     "build_editable",

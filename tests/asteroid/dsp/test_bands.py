@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torchaudio
+
 from asteroid.dsp.bands import band_table, build_scale
 
 # Facts of the published filter banks at 16 kHz: bands, n_fft, band, first and last bin, sum.

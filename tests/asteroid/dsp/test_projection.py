@@ -1,9 +1,10 @@
 import fast_bss_eval
 import pytest
 import torch
-from asteroid.dsp.projection import decompose, project, remove_mean
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from asteroid.dsp.projection import decompose, project, remove_mean
 
 
 def _signals(n_signals, batch=3, n_samples=400, seed=0):
@@ -43,9 +44,7 @@ def test_joint_decomposition_agrees_with_fast_bss_eval(noise_in_target):
         sources, mixed, zero_mean=True, compute_permutation=False
     )
     torch.testing.assert_close(_db(parts.target, parts.interference), sir[:, 0])
-    torch.testing.assert_close(
-        _db(parts.target, parts.interference + parts.artefact), sdr[:, 0]
-    )
+    torch.testing.assert_close(_db(parts.target, parts.interference + parts.artefact), sdr[:, 0])
     torch.testing.assert_close(_db(parts.target + parts.interference, parts.artefact), sar[:, 0])
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
-from asteroid.dsp.stft import Stft, overlap_add
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from asteroid.dsp.stft import Stft, overlap_add
 
 
 def _signal(*shape, seed=0, dtype=torch.float64):

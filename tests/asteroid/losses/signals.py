@@ -3,6 +3,7 @@
 import warnings
 
 import torch
+
 from asteroid.losses import build_loss
 from asteroid.losses.weightings import WEIGHTINGS
 

@@ -1,10 +1,11 @@
-"""The published numbers: reproduced by variant="published", and by the default where they are right."""
+"""Published numbers: reproduced by variant="published", and by the default where right."""
 
 import json
 from pathlib import Path
 
 import pytest
 import torch
+
 from asteroid.losses import NegSISDRLoss, XP1Loss
 from tests.auditus.signals import reference_inputs
 
@@ -58,7 +59,9 @@ def _right_as_published(key):
     return weights_type not in MENDED and not table_error and not no_table
 
 
-@pytest.mark.parametrize("key", [key for key in REFERENCE["losses"]["mid"] if _right_as_published(key)])
+@pytest.mark.parametrize(
+    "key", [key for key in REFERENCE["losses"]["mid"] if _right_as_published(key)]
+)
 def test_default_gives_the_published_values_where_those_are_well_defined(key, condition):
     name, est_targets, targets = condition
     found = _values(key, est_targets, targets, window="rectangular" if "linear" in key else None)

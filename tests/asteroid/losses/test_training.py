@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from asteroid.losses import NegSISDRLoss
 from asteroid.models import FasNetTAC
 from tests.asteroid.losses.signals import EVERY_LOSS, label, make_loss

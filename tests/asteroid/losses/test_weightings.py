@@ -1,11 +1,12 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from asteroid.dsp.bands import Scale, build_scale
 from asteroid.losses import NegSISDRLoss, XP1Loss
 from asteroid.losses.weightings import WEIGHTINGS, Cells
 from asteroid.losses.weightings_presence import competition, flux, presence
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.asteroid.losses.signals import make_signals
 
 
@@ -96,7 +97,7 @@ def test_a_cleaner_band_counts_more(name):
 
 def test_removing_noise_from_the_noisiest_bands_never_hurts():
     # Published, the negative weights of the clean bands made it worse by 3 dB.
-    est_targets, targets = make_signals(noise_gain=0.3)
+    _, targets = make_signals(noise_gain=0.3)
     loss = NegSISDRLoss(
         "critical", 256, 64, 18, weights_type="log_snr_speech_norm", reduction="none"
     )
@@ -106,9 +107,7 @@ def test_removing_noise_from_the_noisiest_bands_never_hurts():
     assert (loss(both - 0.5 * (noise - smooth), targets) < loss(both, targets)).all()
 
 
-@pytest.mark.parametrize(
-    "name", ["log_snr_speech_norm", "log_snr_softmax_speech_norm", "relu_log"]
-)
+@pytest.mark.parametrize("name", ["log_snr_speech_norm", "log_snr_softmax_speech_norm", "relu_log"])
 def test_weights_that_would_all_be_zero_become_uniform(name):
     est_targets, targets = make_signals(noise_gain=1e-3 if name != "relu_log" else 1e4)
     weighted = NegSISDRLoss("mel", 256, 64, 18, weights_type=name, reduction="none")

@@ -1,4 +1,5 @@
 import pytest
+
 from asteroid.utils.registry import Registry
 
 

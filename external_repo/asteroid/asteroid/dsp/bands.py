@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -51,8 +52,9 @@ def band_table(name: str) -> BandTable:
 
 
 def _extend(table: BandTable, nyquist_hz: float) -> BandTable:
-    """Continue a table whose neighbours touch: next centre = centre + bandwidth, widths growing
-    by the last ratio, until the next band would be centred beyond the Nyquist frequency.
+    """Continue a table up to the Nyquist frequency.
+
+    The next centre is centre + bandwidth, as in the 25 bands; widths grow by the last ratio.
     """
     centres, widths = list(table.centres_hz), list(table.bandwidths_hz)
     ratio = widths[-1] / widths[-2]
@@ -127,7 +129,7 @@ class Scale(nn.Module):
         return torch.bmm(filters.expand(magnitude.shape[0], -1, -1), magnitude)
 
 
-SCALES: Registry[type[Scale]] = Registry("scale")
+SCALES: Registry[Callable[..., Scale]] = Registry("scale")
 
 
 def build_scale(
@@ -151,7 +153,7 @@ def build_scale(
     Raises:
         ValueError: Unknown name, or a number of bands the scale does not have.
     """
-    return SCALES.get(name)(n_fft=n_fft, sample_rate=sample_rate, n_bins=n_bins, **options)  # type: ignore[call-arg]
+    return SCALES.get(name)(n_fft=n_fft, sample_rate=sample_rate, n_bins=n_bins, **options)
 
 
 @SCALES.register("linear")

@@ -7,7 +7,7 @@ that every sample lies in two windows, whatever the signal's length.
 
 from __future__ import annotations
 
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ["context_windows", "count_windows", "overlap_add", "reference_correlation"]

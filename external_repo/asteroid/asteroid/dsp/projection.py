@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Projection(NamedTuple):
-    """``estimate = scale * target + distortion``; scale ``(batch,)``, signal ``(batch, samples)``."""
+    """``estimate = scale * target + distortion``: ``(batch,)`` and ``(batch, samples)``."""
 
     scale: Tensor
     distortion: Tensor

@@ -102,7 +102,7 @@ class _Magnitude(torch.autograd.Function):
     def forward(ctx: Any, signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
         spectrum = torch.fft.rfft(signal.unfold(-1, window.shape[0], hop_length) * window)
         real, imaginary = spectrum.real, spectrum.imag
-        magnitude = (real * real).addcmul_(imaginary, imaginary).sqrt_()
+        magnitude: Tensor = (real * real).addcmul_(imaginary, imaginary).sqrt_()
         ctx.save_for_backward(spectrum, magnitude, window)
         ctx.hop_length, ctx.n_samples = hop_length, signal.shape[-1]
         return magnitude

@@ -31,7 +31,7 @@ def build_loss(name: str, **options: object) -> nn.Module:
         Stft()
     """
     loss = LOSSES.get(name)
-    known = [p for p in inspect.signature(loss).parameters]
+    known = list(inspect.signature(loss).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(

@@ -266,7 +266,7 @@ class NegSISDRLoss(XP1Loss):
         return Cells(self._bands(target, lengths), noise_bands, self.scale, frames)
 
     def _weights(self, cells: Cells) -> Tensor:
-        """Weights, the highest of each utterance 1, also if all are 0; published ones as they are."""
+        """Weights with a highest of 1, also if all are 0; the published ones as they are."""
         weights = self.weighting(cells)
         if self.variant == "published":
             return weights if cells.frames is None else weights * cells.frames

@@ -103,7 +103,7 @@ def log_snr_speech_norm(gamma: float = 0.2) -> Weighting:
 
 @WEIGHTINGS.register("log_snr_softmax_speech_norm")
 def log_snr_softmax_speech_norm() -> Weighting:
-    """Bands below 0 dB, shared out over the bands of a frame: max(-log10 SNR_k, 0) softmax_k(S).
+    """Bands below 0 dB, by their share of a frame: w = max(-log10 SNR_k, 0) softmax_k(S).
 
     S is taken relative to the utterance's level; published as it is, so that the softmax, and
     with it the loss, depended on the level, and without the maximum.
@@ -161,7 +161,7 @@ def softmax_log() -> Weighting:
 
 @WEIGHTINGS.register("sigmoid")
 def sigmoid() -> Weighting:
-    """Noisy bands: w = sigmoid(-SNR_k), relative to the noisiest band's.
+    """Noisy bands: w is the sigmoid of -SNR_k, relative to that of the noisiest band.
 
     Taken in the logarithm: in float32 the sigmoid itself is 0 from an SNR of 20 dB on.
     """
