@@ -44,10 +44,10 @@ def work(args: argparse.Namespace) -> int:
     import hashlib
 
     import torch
+
     from asteroid.data.manifest import validate_manifest
     from asteroid.engine import network_package
     from asteroid.models import BaseModel
-
     from evaluation.experiment import TestSet
     from evaluation.infer import write_testset
 

@@ -60,10 +60,10 @@ def main(argv: list[str]) -> None:
     )
     with open_experiment(parsed) as experiment:
         import torch
+
         from asteroid.engine import EnhancementSystem, build_trainer, training_loaders
         from asteroid.losses import build_loss
         from asteroid.models import FasNetTAC
-
         from auditus.metrics import get_metrics
 
         torch.manual_seed(training.seed)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from asteroid.engine import parse_recipe, plain
 
+from asteroid.engine import parse_recipe, plain
 from tests.data import make_manifest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from asteroid.engine import network_package
 from asteroid.engine.checkpoints import AtomicCheckpointIO, BestCheckpoints
 from asteroid.engine.files import remove_leftovers, replacing, write_text

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 import yaml
+
 from asteroid.engine import ConfigError, command_line, parse_recipe, plain, run_program
 from asteroid.engine import config as config_module
 from asteroid.engine.config import FREE_KEYS, Recipe, option_names
@@ -153,7 +154,6 @@ def test_the_choices_are_those_of_the_registries():
     from asteroid.dsp import bands
     from asteroid.losses import LOSSES
     from asteroid.losses.weightings import WEIGHTINGS
-
     from auditus.metrics import METRICS
 
     assert set(get_args(config_module.LossName)) <= set(LOSSES.names())

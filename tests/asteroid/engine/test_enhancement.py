@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
 from asteroid.engine import EnhancementSystem, NonFiniteError
 from asteroid.engine.config import OptimConfig
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr
-from torch import nn
-
 from tests.asteroid.engine import tiny
 
 TRAIN = tiny.items(4)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from asteroid.engine import ConfigError, Experiment, open_experiment, plain
 from asteroid.engine.command_line import Parsed
 from asteroid.engine.config import DataConfig, LossConfig, Recipe, TrainingConfig

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from asteroid.engine import EnhancementSystem
-from asteroid.engine.listening import N_FFT, spectrogram_image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from asteroid.engine import EnhancementSystem
+from asteroid.engine.listening import N_FFT, spectrogram_image
 from tests.asteroid.engine import tiny
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 
 import torch
+
 from asteroid.engine.randomness import seed_step
 
 

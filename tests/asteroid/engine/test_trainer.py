@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from asteroid.engine.trainer import choose_precision
 
+from asteroid.engine.trainer import choose_precision
 from tests.asteroid.engine import tiny
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
 from asteroid.data.batch import Batch, Item, collate
 from asteroid.engine import Experiment, build_trainer
 from asteroid.engine.checkpoints import BestCheckpoints
 from asteroid.engine.config import TrainingConfig
-from torch import nn
-from torch.utils.data import DataLoader
 
 N_SAMPLES = 160
 
