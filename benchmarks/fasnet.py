@@ -24,8 +24,9 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import torch
-from asteroid.models import FasNetTAC
 from torch import Tensor, nn
+
+from asteroid.models import FasNetTAC
 
 WHEEL = "external_repo/asteroid/.cache/asteroid-0.7.0-py3-none-any.whl"
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

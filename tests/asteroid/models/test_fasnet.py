@@ -8,10 +8,10 @@ import warnings
 
 import pytest
 import torch
-from asteroid.models import BaseModel, FasNetTAC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asteroid.models import BaseModel, FasNetTAC
 from benchmarks.fasnet import upstream_fasnet
 
 TINY = {

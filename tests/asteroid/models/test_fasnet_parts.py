@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from asteroid.dsp.context import (
     context_windows,
     count_windows,
@@ -15,8 +18,6 @@ from asteroid.masknn import norms
 from asteroid.masknn.channels_last import build_norm, normalise
 from asteroid.masknn.filter_and_sum import filter_and_sum
 from asteroid.masknn.packed_mics import PackedMics
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 ROUND_OFF = 1e-12
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from asteroid import models
 from torch.torch_version import TorchVersion
+
+from asteroid import models
 
 FILTERBANK = {"n_filters": 16, "kernel_size": 16, "stride": 8}
 FASNET = {"enc_dim": 4, "feature_dim": 4, "hidden_dim": 4, "n_layers": 1, "tac_hidden_dim": 4}
