@@ -28,10 +28,10 @@ import warnings
 from functools import lru_cache
 
 import torch
-from asteroid.dsp.bands import Scale, build_scale
-from asteroid.dsp.stft import Stft
 from torch import Tensor
 
+from asteroid.dsp.bands import Scale, build_scale
+from asteroid.dsp.stft import Stft
 from auditus.metric import Rows, Scores, metric
 from auditus.ratios import PUBLISHED_EPS, check_variant, split, without_copies
 

@@ -9,67 +9,16 @@ caller's tensors are never touched.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from auditus.checks import checked, groups, is_silent, to_float64
+from auditus.scores import Rows, Scores
+
 __all__ = ["Metric", "Rows", "Scores", "metric"]
-
-# A signal whose mean-free energy is below this share of its energy is a constant: what is left is
-# rounding.
-CONSTANT_SHARE = 1e-14
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One value per utterance and, where it is NaN, why.
-
-    Attributes:
-        values: `(batch,)`, float64, NaN where the metric is not defined.
-        reasons: one string per utterance, empty where the value is defined.
-    """
-
-    values: Tensor
-    reasons: tuple[str, ...]
-
-    @classmethod
-    def of(cls, values: Tensor) -> Scores:
-        """Wrap the values of a core that has nothing particular to say about its NaN."""
-        reasons = (
-            "not defined for these signals" if value != value else "" for value in values.tolist()
-        )
-        return cls(values, tuple(reasons))
-
-    def only(self, known: Tensor, reason: str) -> Scores:
-        """Keep the values where `known` `(batch,)` is true; elsewhere NaN for this reason."""
-        kept = zip(self.reasons, known.tolist(), strict=True)
-        reasons = tuple(old or ("" if fine else reason) for old, fine in kept)
-        return Scores(torch.where(known, self.values, torch.nan), reasons)
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Signals of one length, ready to be judged: `(rows, time)`, float64, finite."""
-
-    signals: Mapping[str, Tensor]
-    sample_rate: int
-
-    @property
-    def estimate(self) -> Tensor:
-        """The judged signals."""
-        return self.signals["estimate"]
-
-    @property
-    def target(self) -> Tensor:
-        """The clean speech."""
-        return self.signals["target"]
-
-    @property
-    def noise(self) -> Tensor:
-        """Everything else that the mixture held."""
-        return self.signals["noise"]
 
 
 Core = Callable[..., Scores]
@@ -164,12 +113,12 @@ class Metric:
             TypeError: a signal is not a real tensor.
         """
         given = {"estimate": estimate, "target": target, "noise": noise}
-        signals = {name: _checked(self.name, name, given[name], estimate) for name in self.needs}
+        signals = {name: checked(self.name, name, given[name], estimate) for name in self.needs}
         batch = estimate.shape[0]
         values = torch.full((batch,), torch.nan, dtype=torch.float64)
         reasons = [""] * batch
         with torch.no_grad():
-            for length, rows in _groups(lengths, estimate):
+            for length, rows in groups(lengths, estimate):
                 scores = self._measure_rows(signals, length, rows, sample_rate, options)
                 values[rows] = scores.values
                 for row, reason in zip(rows.tolist(), scores.reasons, strict=True):
@@ -202,7 +151,7 @@ class Metric:
     ) -> Scores:
         """Judge the rows that share one length; the result is on the CPU."""
         cut = {
-            name: _to_float64(signal[rows.to(signal.device), :length])
+            name: to_float64(signal[rows.to(signal.device), :length])
             for name, signal in signals.items()
         }
         reasons = self._conditions(cut, length, sample_rate)
@@ -233,7 +182,7 @@ class Metric:
         reasons = [""] * n_rows
         for name, signal in cut.items():
             finite = torch.isfinite(signal).all(-1).tolist()
-            silent = _is_silent(signal).tolist() if name in self.sounding else [False] * n_rows
+            silent = is_silent(signal).tolist() if name in self.sounding else [False] * n_rows
             for row in range(n_rows):
                 if not finite[row]:
                     reasons[row] = reasons[row] or f"the {name} holds values that are not finite"
@@ -275,52 +224,3 @@ def metric(
         return made
 
     return build
-
-
-def _checked(metric_name: str, name: str, signal: Tensor | None, estimate: Tensor) -> Tensor:
-    """Return the signal if it is a real `(batch, time)` tensor of the estimate's shape."""
-    if signal is None:
-        raise ValueError(f"{metric_name} needs the {name}; got None")
-    if not isinstance(signal, Tensor) or signal.is_complex():
-        kind = "a complex tensor" if isinstance(signal, Tensor) else type(signal).__name__
-        raise TypeError(f"{name} must be a real tensor; got {kind}")
-    if signal.ndim != 2:
-        hint = ": give one utterance as signal[None]" if signal.ndim == 1 else ""
-        raise ValueError(
-            f"{name} must have the shape (batch, time); got {tuple(signal.shape)}{hint}"
-        )
-    if signal.shape != estimate.shape:
-        raise ValueError(
-            f"{name} must have the estimate's shape {tuple(estimate.shape)}; "
-            f"got {tuple(signal.shape)}"
-        )
-    return signal.detach()
-
-
-def _groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Yield each length with the rows that have it."""
-    batch, n_samples = estimate.shape
-    if lengths is None:
-        yield n_samples, torch.arange(batch)
-        return
-    if lengths.shape != (batch,) or lengths.is_floating_point():
-        raise ValueError(
-            f"lengths must be {batch} integers; got {lengths.dtype}, {tuple(lengths.shape)}"
-        )
-    on_cpu = lengths.cpu()
-    if batch and not 0 <= int(on_cpu.min()) <= int(on_cpu.max()) <= n_samples:
-        raise ValueError(f"lengths must lie in 0 .. {n_samples}; got {on_cpu.tolist()}")
-    for length in on_cpu.unique().tolist():
-        yield length, torch.nonzero(on_cpu == length)[:, 0]
-
-
-def _to_float64(signal: Tensor) -> Tensor:
-    """Return the signal in double precision, on the CPU where its device has none."""
-    return (signal.cpu() if signal.device.type == "mps" else signal).to(torch.float64)
-
-
-def _is_silent(signal: Tensor) -> Tensor:
-    """Tell for each row whether it is constant, zero included."""
-    energy = signal.square().sum(-1)
-    centred = (signal - signal.mean(-1, keepdim=True)).square().sum(-1)
-    return centred <= CONSTANT_SHARE * energy

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asteroid.utils.registry import Registry
-
 from auditus import band_ratios, bss_eval, perceptual, ratios, segmental
 from auditus.metric import Metric
 

@@ -10,9 +10,9 @@ projected onto speech and noise *separately*, which is only right where these ar
 from __future__ import annotations
 
 import torch
-from asteroid.dsp.projection import Decomposition, decompose, project, remove_mean
 from torch import Tensor
 
+from asteroid.dsp.projection import Decomposition, decompose, project, remove_mean
 from auditus.metric import Rows, Scores, metric
 
 __all__ = ["energy_ratio_db", "si_sar", "si_sar_leroux", "si_sdr", "si_sir", "snr"]

@@ -18,7 +18,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import soundfile
-from asteroid.data.files import atomic_path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
+from asteroid.data.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import Experiment, TestSet, find_experiment
 

@@ -1,9 +1,11 @@
 """Where an experiment keeps what: from a tag to its folders and files.
 
-<root>/<tag>/best_model.pth  history.csv
-<root>/<tag>/<testset>/samples.csv                          Sample_ID, id and what the manifest
-knows of each sample <root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav
-<root>/<tag>/<testset>/metrics/{metrics_by_sample,metrics,failures}.csv
+    <root>/<tag>/best_model.pth  history.csv
+    <root>/<tag>/<testset>/samples.csv
+    <root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav
+    <root>/<tag>/<testset>/metrics/{metrics_by_sample,metrics,failures}.csv
+
+`samples.csv` says which id of the manifest each `Sample_ID` has, and what else is known of it.
 """
 
 from __future__ import annotations
@@ -57,8 +59,10 @@ class TestSet:
         its own id.
         """
         if self.samples_file.is_file():
+            kinds = {"Sample_ID": str, "id": str, "speaker": str}
+            # "NA" may be a name: only an empty cell is missing
             table = pd.read_csv(
-                self.samples_file, dtype={"Sample_ID": str, "id": str, "speaker": str}
+                self.samples_file, dtype=kinds, keep_default_na=False, na_values=[""]
             )
         else:
             names = [path.name for path in self.folder.glob("sample_*") if path.is_dir()]

@@ -28,12 +28,12 @@ from pathlib import Path
 import pandas as pd
 import soundfile
 import torch
-from asteroid.data.dataset import MixtureDataset
-from asteroid.data.files import atomic_path
-from asteroid.data.manifest import Mixture, validate_manifest
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from asteroid.data.dataset import MixtureDataset
+from asteroid.data.files import atomic_path
+from asteroid.data.manifest import Mixture, validate_manifest
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import SIGNALS, TestSet, find_experiment
 

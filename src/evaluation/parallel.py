@@ -70,7 +70,8 @@ def _run_pool(
         while left or pending:
             while left and len(pending) < IN_FLIGHT * jobs:
                 item = left.pop()
-                pending[pool.submit(work, item)] = item
+                with _interrupts_ignored():  # a worker's start inherits it
+                    pending[pool.submit(work, item)] = item
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 item = pending.pop(future)
@@ -123,9 +124,8 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _start_worker() -> None:
-    """Set up a worker: one thread, deaf to Ctrl-C (the parent ends it), gone when the parent is."""
+    """Set up a worker: one thread, and gone when the parent is."""
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
@@ -134,6 +134,19 @@ def _leave_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C, so that processes started inside do for good: their parent ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from asteroid.data.files import atomic_path
 
+from asteroid.data.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import Experiment, find_experiment
 
@@ -90,7 +90,8 @@ def _read(experiment: Experiment, testset: str | None) -> pd.DataFrame:
     if not path.is_file():
         hint = f"run evaluation.utt_eval --experiment_tag {experiment.tag}"
         raise FileNotFoundError(f"no {path}: {hint}")
-    return pd.read_csv(path, dtype={"id": str}).set_index("id")
+    table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
+    return table.set_index("id")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,10 +4,9 @@
 
 reads <root>/<tag>/<testset>/sample_*/ and writes, in <root>/<tag>/<testset>/metrics/,
 
-    metrics_by_sample.csv  one row per sample: the published columns, then further ones; empty where
-    not defined metrics.csv            one row per figure: mean, standard deviation, how many
-    samples were scored and how many not failures.csv           one row per figure that is not
-    defined, with the reason
+    metrics_by_sample.csv  a row per sample: published columns, then others; empty where undefined
+    metrics.csv            a row per figure: mean, deviation, how many samples were scored
+    failures.csv           a row per figure that is not defined, with the reason
 
 Whole utterances are judged, by PESQ too. Finished samples are kept in a journal, so that a killed
 run goes on where it was and a second run only does what is new: samples whose audio changed,
@@ -17,16 +16,20 @@ metrics not asked for before.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
-from asteroid.data.files import atomic_path
 from tqdm import tqdm
 
+import asteroid.dsp
+import auditus
+from asteroid.data.files import atomic_path
 from auditus import METRICS, PUBLISHED, get_metrics
 from auditus.metric import Metric
 from auditus.ratios import VARIANTS
@@ -43,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 JOURNAL = ".finished.jsonl"
 # Those that compute: with another version of one the figures are computed again.
-LIBRARIES = ("seloss", "pesq", "pystoi", "fast-bss-eval")
+LIBRARIES = ("pesq", "pystoi", "fast-bss-eval")
 
 
 def judge(
@@ -107,13 +110,24 @@ def _current(
 
 def _stamp(folder: Path, variant: str) -> str:
     """Return what a sample's figures depend on: settings, libraries, the files as they are now."""
-    parts = [variant, *(f"{name} {_version(name)}" for name in LIBRARIES)]
+    parts = [variant, _code(), *(f"{name} {_version(name)}" for name in LIBRARIES)]
     for name in SIGNALS:
         path = folder / f"{name}.wav"
         if path.is_file():
             status = path.stat()
             parts.append(f"{name} {status.st_size} {status.st_mtime_ns}")
     return "; ".join(parts)
+
+
+@cache
+def _code() -> str:
+    """Return a fingerprint of the code that defines the metrics."""
+    digest = hashlib.sha256()
+    for package in (auditus, asteroid.dsp):
+        for path in sorted(Path(package.__path__[0]).rglob("*.*")):
+            if path.suffix in (".py", ".csv"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _version(package: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 import torch
-from asteroid.models import FasNetTAC
 
+from asteroid.models import FasNetTAC
 from tests.data import SAMPLE_RATE, make_mixture
 
 FIELDS = "Sample_ID,id,speaker,noise_type,snr_db,seen\n"

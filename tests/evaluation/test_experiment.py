@@ -59,11 +59,12 @@ def test_samples_come_in_natural_order_with_or_without_a_table(tmp_path: Path) -
     testset = find_experiment("XP", tmp_path).testset()
     text = (folder / "samples.csv").read_text().splitlines()
     (folder / "samples.csv").write_text(
-        "\n".join([text[0], "sample_10,utt-10,010,pink,1,True", text[2], text[1]])
+        "\n".join([text[0], "sample_10,NA,010,pink,1,True", text[2], text[1]])
     )
     table = testset.samples()
     assert list(table["Sample_ID"]) == ["sample_0", "sample_1", "sample_10"]
     assert list(table["speaker"]) == ["00", "01", "010"]
+    assert list(table["id"]) == ["utt-0", "utt-1", "NA"]
     (folder / "samples.csv").unlink()
     make_sample(folder / "sample_10", 5)
     assert list(testset.samples()["id"]) == ["sample_0", "sample_1", "sample_10"]

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import soundfile as sf
 import torch
-from asteroid.data.manifest import read_manifest, write_manifest
-from asteroid.models import ConvTasNet
 from torch import Tensor, nn
 
+from asteroid.data.manifest import read_manifest, write_manifest
+from asteroid.models import ConvTasNet
 from evaluation import infer, utt_eval
 from evaluation.experiment import find_experiment
 from evaluation.infer import enhance, load_network

@@ -1,0 +1,63 @@
+"""Checks of what a metric is given, and which rows can be judged together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+__all__ = ["checked", "groups", "is_silent", "to_float64"]
+
+# A signal whose mean-free energy is below this share of its energy is a constant: what is left is
+# rounding.
+CONSTANT_SHARE = 1e-14
+
+
+def checked(metric_name: str, name: str, signal: Tensor | None, estimate: Tensor) -> Tensor:
+    """Return the signal if it is a real `(batch, time)` tensor of the estimate's shape."""
+    if signal is None:
+        raise ValueError(f"{metric_name} needs the {name}; got None")
+    if not isinstance(signal, Tensor) or signal.is_complex():
+        kind = "a complex tensor" if isinstance(signal, Tensor) else type(signal).__name__
+        raise TypeError(f"{name} must be a real tensor; got {kind}")
+    if signal.ndim != 2:
+        hint = ": give one utterance as signal[None]" if signal.ndim == 1 else ""
+        raise ValueError(
+            f"{name} must have the shape (batch, time); got {tuple(signal.shape)}{hint}"
+        )
+    if signal.shape != estimate.shape:
+        raise ValueError(
+            f"{name} must have the estimate's shape {tuple(estimate.shape)}; "
+            f"got {tuple(signal.shape)}"
+        )
+    return signal.detach()
+
+
+def groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield each length with the rows that have it."""
+    batch, n_samples = estimate.shape
+    if lengths is None:
+        yield n_samples, torch.arange(batch)
+        return
+    if lengths.shape != (batch,) or lengths.is_floating_point():
+        raise ValueError(
+            f"lengths must be {batch} integers; got {lengths.dtype}, {tuple(lengths.shape)}"
+        )
+    on_cpu = lengths.cpu()
+    if batch and not 0 <= int(on_cpu.min()) <= int(on_cpu.max()) <= n_samples:
+        raise ValueError(f"lengths must lie in 0 .. {n_samples}; got {on_cpu.tolist()}")
+    for length in on_cpu.unique().tolist():
+        yield length, torch.nonzero(on_cpu == length)[:, 0]
+
+
+def to_float64(signal: Tensor) -> Tensor:
+    """Return the signal in double precision, on the CPU where its device has none."""
+    return (signal.cpu() if signal.device.type == "mps" else signal).to(torch.float64)
+
+
+def is_silent(signal: Tensor) -> Tensor:
+    """Tell for each row whether it is constant, zero included."""
+    energy = signal.square().sum(-1)
+    centred = (signal - signal.mean(-1, keepdim=True)).square().sum(-1)
+    return centred <= CONSTANT_SHARE * energy
