@@ -5,10 +5,10 @@ from __future__ import annotations
 import fast_bss_eval
 import pytest
 import torch
-from asteroid.losses import build_loss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asteroid.losses import build_loss
 from auditus import METRICS, get_metric, si_sar, si_sar_leroux, si_sdr, si_sir, snr
 from auditus.ratios import energy_ratio_db
 from tests.auditus.signals import RATE, REFERENCE, orthonormal, reference_inputs, speech_case

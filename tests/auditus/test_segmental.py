@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from asteroid.dsp.bands import band_table
 
+from asteroid.dsp.bands import band_table
 from auditus import fw_seg_snr, lsd, seg_snr
 from tests.auditus.signals import RATE, speech_case
 from tests.data import noise_like, speech_like
