@@ -191,3 +191,9 @@ def test_the_command_line_explains_itself():
     command = [sys.executable, str(ROOT / "assembly" / "assemble.py"), "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "--wheel" in done.stdout
+
+
+def test_the_readme_says_why_each_edited_file_is_edited():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for edit in EDITS:
+        assert f"`{edit.path.removeprefix('asteroid/')}`" in text, edit.path

@@ -224,4 +224,10 @@ EDITS: tuple[Edit, ...] = (
         "            center=self.center,\n",
         "torch.istft takes complex spectra only",
     ),
+    Edit(
+        "asteroid/models/x_umx.py",
+        '            "return_time_signals": False,',
+        '            "return_time_signals": self._return_time_signals,',
+        "a saved network forgot whether it returns signals",
+    ),
 )

@@ -115,3 +115,8 @@ def test_filters_move_with_the_module_and_stay_out_of_its_state(name):
 def test_a_scale_that_does_not_exist_is_refused_with_those_that_do(name, n_bins, words):
     with pytest.raises(ValueError, match=words):
         build_scale(name, n_bins=n_bins)
+
+
+def test_standard_bands_warn_above_16_khz_that_the_mel_scale_reaches_higher():
+    with pytest.warns(UserWarning, match='21 critical bands end at 9400 Hz.*Take scale="mel"'):
+        build_scale("critical", n_bins=21, n_fft=2048, sample_rate=48000)

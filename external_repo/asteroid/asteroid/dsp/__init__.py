@@ -6,7 +6,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["bands", "lengths", "projection", "spatial", "stft"],
+    submodules=["bands", "context", "lengths", "projection", "spatial", "stft"],
     submod_attrs={
         "beamforming": [
             "SCM",

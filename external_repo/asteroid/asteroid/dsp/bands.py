@@ -249,9 +249,10 @@ class CriticalScale(Scale):
             table = _extend(table, sample_rate / 2)
         top_hz = table.centres_hz[-1] + table.bandwidths_hz[-1] / 2
         if top_hz < COVERED_SHARE * sample_rate / 2:
+            advice = "n_bins=21 or extend=True" if n_bands == 25 else 'scale="mel"'
             warnings.warn(
                 f"the {n_bands} critical bands end at {top_hz:.0f} Hz: nothing above is seen at a "
-                f"sample rate of {sample_rate:g} Hz. Take n_bins=21, or extend=True.",
+                f"sample rate of {sample_rate:g} Hz. Take {advice}.",
                 stacklevel=3,
             )
         filters = gaussian_filters(table, n_fft, sample_rate)
