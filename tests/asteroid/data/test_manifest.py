@@ -241,6 +241,19 @@ def test_a_wrong_file_of_any_role_is_told(tmp_path, role, how, said):
     assert said in problem.what
 
 
+@pytest.mark.parametrize("how", ["nan", "inf"])
+def test_long_files_are_checked_in_every_block(tmp_path, monkeypatch, how):
+    monkeypatch.setattr("asteroid.data.validation._BLOCK", 1000)
+    path = make_manifest(tmp_path, n_items=1, seconds=0.2)
+    target = tmp_path / "audio" / "item0" / "speech_mic1.wav"
+    samples, rate = sf.read(target, dtype="float32")
+    samples[1000:] = 0  # sound in the first block alone is sound
+    sf.write(target, samples, rate, subtype="FLOAT")
+    assert len(check(path)) == 1
+    spoil(target, how)
+    assert "not finite" in complaint(path).what
+
+
 def test_silence_is_refused_but_for_noise(tmp_path):
     path = make_manifest(tmp_path, n_items=2, seconds=0.2)
     spoil(tmp_path / "audio" / "item0" / "noise_mic1.wav", "silent")

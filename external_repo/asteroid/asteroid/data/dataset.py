@@ -6,7 +6,6 @@ order or resumed run it is asked for.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -129,14 +128,6 @@ class EpochSampler(Sampler[Key]):
         return ((epoch, int(index)) for index in order)
 
 
-def _seed_worker(worker: int) -> None:
-    """Seed the libraries a user's own transform may draw from; our own draws need no state."""
-    seed = torch.initial_seed() % 2**32
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.set_num_threads(1)
-
-
 def build_loader(
     dataset: MixtureDataset, batch_size: int, *, shuffle: bool, num_workers: int = 0, seed: int = 0
 ) -> DataLoader[Item]:
@@ -147,7 +138,8 @@ def build_loader(
         batch_size: Mixtures per batch.
         shuffle: Whether each epoch has an order of its own.
         num_workers: Processes that read ahead; 0 reads in this one.
-        seed: Of the order and of the workers.
+        seed: Of the order, and of the global generators in each worker, which a user's own
+            transform may draw from.
     """
     return DataLoader(
         dataset,
@@ -155,7 +147,6 @@ def build_loader(
         sampler=EpochSampler(len(dataset), seed, shuffle),
         num_workers=num_workers,
         collate_fn=collate,
-        worker_init_fn=_seed_worker,
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

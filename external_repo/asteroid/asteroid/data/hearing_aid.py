@@ -59,6 +59,6 @@ def read_head_responses(
         taps = held["M_data"][:, chosen].astype(np.float64)
         found = float(held["srate"].item())
         flat = soxr.resample(taps.reshape(len(taps), -1), found, sample_rate, quality="VHQ")
-        pair = flat.reshape(len(flat), *taps.shape[1:]) * (found / sample_rate)
+        pair = flat.reshape(len(flat), *taps.shape[1:])
         ears.append(pair / np.sqrt(np.mean(np.sum(pair**2, axis=0))))
     return np.array(known["matrix"]), np.concatenate(ears, axis=2).transpose(1, 2, 0)
