@@ -47,7 +47,7 @@ def work(args: argparse.Namespace) -> int:
 
     from asteroid.data.manifest import validate_manifest
     from asteroid.engine import network_package
-    from asteroid.models import BaseModel
+    from asteroid.models.base_models import BaseModel
     from evaluation.experiment import TestSet
     from evaluation.infer import write_testset
 

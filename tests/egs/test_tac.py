@@ -154,6 +154,21 @@ def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(whol
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_does_not_look_finished(data, tmp_path, number, status):
+    command = [sys.executable, str(TRAIN), "--exp_dir", str(tmp_path / "e"), *data, *SHORT]
+    command += ["--epochs", "500", "--num_workers", "1"]
+    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (tmp_path / "e" / "history.csv").exists():
+        time.sleep(0.01)
+    process.send_signal(number)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == status
+    assert "the same command goes on" in errors
+
+
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_the_same(whole, data, tmp_path):
     kills = [(0, 0.0), (1, 0.0), (1, 0.02), (2, 0.25), (3, 0.3), (4, 0.01)]
     check_resume(whole, data, tmp_path / "killed", kills)

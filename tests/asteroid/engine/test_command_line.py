@@ -106,7 +106,7 @@ def test_wrong_usage_is_refused_with_the_valid_choices(parse, argv, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("net: {widht: 3}", r"key net.widht is unknown \(did you mean width\?\); .* are width"),
+        ("net: {breadth: 3}", r"key net.breadth is unknown; the keys here are width"),
         ("optimiser: {lr: 1}", r"key optimiser is unknown .*data, exp_dir, loss, net, optim, tr"),
         ("net: 3", "net must hold options; got 3"),
         ("- 1", "must hold options as 'key: value'; got list"),

@@ -94,11 +94,19 @@ def run_program(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
     """Run a recipe as a program and leave with its status.
 
     0: done. 1: failed, with one line on stderr (the traceback with ``--debug``). 2: wrong usage.
+    130 or 143: stopped by SIGINT or SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         main(arguments)
+    except (KeyboardInterrupt, SystemExit) as leaving:
+        status = _stopped_by(leaving)
+        if status is None:
+            raise
+        name = Path(sys.argv[0]).name
+        print(f"{name}: stopped; the same command goes on from the last epoch", file=sys.stderr)
+        sys.exit(status)
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         if "--debug" in arguments:
             traceback.print_exc()
@@ -107,6 +115,17 @@ def run_program(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
         print(f"{Path(sys.argv[0]).name}: error: {error}{hint}", file=sys.stderr)
         sys.exit(2 if usage else 1)
     sys.exit(0)
+
+
+def _stopped_by(leaving: BaseException) -> int | None:
+    """Return the exit status if a signal is what ends the program.
+
+    Lightning turns SIGINT into ``exit(1)`` and SIGTERM into a ``SystemExit`` without a status, with
+    which a killed run would look like a finished one.
+    """
+    if isinstance(leaving, KeyboardInterrupt) or isinstance(leaving.__context__, KeyboardInterrupt):
+        return 130
+    return 143 if type(leaving).__name__ == "SIGTERMException" else None
 
 
 def _flags(config_class: type[Recipe]) -> dict[str, str]:
