@@ -31,16 +31,16 @@ mkdir -p "$out"
 step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 step "Speech, noise and room responses"
-"$python" scripts/data/prepare_mini.py --set light --out data/demo_corpus
+"$python" scripts/data/prepare_mini.py --out data/mini
 
 step "Mixtures: 4 hearing-aid microphones, -5 to 10 dB"
-"$python" scripts/data/make_mixtures.py --speech data/demo_corpus/speech \
-  --noise data/demo_corpus/noise --out data/demo_mixtures --geometry binaural --max_seconds 5 \
+"$python" scripts/data/make_mixtures.py --speech data/mini/speech \
+  --noise data/mini/noise --out data/mini_mixtures --geometry binaural \
   --n_train 160 --n_valid 12 --n_test 24 --seed 0
 
 train() {
   "$python" egs/TAC/train.py --config egs/TAC/conf_small.yml --exp_dir "experiments/$1" \
-    --train_json data/demo_mixtures/train.json --valid_json data/demo_mixtures/valid.json \
+    --train_json data/mini_mixtures/train.json --valid_json data/mini_mixtures/valid.json \
     --epochs "$epochs" "${@:2}"
 }
 
@@ -51,7 +51,7 @@ train demo_weighted --loss neg_sisdr --scale critical --n_bins 21 --weights_type
 
 step "Judging both on talkers they have not heard"
 for tag in demo_sisdr demo_weighted; do
-  bash scripts/evaluate/evaluate_fasnet.sh all "$tag" data/demo_mixtures/test.json
+  bash scripts/evaluate/evaluate_fasnet.sh all "$tag" data/mini_mixtures/test.json
 done
 "$python" -m evaluation.table demo_sisdr demo_weighted --format csv -o "$out/table.csv"
 "$python" -m evaluation.table demo_sisdr demo_weighted --format markdown -o "$out/table.md"

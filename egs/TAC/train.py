@@ -23,6 +23,7 @@ class FasNetConfig:
         n_src: Number of outputs: speech, and a second one that no loss looks at.
         window_ms: Length of the encoder's window, ms.
         context_ms: Context on each side of a window, ms.
+        tac_hidden_dim: Width of the transform-average-concatenate modules.
     """
 
     enc_dim: int = 64
@@ -34,6 +35,7 @@ class FasNetConfig:
     n_src: int = 2
     window_ms: int = 4
     context_ms: int = 16
+    tac_hidden_dim: int = 384
 
 
 @dataclass(frozen=True)

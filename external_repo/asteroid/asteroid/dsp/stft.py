@@ -116,6 +116,7 @@ class _Magnitude(torch.autograd.Function):
         gradient = torch.empty_like(spectrum)
         torch.mul(spectrum.real, share, out=gradient.real)
         torch.mul(spectrum.imag, share, out=gradient.imag)
+        del share  # the inverse transform is where most memory is in use
         frames = torch.fft.irfft(gradient, n=window.shape[0], norm="forward") * window
         return overlap_add(frames, ctx.hop_length, ctx.n_samples), None, None
 
