@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from asteroid.data.files import atomic_path
+from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import Experiment, TestSet, find_experiment
 

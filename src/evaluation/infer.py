@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from asteroid.data.dataset import MixtureDataset
-from asteroid.data.files import atomic_path
 from asteroid.data.manifest import Mixture, validate_manifest
+from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import SIGNALS, TestSet, find_experiment
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from asteroid.data.files import atomic_path
+from asteroid.utils.files import atomic_path
 
 __all__ = ["Journal", "Record"]
 

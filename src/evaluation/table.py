@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from asteroid.data.files import atomic_path
+from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import Experiment, find_experiment
 

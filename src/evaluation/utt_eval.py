@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 import asteroid.dsp
 import auditus
-from asteroid.data.files import atomic_path
+from asteroid.utils.files import atomic_path
 from auditus import METRICS, PUBLISHED, get_metrics
 from auditus.metric import Metric
 from auditus.ratios import VARIANTS

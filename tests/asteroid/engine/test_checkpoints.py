@@ -9,8 +9,8 @@ import torch
 
 from asteroid.engine import network_package
 from asteroid.engine.checkpoints import AtomicCheckpointIO, BestCheckpoints
-from asteroid.engine.files import remove_leftovers, replacing, write_text
 from asteroid.models import BaseModel, FasNetTAC
+from asteroid.utils.files import atomic_path, remove_leftovers, write_text
 
 
 def test_a_save_that_fails_halfway_keeps_the_old_checkpoint(tmp_path, monkeypatch):
@@ -29,7 +29,7 @@ def test_a_save_that_fails_halfway_keeps_the_old_checkpoint(tmp_path, monkeypatc
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
-    with replacing(tmp_path / "last.ckpt") as temporary:
+    with atomic_path(tmp_path / "last.ckpt") as temporary:
         temporary.write_text("half", encoding="utf-8")
         shutil.copy(temporary, left := temporary.with_name(".last.ckpt.999.part"))
     assert left.exists()

@@ -10,7 +10,7 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
-from .files import atomic_path
+from ..utils.files import atomic_path
 
 __all__ = ["SUFFIXES", "decode", "read_audio", "write_audio"]
 

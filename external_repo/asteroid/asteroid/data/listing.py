@@ -25,8 +25,8 @@ from typing import Any
 
 import soundfile as sf
 
+from ..utils.files import atomic_path
 from .audio import SUFFIXES
-from .files import atomic_path
 from .mixture import DataError, Problem
 
 __all__ = ["GROUPS", "Recording", "read_folder", "write_listing"]

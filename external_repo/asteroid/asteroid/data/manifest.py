@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .files import atomic_path
+from ..utils.files import atomic_path
 from .mixture import DataError, Mixture, Problem, mixture_from_json, mixture_to_json
 from .validation import find_problems, warn_if_not_a_sum
 

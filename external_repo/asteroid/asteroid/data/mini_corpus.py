@@ -19,9 +19,9 @@ import yaml
 from scipy.signal import butter, sosfiltfilt
 from tqdm.auto import tqdm
 
+from ..utils.files import atomic_path
 from .archives import Archive, fetch, read_members
 from .audio import Signal, decode, write_audio
-from .files import atomic_path
 from .hearing_aid import hear, read_head_responses
 from .listing import write_listing
 from .mini_table import Take, compose_readme, list_takes, listings_of

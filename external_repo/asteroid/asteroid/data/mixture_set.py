@@ -18,7 +18,7 @@ import pyroomacoustics as pra
 import soundfile as sf
 from tqdm.auto import tqdm
 
-from .files import atomic_path
+from ..utils.files import atomic_path
 from .listing import Recording, read_folder
 from .manifest import write_manifest
 from .mixing import render

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile as sf
 from tqdm.auto import tqdm
 
-from .files import atomic_path
+from ..utils.files import atomic_path
 from .mixture import Mixture, Problem
 
 __all__ = ["find_problems", "warn_if_not_a_sum"]

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from .files import replacing
+from ..utils.files import atomic_path
 
 __all__ = [
     "AtomicCheckpointIO",
@@ -35,7 +35,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` as ``path``."""
         if storage_options is not None:
             raise TypeError("storage_options is not supported: checkpoints are local files")
-        with replacing(path) as temporary:
+        with atomic_path(path, durable=True) as temporary:
             torch.save(checkpoint, temporary)
 
     def load_checkpoint(

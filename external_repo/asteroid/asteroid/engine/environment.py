@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from .files import write_text
+from ..utils.files import write_text
 
 __all__ = ["describe_environment", "record_environment"]
 

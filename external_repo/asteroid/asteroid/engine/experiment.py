@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ..utils.files import atomic_path, remove_leftovers, write_text
 from .command_line import ConfigError, Parsed
 from .config import FREE_KEYS, DataConfig, Recipe, flatten
 from .environment import record_environment
-from .files import remove_leftovers, replacing, write_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,7 +84,7 @@ class Experiment:
         write_text(self.folder / "best_k_models.json", json.dumps(scores, indent=0) + "\n")
         checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
         network.cpu().load_state_dict(network_weights(checkpoint))
-        with replacing(self.best_model) as temporary:
+        with atomic_path(self.best_model, durable=True) as temporary:
             torch.save(network.serialize(), temporary)  # type: ignore[operator]
         chosen, score = Path(best.best_model_path).stem, scores[best.best_model_path]
         _LOG.info("%s: %s is %.3f at %s", self.best_model, best.monitor, score, chosen)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from .files import write_text
+from ..utils.files import write_text
 
 __all__ = ["History"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asteroid.data.files import atomic_path
+from asteroid.utils.files import atomic_path
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
