@@ -92,9 +92,10 @@ def reference_correlation(
     reference = padded[..., 0, context : context + (n_windows + 1) * hop]
     shifted = _toeplitz(reference.unflatten(-1, (n_windows + 1, hop)))
     pieces = padded.unfold(-1, 2 * hop, hop).unfold(-2, n_blocks, 1)[..., : n_windows + 1, :, :]
-    # (..., halves, mics * blocks, 2 hop) @ (..., halves, 2 hop, hop): lag = block * hop + column
+    # (..., halves, mics * blocks, 2 hop) @ (..., halves, 2 hop, hop): the columns come with the
+    # largest shift first, and lag = block * hop + shift
     pieces = pieces.transpose(-1, -2).movedim(-4, -3)
-    halves = (pieces.flatten(-3, -2) @ shifted).unflatten(-2, (-1, n_blocks)).flatten(-2)
+    halves = (pieces.flatten(-3, -2) @ shifted).unflatten(-2, (-1, n_blocks)).flip(-1).flatten(-2)
     halves = halves[..., :lags].movedim(-2, -3)
     products = halves[..., :-1, :] + halves[..., 1:, :]
 
@@ -105,17 +106,36 @@ def reference_correlation(
 
 
 def _toeplitz(blocks: Tensor) -> Tensor:
-    """Matrices whose column ``s`` is the block shifted down by ``s``: (..., n) -> (..., 2n, n)."""
+    """Matrices of a block shifted down by ``n - 1`` to 0 in its columns: (..., n) -> (..., 2n, n).
+
+    In this order of the columns they are a view of the padded block.
+    """
     n = blocks.shape[-1]
-    padded = F.pad(blocks, (n - 1, n))
-    return padded.unfold(-1, 2 * n, 1).flip(-2).transpose(-1, -2)
+    return F.pad(blocks, (n - 1, n)).unfold(-1, 2 * n, 1).transpose(-1, -2)
 
 
 def _moving_norm(signal: Tensor, window: int) -> Tensor:
     """Euclidean norm of every stretch of ``window`` samples, with gradient 0 where it is 0."""
-    energy = signal.square()
-    pooled = F.avg_pool1d(energy.flatten(0, -2).unsqueeze(1), window, stride=1) * window
-    pooled = pooled.squeeze(1).unflatten(0, energy.shape[:-1])
-    silent = pooled <= 0
-    norm: Tensor = pooled.masked_fill(silent, 1).sqrt().masked_fill(silent, 0)
+    energy = _moving_sum(signal.square(), window)
+    silent = energy <= 0
+    norm: Tensor = energy.masked_fill(silent, 1).sqrt().masked_fill(silent, 0)
     return norm
+
+
+def _moving_sum(values: Tensor, window: int) -> Tensor:
+    """Sum of every stretch of ``window`` values, from sums of 1, 2, 4 ... of them.
+
+    Unlike a difference of cumulative sums this is exact next to silence, and unlike pooling it
+    takes a logarithmic number of additions.
+    """
+    n_sums = values.shape[-1] - window + 1
+    total = values.new_zeros(())
+    start, size = 0, 1
+    while True:
+        if window & size:
+            total = total + values[..., start : start + n_sums]
+            start += size
+        if 2 * size > window:
+            return total
+        values = values[..., :-size] + values[..., size:]
+        size *= 2
