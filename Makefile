@@ -6,6 +6,8 @@ SOURCES := src external_repo/asteroid/assembly egs scripts benchmarks tests
 # Our own files of the modified Asteroid: what git tracks there.
 OURS = $(shell git ls-files 'external_repo/asteroid/asteroid/*.py')
 SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
+# Several processes with a thread each are faster than one with several.
+PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint format bench clean
@@ -22,7 +24,7 @@ demo: install  ## train FaSNet-TAC with two losses on real speech and judge both
 	@bash scripts/demo.sh
 
 test: install  ## run the tests; SLOW=1: the long ones too
-	$(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
 
 lint: install  ## check style, types, spelling, shell scripts, import directions
 	$(BIN)/ruff check $(SOURCES) $(OURS)
