@@ -27,6 +27,7 @@ RANGES = {
     "rt60_s": (float, "reverberation time in seconds"),
     "snr_db": (float, "signal-to-noise ratio at the reference microphone"),
     "distance_m": (float, "distance of talker and noise in metres"),
+    "speed": (float, "factor by which speech is played faster, in training only"),
     "level_db": (float, "level of the mixture in dB of full scale"),
 }
 

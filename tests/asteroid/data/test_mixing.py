@@ -205,3 +205,20 @@ def test_measured_responses_are_convolved_as_they_are(sounds):
 def test_other_rates_are_resampled(sounds):
     fast = recording(sounds["folder"], "fast.wav", speech_like(1.5, 48000), rate=48000)
     assert render(plan(sounds, utterances=(fast,)), CONFIG).mixture.shape[1] == round(1.5 * RATE)
+
+
+def test_training_speech_is_played_faster_or_slower_and_only_that(sounds):
+    times = np.arange(4 * RATE) / RATE
+    tone = recording(sounds["folder"], "tone.wav", np.sin(2 * np.pi * 400 * times))
+    wanted = replace(CONFIG, speed=(0.8, 1.25))
+    pitches = []
+    for index in range(4):
+        made = plan(sounds, split="train", index=index, utterances=(tone,), snr_db=40.0)
+        images = render(made, wanted)
+        spectrum = np.abs(np.fft.rfft(images.speech[0] * np.hanning(images.speech.shape[1])))
+        pitches.append(np.argmax(spectrum) * RATE / images.speech.shape[1])
+        assert pitches[-1] == pytest.approx(400 * images.facts["speed"], abs=2)
+    assert max(pitches) - min(pitches) > 20
+    test = render(plan(sounds, utterances=(tone,)), wanted)
+    assert np.array_equal(test.speech, render(plan(sounds, utterances=(tone,)), CONFIG).speech)
+    assert "speed" not in test.facts

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
@@ -65,6 +66,20 @@ def _excerpt(signal: Signal, n_samples: int, draw: np.random.Generator, source: 
     return best
 
 
+def _speed(plan: Plan, config: MixingConfig) -> float:
+    """Return the factor by which the speech is played faster: 1 outside of training."""
+    if plan.split != "train" or config.speed == (1.0, 1.0):
+        return 1.0
+    return round(float(generator(config.seed, *plan.key, "speed").uniform(*config.speed)), 3)
+
+
+def _faster(signal: Signal, factor: float) -> Signal:
+    """Return a signal (samples,) played ``factor`` times faster, its pitch rising with it."""
+    if factor == 1:
+        return signal
+    return np.asarray(soxr.resample(signal, factor, 1.0, quality="HQ"), dtype=np.float64)
+
+
 def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> tuple[Signal, bool]:
     """Return the dry speech (samples,) and whether it is one whole utterance."""
     rate = config.sample_rate
@@ -72,7 +87,7 @@ def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> 
     for one in plan.utterances:
         pause = np.zeros(int(draw.uniform(*PAUSE_S) * rate))
         parts += [read_audio(one.path, rate)[0], pause]
-    signal = np.concatenate(parts[:-1])
+    signal = _faster(np.concatenate(parts[:-1]), _speed(plan, config))
     longest = round((config.seconds if plan.split == "train" else config.max_seconds) * rate)
     if plan.split == "train" and len(signal) < longest:
         signal = np.pad(signal, (0, longest - len(signal)))
@@ -169,6 +184,8 @@ def render(plan: Plan, config: MixingConfig) -> Images:
         fftconvolve(noise, response)[lead : lead + n_samples] for response in responses[1]
     ]
     speech_image, noise_image = _scale(np.stack(images), np.stack(disturbing), plan)
+    if (speed := _speed(plan, config)) != 1:
+        facts |= {"speed": speed}
     decay = measured_rt60(responses[0][0], config.sample_rate)
     facts |= {"rt60_measured_s": None if np.isnan(decay) else round(decay, 3)}
     facts |= {"snr_db": round(snr_db(speech_image[0], noise_image[0]), 4)}

@@ -32,6 +32,9 @@ class MixingConfig:
         rt60_s: Reverberation time.
         snr_db: Signal-to-noise ratio at the reference microphone.
         distance_m: Of talker and noise from the array.
+        speed: Factor by which the speech of a training mixture is played faster, which moves pitch
+            and formants too and so makes more voices of few (Ko et al., "Audio augmentation for
+            speech recognition", Interspeech 2015).
         level_db: Level of the mixture at the reference microphone in dB of full scale, less where
             it would clip.
         sample_rate: In Hz.
@@ -45,6 +48,7 @@ class MixingConfig:
     rt60_s: tuple[float, float] = (0.15, 0.5)
     snr_db: tuple[float, float] = (-5.0, 10.0)
     distance_m: tuple[float, float] = (0.7, 2.0)
+    speed: tuple[float, float] = (1.0, 1.0)
     level_db: tuple[float, float] = (-32.0, -22.0)
     sample_rate: int = 16000
     seed: int = 0
@@ -65,6 +69,7 @@ class MixingConfig:
             "rt60_s": (0.05, 3.0),
             "snr_db": (-40.0, 40.0),
             "distance_m": (0.1, 6.0),
+            "speed": (0.5, 2.0),
             "level_db": (-60.0, -6.0),
             "seconds": (0.5, 600.0),
             "max_seconds": (0.5, 600.0),
