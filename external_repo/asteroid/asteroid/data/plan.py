@@ -32,6 +32,8 @@ class MixingConfig:
         rt60_s: Reverberation time.
         snr_db: Signal-to-noise ratio at the reference microphone.
         distance_m: Of talker and noise from the array.
+        front_deg: How far to either side of straight ahead the talker may be; None: the geometry's
+            own, 60 for ``binaural``, anywhere for the others.
         speed: Factor by which the speech of a training mixture is played faster, which moves pitch
             and formants too and so makes more voices of few (Ko et al., "Audio augmentation for
             speech recognition", Interspeech 2015).
@@ -48,6 +50,7 @@ class MixingConfig:
     rt60_s: tuple[float, float] = (0.15, 0.5)
     snr_db: tuple[float, float] = (-5.0, 10.0)
     distance_m: tuple[float, float] = (0.7, 2.0)
+    front_deg: float | None = None
     speed: tuple[float, float] = (1.0, 1.0)
     level_db: tuple[float, float] = (-32.0, -22.0)
     sample_rate: int = 16000
@@ -71,6 +74,7 @@ class MixingConfig:
             "distance_m": (0.1, 6.0),
             "speed": (0.5, 2.0),
             "level_db": (-60.0, -6.0),
+            "front_deg": (0.0, 180.0),
             "seconds": (0.5, 600.0),
             "max_seconds": (0.5, 600.0),
             "sample_rate": (8000, 48000),

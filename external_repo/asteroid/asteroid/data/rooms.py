@@ -130,6 +130,7 @@ def _try_scene(
     n_mics: int,
     rt60_s: float,
     distance_m: tuple[float, float],
+    front_deg: float,
 ) -> Scene | None:
     size = np.array([draw.uniform(low, high) for low, high in ROOM_M])
     try:
@@ -140,7 +141,7 @@ def _try_scene(
     yaw = draw.uniform(-np.pi, np.pi)
     microphones = kind.place(n_mics, Pose(size, centre, yaw), draw)
     distance = draw.uniform(*distance_m)
-    front, apart = np.deg2rad(kind.front_deg), np.deg2rad(APART_DEG)
+    front, apart = np.deg2rad(front_deg), np.deg2rad(APART_DEG)
     angle = yaw + draw.uniform(-front, front)
     speech = _around(centre, angle, distance, draw)
     noise = _around(
@@ -160,6 +161,7 @@ def draw_scene(
     n_mics: int,
     rt60_s: tuple[float, float],
     distance_m: tuple[float, float],
+    front_deg: float | None = None,
 ) -> Scene:
     """Draw a room and places in it; the reverberation time is uniform in its range.
 
@@ -170,6 +172,7 @@ def draw_scene(
         rt60_s: Range of the reverberation time in seconds.
         distance_m: Range of the distance of talker and noise from the array (ad-hoc: from its first
             microphone).
+        front_deg: How far from straight ahead the talker may be; None: the geometry's own.
 
     Raises:
         ValueError: If no room can have that reverberation time and these distances.
@@ -177,8 +180,10 @@ def draw_scene(
     if geometry not in GEOMETRIES:
         raise ValueError(f"geometry must be one of {', '.join(GEOMETRIES)}; got {geometry!r}")
     wanted = float(draw.uniform(*rt60_s))
+    kind = GEOMETRIES[geometry]
+    front_deg = kind.front_deg if front_deg is None else front_deg
     for _ in range(_TRIES):
-        scene = _try_scene(draw, GEOMETRIES[geometry], n_mics, wanted, distance_m)
+        scene = _try_scene(draw, kind, n_mics, wanted, distance_m, front_deg)
         if scene is not None:
             return scene
     raise ValueError(
