@@ -55,7 +55,7 @@ step "Training with the plain and with a frequency-weighted SI-SDR loss"
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 train demo_sisdr --loss xp1 &
 plain=$!
-train demo_weighted --loss neg_sisdr --scale mel --n_bins 18 --weights_type speech_norm &
+train demo_weighted --loss neg_sisdr --scale linear --weights_type speech_norm &
 weighted=$!
 wait "$plain"
 wait "$weighted"
