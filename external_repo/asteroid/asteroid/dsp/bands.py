@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,20 +72,9 @@ def importance_at(centres_hz: list[float], bandwidths_hz: list[float]) -> tuple[
     frequency (held below the first and beyond the last centre) and multiplied by the bandwidths.
     """
     table = band_table("critical_21")
-    density = [i / b for i, b in zip(table.importance, table.bandwidths_hz, strict=True)]
-    values = []
-    for centre, width in zip(centres_hz, bandwidths_hz, strict=True):
-        values.append(_interpolate(centre, table.centres_hz, density) * width)
-    return tuple(value / sum(values) for value in values)
-
-
-def _interpolate(x: float, grid: tuple[float, ...], values: list[float]) -> float:
-    if x <= grid[0]:
-        return values[0]
-    for left, right, low, high in zip(grid, grid[1:], values, values[1:], strict=False):
-        if x <= right:
-            return low + (high - low) * (x - left) / (right - left)
-    return values[-1]
+    density = np.divide(table.importance, table.bandwidths_hz)
+    values = np.interp(centres_hz, table.centres_hz, density) * np.asarray(bandwidths_hz)
+    return tuple((values / values.sum()).tolist())
 
 
 class Scale(nn.Module):
