@@ -35,7 +35,15 @@ from asteroid.dsp.stft import Stft
 from auditus.metric import Rows, Scores, metric
 from auditus.ratios import PUBLISHED_EPS, check_variant, split, without_copies
 
-__all__ = ["critical_bands", "fw_sar", "fw_sdr", "fw_sir", "speech_frames"]
+__all__ = [
+    "critical_bands",
+    "fw_frames",
+    "fw_hop",
+    "fw_sar",
+    "fw_sdr",
+    "fw_sir",
+    "speech_frames",
+]
 
 WINDOW_S = 0.032
 OVERLAP = 4
@@ -56,30 +64,64 @@ _SOURCE = "Monir et al., arXiv 2506.18714; frame and band averaging: Hu and Loiz
 @metric("fw_sdr", "FW-SDR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
 def fw_sdr(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
     """Frequency-weighted signal-to-distortion ratio: bands of s_t over bands of estimate - s_t."""
-    published = check_variant(variant)
-    parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
-    if published:
-        whole = view(parts.target + parts.interference + parts.artefact)
-        return view.score(view(parts.target), whole - view(parts.target))
-    return view.score(view(parts.target), view(parts.interference + parts.artefact))
+    return _mean(*fw_frames(rows, "sdr", variant=variant, n_bands=n_bands))
 
 
 @metric("fw_sir", "FW-SIR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
 def fw_sir(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
     """Frequency-weighted signal-to-interference ratio: bands of s_t over bands of e_i."""
-    published = check_variant(variant)
-    parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
-    return without_copies(view.score(view(parts.target), view(parts.interference)), rows)
+    scores = _mean(*fw_frames(rows, "sir", variant=variant, n_bands=n_bands))
+    return without_copies(scores, rows)
 
 
 @metric("fw_sar", "FW-SAR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
 def fw_sar(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
     """Frequency-weighted signal-to-artefact ratio: bands of s_t + e_i over bands of e_a."""
+    return _mean(*fw_frames(rows, "sar", variant=variant, n_bands=n_bands))
+
+
+def fw_frames(
+    rows: Rows, ratio: str, *, variant: str = "default", n_bands: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return what these ratios are the mean of: each frame's value, and which frames count.
+
+    Args:
+        rows: the signals.
+        ratio: "sdr", "sir" or "sar".
+        variant: "default" or "published".
+        n_bands: number of critical bands.
+
+    Returns:
+        `(rows, frames)` in dB, limited to [-10, 35], and `(rows, frames)`, bool. Frame `i` is
+        centred on sample `i * fw_hop(sample_rate)`.
+    """
     published = check_variant(variant)
     parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
+    target = view(parts.target)
+    if ratio == "sir":
+        return view.frames(target, view(parts.interference))
+    if ratio == "sdr":
+        if published:
+            whole = view(parts.target + parts.interference + parts.artefact)
+            return view.frames(target, whole - target)
+        return view.frames(target, view(parts.interference + parts.artefact))
     if published:
-        return view.score(view(parts.target) + view(parts.interference), view(parts.artefact))
-    return view.score(view(parts.target + parts.interference), view(parts.artefact))
+        return view.frames(target + view(parts.interference), view(parts.artefact))
+    return view.frames(view(parts.target + parts.interference), view(parts.artefact))
+
+
+def fw_hop(sample_rate: int) -> int:
+    """Return the samples from one frame of these ratios to the next."""
+    return _n_fft(sample_rate) // OVERLAP
+
+
+def _n_fft(sample_rate: int) -> int:
+    return 2 * round(WINDOW_S * sample_rate / 2)
+
+
+def _mean(frames: Tensor, counts: Tensor) -> Scores:
+    """Average over the frames that count."""
+    return Scores.of(torch.where(counts, frames, 0.0).sum(-1) / counts.sum(-1))
 
 
 @lru_cache(maxsize=16)
@@ -110,7 +152,7 @@ class _BandView:
     """Critical-band magnitudes and the weights of one batch's speech."""
 
     def __init__(self, rows: Rows, n_bands: int | None, *, published: bool) -> None:
-        n_fft = 2 * round(WINDOW_S * rows.sample_rate / 2)
+        n_fft = _n_fft(rows.sample_rate)
         count = n_bands or (PUBLISHED_N_BANDS if published else N_BANDS)
         device = rows.estimate.device
         self.published = published
@@ -128,8 +170,8 @@ class _BandView:
         bands: Tensor = self.scale(self.stft(signal).abs())
         return bands
 
-    def score(self, numerator: Tensor, denominator: Tensor) -> Scores:
-        """Average over bands with the weights, limit, average over the frames that count."""
+    def frames(self, numerator: Tensor, denominator: Tensor) -> tuple[Tensor, Tensor]:
+        """Average over bands with the weights, limit; return with the frames that count."""
         above, below = numerator.square(), denominator.square()
         if self.published:
             cells = 10 * torch.log10(above / (below + PUBLISHED_EPS) + PUBLISHED_EPS)
@@ -140,5 +182,4 @@ class _BandView:
             cells = 10 * torch.log10((above + floor) / (below + floor))
             cells = cells.clamp_max(FRAME_LIMITS_DB[1])
         frames = (self.weights * cells).sum(1) / self.weights.sum(1)
-        limited = torch.where(self.counts, frames.clamp(*FRAME_LIMITS_DB), 0.0)
-        return Scores.of(limited.sum(-1) / self.counts.sum(-1))
+        return frames.clamp(*FRAME_LIMITS_DB), self.counts

@@ -13,7 +13,15 @@ from torch import Tensor
 from auditus.band_ratios import critical_bands
 from auditus.metric import Rows, Scores, metric
 
-__all__ = ["fw_seg_snr", "lsd", "seg_snr"]
+__all__ = [
+    "frame_and_hop",
+    "fw_seg_snr",
+    "fw_seg_snr_frames",
+    "lsd",
+    "lsd_frames",
+    "seg_snr",
+    "seg_snr_frames",
+]
 
 FRAME_S = 0.030
 OVERLAP = 4
@@ -34,13 +42,18 @@ SPECTRAL_RANGE = 1e-8
 )
 def seg_snr(rows: Rows) -> Scores:
     """Segmental SNR: that of each 30 ms frame, limited to [-10, 35] dB, averaged over all."""
+    return _mean_over(*seg_snr_frames(rows))
+
+
+def seg_snr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return each frame's SNR in dB, limited, and which frames count: `(rows, frames)` both."""
     clean, error = _frames(rows.target, rows), _frames(rows.target - rows.estimate, rows)
     above, below = clean.square().sum(-1), error.square().sum(-1)
     # A frame that is silent in both tells nothing and would be 0 over 0.
     known = (above > 0) | (below > 0)
     tiny = torch.finfo(above.dtype).tiny
     ratios = (10 * torch.log10((above + tiny) / (below + tiny))).clamp(*FRAME_LIMITS_DB)
-    return _mean_over(ratios, known)
+    return ratios, known
 
 
 @metric(
@@ -57,6 +70,11 @@ def fw_seg_snr(rows: Rows, *, n_bands: int = N_BANDS) -> Scores:
     defined. Frames in which the clean speech is digitally silent have no spectrum to normalise and
     do not count.
     """
+    return _mean_over(*fw_seg_snr_frames(rows, n_bands=n_bands))
+
+
+def fw_seg_snr_frames(rows: Rows, *, n_bands: int = N_BANDS) -> tuple[Tensor, Tensor]:
+    """Return each frame's mean over bands in dB, limited, and which frames count."""
     clean, known = _unit_spectra(rows.target, rows)
     processed, _ = _unit_spectra(rows.estimate, rows)
     n_fft = 2 * (clean.shape[1] - 1)
@@ -66,7 +84,7 @@ def fw_seg_snr(rows: Rows, *, n_bands: int = N_BANDS) -> Scores:
     ratios = 10 * torch.log10(reference.square() / error + torch.finfo(torch.float64).tiny)
     weights = reference**GAMMA
     frames = (weights * ratios).sum(1) / weights.sum(1).clamp_min(torch.finfo(torch.float64).tiny)
-    return _mean_over(frames.clamp(*FRAME_LIMITS_DB), known)
+    return frames.clamp(*FRAME_LIMITS_DB), known
 
 
 @metric(
@@ -79,20 +97,32 @@ def fw_seg_snr(rows: Rows, *, n_bands: int = N_BANDS) -> Scores:
 )
 def lsd(rows: Rows) -> Scores:
     """Log-spectral distance; bins 80 dB below the loudest one of the clean speech are floored."""
+    return _mean_over(*lsd_frames(rows))
+
+
+def lsd_frames(rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return each frame's distance in dB, and that all frames count."""
     clean, other = _power(rows.target, rows), _power(rows.estimate, rows)
     floor = SPECTRAL_RANGE * clean.amax((-2, -1), keepdim=True)
     difference = 10 * torch.log10(clean.clamp_min(floor) / other.clamp_min(floor))
-    return Scores.of(difference.square().mean(1).sqrt().mean(-1))
+    frames = difference.square().mean(1).sqrt()
+    return frames, torch.ones_like(frames, dtype=torch.bool)
+
+
+def frame_and_hop(sample_rate: int) -> tuple[int, int]:
+    """Return a frame's samples and those from one frame to the next."""
+    length = round(FRAME_S * sample_rate)
+    return length, length // OVERLAP
 
 
 def _frames(signal: Tensor, rows: Rows) -> Tensor:
     """Cut a signal into windowed frames `(rows, frames, samples)`."""
-    length = round(FRAME_S * rows.sample_rate)
+    length, hop = frame_and_hop(rows.sample_rate)
     # The symmetric Hann window without its two zeros.
     window = torch.hann_window(
         length + 2, periodic=False, dtype=signal.dtype, device=signal.device
     )[1:-1]
-    return signal.unfold(-1, length, length // OVERLAP) * window
+    return signal.unfold(-1, length, hop) * window
 
 
 def _power(signal: Tensor, rows: Rows) -> Tensor:
