@@ -1,4 +1,4 @@
-"""Where an experiment keeps what: from a tag to its folders and files.
+"""Where an experiment keeps what: from a tag, or any system's folder of audio, to its files.
 
     <root>/<tag>/best_model.pth  history.csv
     <root>/<tag>/<testset>/samples.csv
@@ -6,6 +6,13 @@
     <root>/<tag>/<testset>/metrics/{metrics_by_sample,metrics,failures}.csv
 
 `samples.csv` says which id of the manifest each `Sample_ID` has, and what else is known of it.
+
+Another system's estimates lie in a folder of their own, in any layout. `open_system` pairs them
+with their references by name and keeps the pairs in a folder of results (by default
+`<estimates>_results` beside them), which is a test set like any other:
+
+    <results>/samples.csv  system.json  unpaired.csv
+    <results>/metrics/...
 """
 
 from __future__ import annotations
@@ -15,75 +22,24 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
+from evaluation.folder_system import pair_folder, results_beside
+from evaluation.references import References
+from evaluation.testset import SIGNALS, SYSTEM_FILE, TestSet, natural_key, some
 
-__all__ = ["ROOT_VARIABLE", "SIGNALS", "Experiment", "TestSet", "find_experiment", "natural_key"]
+__all__ = [
+    "ROOT_VARIABLE",
+    "SIGNALS",
+    "Experiment",
+    "References",
+    "TestSet",
+    "find_experiment",
+    "natural_key",
+    "open_system",
+]
 
 ROOT_VARIABLE = "SELOSS_EXPERIMENTS"
-SIGNALS = ("mixture", "speech", "noise", "estimate")
 # Names a user gives to tags, test sets and samples: one folder below, nothing hidden.
 _PLAIN_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """One folder of enhanced samples.
-
-    Attributes:
-        folder: `<root>/<tag>/<testset>`.
-    """
-
-    __test__ = False  # not a test case, whatever its name looks like to pytest
-
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self.folder.name
-
-    @property
-    def metrics(self) -> Path:
-        """The folder of its metric tables."""
-        return self.folder / "metrics"
-
-    @property
-    def samples_file(self) -> Path:
-        """The table from `Sample_ID` to the manifest's id."""
-        return self.folder / "samples.csv"
-
-    def samples(self) -> pd.DataFrame:
-        """Return the table of samples in natural order: `Sample_ID`, `id` and what else is known.
-
-        Without `samples.csv` (audio that came from elsewhere) every folder `sample_*` counts and is
-        its own id.
-        """
-        if self.samples_file.is_file():
-            kinds = {"Sample_ID": str, "id": str, "speaker": str}
-            # "NA" may be a name: only an empty cell is missing
-            table = pd.read_csv(
-                self.samples_file, dtype=kinds, keep_default_na=False, na_values=[""]
-            )
-        else:
-            names = [path.name for path in self.folder.glob("sample_*") if path.is_dir()]
-            table = pd.DataFrame({"Sample_ID": names, "id": names}, dtype=str)
-        order = sorted(range(len(table)), key=lambda row: natural_key(table["Sample_ID"].iloc[row]))
-        return table.iloc[order].reset_index(drop=True)
-
-    def find_sample(self, name: str) -> str:
-        """Return the `Sample_ID` of a sample named by it, by its number or by the manifest's id.
-
-        Raises:
-            ValueError: there is no such sample; the message shows some that exist.
-        """
-        table = self.samples()
-        for column, wanted in (("id", name), ("Sample_ID", name), ("Sample_ID", f"sample_{name}")):
-            hits = table.loc[table[column] == wanted, "Sample_ID"]
-            if len(hits):
-                return str(hits.iloc[0])
-        raise ValueError(
-            f"no sample {name!r} in {self.folder}; there are {_some(list(table['id']))}"
-        )
 
 
 @dataclass(frozen=True)
@@ -144,7 +100,7 @@ class Experiment:
             return next(iter(there.values()))
         if name is None or name not in there:
             asked = "several test sets" if name is None else f"no test set {name!r}"
-            raise FileNotFoundError(f"{asked} in {self.folder}; there are {_some(list(there))}")
+            raise FileNotFoundError(f"{asked} in {self.folder}; there are {some(list(there))}")
         return there[name]
 
     def new_testset(self, name: str) -> TestSet:
@@ -176,22 +132,54 @@ def find_experiment(tag: str, root: str | Path | None = None) -> Experiment:
         )
     if not folder.is_dir():
         there = sorted(path.name for path in base.iterdir() if path.is_dir())
-        raise FileNotFoundError(f"no experiment {tag!r} in {base}; there are {_some(there)}")
+        raise FileNotFoundError(f"no experiment {tag!r} in {base}; there are {some(there)}")
     return Experiment(folder)
 
 
-def natural_key(name: str) -> list[tuple[int, str]]:
-    """Order `sample_2` before `sample_10`."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+def open_system(
+    tag_or_folder: str | Path,
+    testset: str | None = None,
+    root: str | Path | None = None,
+    *,
+    references: References | None = None,
+    results: str | Path | None = None,
+) -> TestSet:
+    """Open what a program judges: an experiment's test set, or any system's folder of audio.
+
+    Args:
+        tag_or_folder: an experiment's tag; or a folder of estimates; or the results of one. Without
+            `references` a tag comes first: write `./name` for a folder of a tag's name.
+        testset: of an experiment; needed where it has several.
+        root: see `find_experiment`.
+        references: for a folder of estimates: what they are judged against. A folder that was
+            opened before needs none.
+        results: for a folder of estimates: where its tables go; by default `<folder>_results`.
+
+    Raises:
+        FileNotFoundError: there is no such experiment, folder or audio; or a folder of estimates
+            has no references yet.
+        ValueError: names do not pair, or more than one way.
+    """
+    folder = Path(tag_or_folder)
+    if references is not None:
+        return pair_folder(folder, references, Path(results) if results else None)
+    if results is None and _PLAIN_NAME.fullmatch(str(tag_or_folder)):
+        base = Path(root or os.environ.get(ROOT_VARIABLE) or "experiments")
+        if (base / folder).is_dir() or not folder.is_dir():
+            return find_experiment(str(tag_or_folder), root).testset(testset)
+    places = [Path(results)] if results else [folder, results_beside(folder)]
+    for place in places:
+        if (place / SYSTEM_FILE).is_file():
+            return TestSet(place)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    raise FileNotFoundError(
+        f"{folder} was not judged before: name its references by --input_json MANIFEST or "
+        "--targets FOLDER"
+    )
 
 
 def _plain(name: str, what: str) -> str:
     if not _PLAIN_NAME.fullmatch(name):
         raise ValueError(f"the {what} must be the plain name of a folder; got {name!r}")
     return name
-
-
-def _some(names: list[str], most: int = 10) -> str:
-    shown = ", ".join(names[:most]) or "none"
-    return f"{shown}, … ({len(names)} in all)" if len(names) > most else shown

@@ -52,3 +52,15 @@ def save_network(folder: Path, seed: int = 0) -> FasNetTAC:
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(network.serialize(), folder / "best_model.pth")
     return network.eval()
+
+
+def write_audio(
+    path: Path, signal: np.ndarray | None = None, sample_rate: int = SAMPLE_RATE
+) -> Path:
+    """Write a file of `(samples,)` or `(samples, channels)`, 0.1 s of a tone by default."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if signal is None:
+        signal = 0.1 * np.sin(np.arange(1600))
+    subtype = "FLOAT" if path.suffix.lower() == ".wav" else None
+    sf.write(path, signal, sample_rate, subtype=subtype)
+    return path
