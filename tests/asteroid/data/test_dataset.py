@@ -161,7 +161,7 @@ def epochs(mixtures, num_workers, start=0, n_epochs=2):
     )
     batches = []
     for epoch in range(start, n_epochs):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         batches.append(list(loader))
     return batches
 

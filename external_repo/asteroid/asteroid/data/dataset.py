@@ -6,17 +6,18 @@ order or resumed run it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
-from .batch import Item, collate
+from .batch import Item
 from .draw import generator
 from .mixture import DataError, Mixture, Problem
+from .sampling import EpochSampler, build_loader
 
 __all__ = ["EpochSampler", "MixtureDataset", "build_loader"]
 
@@ -93,61 +94,3 @@ class MixtureDataset(Dataset[Item]):
                 f"{path} ends {frames - len(samples)} samples before its manifest says"
             )
         return samples
-
-
-class EpochSampler(Sampler[Key]):
-    """Yield every index once per epoch as ``(epoch, index)``; Lightning calls `set_epoch`.
-
-    Args:
-        n_items: Length of the dataset.
-        seed: Of the order.
-        shuffle: Whether each epoch has an order of its own.
-    """
-
-    def __init__(self, n_items: int, seed: int = 0, shuffle: bool = True) -> None:
-        """Start at epoch 0."""
-        self.n_items = n_items
-        self.seed = seed
-        self.shuffle = shuffle
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch of the keys yielded from now on."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        """Return the number of keys per epoch."""
-        return self.n_items
-
-    def __iter__(self) -> Iterator[Key]:
-        """Yield the keys of the present epoch."""
-        order = np.arange(self.n_items)
-        if self.shuffle:
-            order = generator(self.seed, self.epoch, "order").permutation(self.n_items)
-        epoch = self.epoch
-        return ((epoch, int(index)) for index in order)
-
-
-def build_loader(
-    dataset: MixtureDataset, batch_size: int, *, shuffle: bool, num_workers: int = 0, seed: int = 0
-) -> DataLoader[Item]:
-    """Return a loader of `Batch`; the last, smaller batch is kept.
-
-    Args:
-        dataset: What to load.
-        batch_size: Mixtures per batch.
-        shuffle: Whether each epoch has an order of its own.
-        num_workers: Processes that read ahead; 0 reads in this one.
-        seed: Of the order, and of the global generators in each worker, which a user's own
-            transform may draw from.
-    """
-    return DataLoader(
-        dataset,
-        batch_size,
-        sampler=EpochSampler(len(dataset), seed, shuffle),
-        num_workers=num_workers,
-        collate_fn=collate,
-        generator=torch.Generator().manual_seed(seed),
-        persistent_workers=num_workers > 0,
-        pin_memory=torch.cuda.is_available(),
-    )

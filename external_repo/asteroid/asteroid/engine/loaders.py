@@ -1,4 +1,4 @@
-"""The two loaders of a training run, from its manifests."""
+"""The two loaders of a training run, from its manifests, arrays or lists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def training_loaders(
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Return the loaders of training (shuffled excerpts) and validation (whole utterances).
 
-    Every file that the manifests name is checked first.
+    Each may be whatever `asteroid.data.open_dataset` opens; all of it is checked first.
 
     Args:
         data: What to load.
@@ -29,28 +29,27 @@ def training_loaders(
             workers of its first epoch before it tells the sampler which epoch that is.
 
     Raises:
-        FileNotFoundError: No such manifest.
-        DataError: A manifest or a file it names cannot be used; the message lists the offenders.
+        FileNotFoundError: No such data set.
+        DataError: A data set or a file it names cannot be used; the message lists the offenders.
     """
-    from asteroid.data.dataset import MixtureDataset, build_loader
-    from asteroid.data.manifest import validate_manifest
+    from asteroid.data import open_dataset
+    from asteroid.data.dataset import build_loader
 
-    train, valid = (
-        validate_manifest(path, sample_rate=data.sample_rate)
-        for path in (data.train_json, data.valid_json)
-    )
-    _LOG.info("%d mixtures to train on, %d to validate on", len(train), len(valid))
-    excerpts = MixtureDataset(
-        train,
+    excerpts = open_dataset(
+        data.train_json,
         sample_rate=data.sample_rate,
         segment_s=data.segment,
         max_mics=data.max_mics,
         seed=training.seed,
         shuffle_mics=data.shuffle_mics,
     )
-    whole = MixtureDataset(
-        valid, sample_rate=data.sample_rate, max_mics=data.max_mics, seed=training.seed
+    whole = open_dataset(
+        data.valid_json,
+        sample_rate=data.sample_rate,
+        max_mics=data.max_mics,
+        seed=training.seed,
     )
+    _LOG.info("%d mixtures to train on, %d to validate on", len(excerpts), len(whole))
     workers, seed = training.num_workers, training.seed
     shuffled = build_loader(
         excerpts, training.batch_size, shuffle=True, num_workers=workers, seed=seed
@@ -58,5 +57,5 @@ def training_loaders(
     in_order = build_loader(
         whole, training.valid_batch_size, shuffle=False, num_workers=workers, seed=seed
     )
-    shuffled.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    shuffled.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
     return shuffled, in_order
