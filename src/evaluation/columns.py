@@ -29,6 +29,8 @@ _PUBLISHED = (
 _BARE = ("PESQ", "STOI")
 # An unprocessed mixture lies in the plane of speech and noise: it has no artefact to rate.
 _WITHOUT_INPUT = ("si_sar", "si_sar_leroux", "fw_sar")
+# What is said in a sample is no condition to compare figures by.
+_SAID = ("transcript", "textgrid", "phones")
 # The reference microphone is the first one of the manifest.
 REFERENCE_MICROPHONE = 0
 
@@ -64,7 +66,7 @@ def sample_table(
             table[f"Delta_{get_metric(name).label}"] = table[after] - table[before]
     first = [column for column in _PUBLISHED if column in table]
     rest = [column for column in table if column not in first]
-    known = samples.drop(columns="Sample_ID")
+    known = samples.drop(columns=["Sample_ID", *_SAID], errors="ignore")
     table = pd.concat([table[first + rest], known.set_axis(table.index)], axis=1)
     table.insert(0, "Sample_ID", list(samples["Sample_ID"]))
     table.insert(1, "Microphone", REFERENCE_MICROPHONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 
 from asteroid.data.manifest import Mixture, read_manifest
 from evaluation.pairing import audio_files, match
+from evaluation.testset import TEXT_COLUMNS
 
 __all__ = ["EARS", "Reference", "References", "known_of"]
 
@@ -46,7 +48,7 @@ class References:
         pattern: a regular expression with a group, for names no rule pairs.
         ears: the microphones of the manifest at the left and the right ear, from 1.
         information: a table (CSV) with a column `id` and what is known, as speaker, noise_type,
-            snr_db, seen; for folders.
+            snr_db, seen, transcript, textgrid; for folders.
     """
 
     manifest: Path | None = None
@@ -102,12 +104,16 @@ class References:
 
 def known_of(item: Mixture) -> dict[str, object]:
     """Return what a manifest knows of a mixture, as `samples.csv` keeps it."""
+    phones = item.extra.get("phones")
     return {
         "speaker": item.speaker,
         "noise_type": item.noise_type,
         "snr_db": item.snr_db,
         "seen": item.seen,
         "n_mics": item.n_mics,
+        "transcript": item.transcript,
+        "textgrid": None if item.textgrid is None else str(item.textgrid),
+        "phones": None if phones is None else json.dumps(phones, ensure_ascii=False),
     }
 
 
@@ -127,7 +133,7 @@ def _read_information(path: Path | None) -> dict[str, dict[str, object]]:
     if path is None:
         return {}
     table = pd.read_csv(
-        path, dtype={"id": str, "speaker": str}, keep_default_na=False, na_values=[""]
+        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""]
     )
     if "id" not in table or table["id"].duplicated().any():
         raise ValueError(f"{path} must have a column 'id' without doubles: one row per reference")

@@ -12,10 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["SIGNALS", "SYSTEM_FILE", "TestSet", "natural_key", "number_samples", "some"]
+__all__ = [
+    "SIGNALS",
+    "SYSTEM_FILE",
+    "TEXT_COLUMNS",
+    "TestSet",
+    "natural_key",
+    "number_samples",
+    "some",
+]
 
 SIGNALS = ("mixture", "speech", "noise", "estimate")
 SYSTEM_FILE = "system.json"
+# Columns of samples.csv that hold text, whatever it looks like.
+TEXT_COLUMNS = ("Sample_ID", "id", "speaker", "transcript", "textgrid", "phones")
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,7 @@ class TestSet:
         its own id.
         """
         if self.samples_file.is_file():
-            kinds = {"Sample_ID": str, "id": str, "speaker": str}
+            kinds = dict.fromkeys(TEXT_COLUMNS, str)
             # "NA" may be a name: only an empty cell is missing
             table = pd.read_csv(
                 self.samples_file, dtype=kinds, keep_default_na=False, na_values=[""]
