@@ -45,7 +45,7 @@ def work(args: argparse.Namespace) -> int:
 
     import torch
 
-    from asteroid.data.manifest import validate_manifest
+    from asteroid.data import open_dataset
     from asteroid.engine import network_package
     from asteroid.models.base_models import BaseModel
     from evaluation.experiment import TestSet
@@ -63,9 +63,8 @@ def work(args: argparse.Namespace) -> int:
     device = automatic if args.device == "auto" else args.device
     failures = write_testset(
         TestSet(Path(args.output_dir) if args.output_dir else folder),
-        validate_manifest(manifest, sample_rate=sample_rate),
+        open_dataset(manifest, sample_rate=sample_rate),
         network.eval().to(device),
-        sample_rate=sample_rate,
         fingerprint=hashlib.sha256(model.read_bytes()).hexdigest(),
     )
     if failures:

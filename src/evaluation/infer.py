@@ -2,12 +2,13 @@
 
     python -m evaluation.infer --experiment_tag XP1 --manifest data/test.json
 
-writes <root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav at the reference
-microphone, and samples.csv, which says which sample is which of the manifest's ids. A sample keeps
-its number as long as its id stays in the manifest. The WAV files hold 32-bit floats: a network
-trained on a scale-invariant loss may answer at any level, and nothing is clipped. A sample is
-either whole or absent; a second run does what is missing, or everything again when the network has
-changed.
+(a manifest, a test array .npy, or anything else that `asteroid.data.open_dataset` opens) writes
+<root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav at the reference microphone,
+and samples.csv, which says which sample is which of the data's ids. Recordings are enhanced whole,
+however long. A sample keeps its number as long as its id stays in the data. The WAV files hold
+32-bit floats: a network trained on a scale-invariant loss may answer at any level, and nothing is
+clipped. A sample is either whole or absent; a second run does what is missing, or everything again
+when the network has changed.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from asteroid.data.dataset import MixtureDataset
-from asteroid.data.manifest import Mixture, validate_manifest
+from asteroid.data import open_dataset
+from asteroid.data.batch import ItemFacts
+from asteroid.data.dataset import SizedDataset
 from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import SIGNALS, TestSet, find_experiment
@@ -98,10 +100,9 @@ def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -
 
 def write_testset(
     testset: TestSet,
-    mixtures: Sequence[Mixture],
+    data: SizedDataset,
     network: nn.Module,
     *,
-    sample_rate: int,
     fingerprint: str,
     match_level: bool = False,
     progress: bool | None = None,
@@ -110,9 +111,8 @@ def write_testset(
 
     Args:
         testset: where to.
-        mixtures: the manifest's, validated.
+        data: what to enhance, as `open_dataset` returns it.
         network: see `enhance`.
-        sample_rate: in Hz.
         fingerprint: of the network; samples of another one are made again.
         match_level: see `enhance`.
         progress: show a bar; None: on a terminal.
@@ -120,8 +120,8 @@ def write_testset(
     Returns:
         One line for each mixture that failed: its id and why. The others are done.
     """
+    mixtures = data.items
     names = _number(testset, mixtures)
-    data = MixtureDataset(mixtures, sample_rate=sample_rate)
     wanted = [
         {"id": mixture.id, "network": fingerprint, "match_level": match_level}
         for mixture in mixtures
@@ -141,11 +141,11 @@ def write_testset(
             failures.append(f"{item.id}: {error}")
             continue
         signals = dict(zip(SIGNALS, (item.mixture[0], *item.sources, estimate), strict=True))
-        _write_sample(testset.folder / names[item.id], signals, sample_rate, wanted[index])
+        _write_sample(testset.folder / names[item.id], signals, data.sample_rate, wanted[index])
     return failures
 
 
-def _number(testset: TestSet, mixtures: Sequence[Mixture]) -> dict[str, str]:
+def _number(testset: TestSet, mixtures: Sequence[ItemFacts]) -> dict[str, str]:
     """Give each id its `sample_<i>`, the old one where it has one, and write the table of them."""
     old: dict[str, str] = {}
     if testset.samples_file.is_file():
@@ -162,6 +162,7 @@ def _number(testset: TestSet, mixtures: Sequence[Mixture]) -> dict[str, str]:
             "noise_type": item.noise_type,
             "snr_db": item.snr_db,
             "seen": item.seen,
+            "transcript": item.transcript,
             "n_mics": item.n_mics,
         }
         for item in mixtures
@@ -203,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="infer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--experiment_tag", required=True, metavar="TAG", help="whose network")
-    parser.add_argument("--manifest", required=True, metavar="FILE", help="the mixtures to enhance")
+    parser.add_argument("--manifest", required=True, metavar="FILE", help="what to enhance")
     parser.add_argument(
         "--testset", metavar="NAME", help="folder to write (default: the manifest's name, bare)"
     )
@@ -230,18 +231,17 @@ def _work(args: argparse.Namespace) -> int:
     checkpoint = experiment.checkpoint
     network = load_network(checkpoint, _device(args.device))
     sample_rate = round(float(getattr(network, "sample_rate", 16000)))
-    mixtures = validate_manifest(args.manifest, sample_rate=sample_rate)
+    data = open_dataset(args.manifest, sample_rate=sample_rate)
     failures = write_testset(
         experiment.new_testset(args.testset or Path(args.manifest).stem),
-        mixtures,
+        data,
         network,
-        sample_rate=sample_rate,
         fingerprint=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         match_level=args.match_level,
     )
     if failures:
         shown = "; ".join(failures[:10])
-        count = f"{len(failures)} of {len(mixtures)} samples"
+        count = f"{len(failures)} of {len(data)} samples"
         raise RuntimeError(f"{count} could not be enhanced: {shown}")
     return 0
 

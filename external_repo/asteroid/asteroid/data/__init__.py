@@ -12,6 +12,7 @@ _datasets = {
     "kinect_wsj": ["KinectWsjMixDataset"],
     "librimix_dataset": ["LibriMix"],
     "musdb18_dataset": ["MUSDB18Dataset"],
+    "opening": ["open_dataset"],
     "sms_wsj_dataset": ["SmsWsjDataset"],
     "vad_dataset": ["LibriVADDataset"],
     "wham_dataset": ["WhamDataset"],

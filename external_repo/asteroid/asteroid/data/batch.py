@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Item", "collate"]
+__all__ = ["Batch", "Item", "ItemFacts", "collate"]
 
 
 class Item(NamedTuple):
@@ -17,6 +17,18 @@ class Item(NamedTuple):
     mixture: Tensor
     sources: Tensor
     id: str
+
+
+class ItemFacts(NamedTuple):
+    """What is known about an item beside its signals; None where something is not known."""
+
+    id: str
+    speaker: str | None = None
+    noise_type: str | None = None
+    snr_db: float | None = None
+    seen: bool | None = None
+    transcript: str | None = None
+    n_mics: int = 1
 
 
 class Batch(NamedTuple):

@@ -8,20 +8,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile as sf
 import torch
 from torch.utils.data import Dataset
 
-from .batch import Item
+from .batch import Item, ItemFacts
 from .draw import generator
 from .mixture import DataError, Mixture, Problem
 from .sampling import EpochSampler, build_loader
 
-__all__ = ["EpochSampler", "MixtureDataset", "build_loader"]
+__all__ = ["EpochSampler", "MixtureDataset", "SizedDataset", "build_loader"]
 
 Key = tuple[int, int]
+
+
+class SizedDataset(Protocol):
+    """What every data set of ours is: items by ``(epoch, index)``, and what is known about each."""
+
+    sample_rate: int
+
+    @property
+    def items(self) -> list[ItemFacts]:
+        """What is known about each item."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+
+    def __getitem__(self, key: int | Key) -> Item:
+        """Return item ``(epoch, index)``; an index alone means epoch 0."""
 
 
 class MixtureDataset(Dataset[Item]):
@@ -55,7 +72,7 @@ class MixtureDataset(Dataset[Item]):
             raise ValueError(f"max_mics must be None or at least 1; got {max_mics!r}")
         bare = [item for item in mixtures if not item.has_sources]
         if bare:
-            lacks = "has no 'speech' and 'noise' at its microphones"
+            lacks = "has no 'speech' at its microphones"
             raise DataError("mixtures", [Problem(item.line, item.id, lacks) for item in bare])
         self.mixtures = tuple(mixtures)
         self.sample_rate = sample_rate
@@ -68,6 +85,15 @@ class MixtureDataset(Dataset[Item]):
         """Return the number of mixtures."""
         return len(self.mixtures)
 
+    @property
+    def items(self) -> list[ItemFacts]:
+        """What is known about each mixture."""
+        names = ("speaker", "noise_type", "snr_db", "seen", "transcript")
+        return [
+            ItemFacts(one.id, **{name: getattr(one, name) for name in names}, n_mics=one.n_mics)
+            for one in self.mixtures
+        ]
+
     def __getitem__(self, key: int | Key) -> Item:
         """Return mixture ``(epoch, index)``; an index alone means epoch 0."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
@@ -78,9 +104,13 @@ class MixtureDataset(Dataset[Item]):
             start, frames = int(draw.integers(item.length - self.segment + 1)), self.segment
         mics = draw.permutation(item.n_mics) if self.shuffle_mics else np.arange(item.n_mics)
         mics = mics[: self.max_mics]
-        paths = [item.mixture[mic] for mic in mics] + [item.speech[mics[0]], item.noise[mics[0]]]
-        signals = torch.from_numpy(np.stack([self._read(path, start, frames) for path in paths]))
-        return Item(signals[: len(mics)], signals[len(mics) :], item.id)
+        paths = [item.mixture[mic] for mic in mics] + [item.speech[mics[0]]]
+        paths += [item.noise[mics[0]]] if item.noise else []
+        signals = [self._read(path, start, frames) for path in paths]
+        if not item.noise:
+            signals.append(signals[0] - signals[-1])
+        stacked = torch.from_numpy(np.stack(signals))
+        return Item(stacked[: len(mics)], stacked[len(mics) :], item.id)
 
     def _read(self, path: Path, start: int, frames: int) -> np.ndarray:
         with sf.SoundFile(path) as audio:

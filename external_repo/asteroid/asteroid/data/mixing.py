@@ -19,8 +19,10 @@ import soxr
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
+from .additive import snr_db
 from .audio import Signal, read_audio
 from .draw import generator
+from .excerpt import FADE_S, loop
 from .mixture import DataError, Problem
 from .plan import MixingConfig, Plan
 from .rooms import GEOMETRIES, draw_scene, measured_rt60, simulate
@@ -35,7 +37,6 @@ _TRIES = 8
 #: An excerpt this much weaker than its recording is a pause: another one is drawn.
 _WEAK_DB = 15.0
 _FULL_SCALE = 32768.0
-_FADE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -96,23 +97,13 @@ def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> 
     return signal, plan.split != "train"
 
 
-def _loop(signal: Signal, n_samples: int, fade: int) -> Signal:
-    """Return (n_samples,) of a signal that follows itself, faded over so that no seam is heard."""
-    fade = min(fade, len(signal) // 2)
-    rise = np.sin(0.5 * np.pi * (np.arange(fade) + 0.5) / fade) if fade else np.zeros(0)
-    round_trip = signal[fade:].copy()
-    if fade:
-        round_trip[-fade:] = signal[-fade:] * rise[::-1] + signal[:fade] * rise
-    return np.resize(round_trip, n_samples)
-
-
 def _dry_noise(
     plan: Plan, n_samples: int, config: MixingConfig, draw: np.random.Generator
 ) -> Signal:
     """Return (n_samples,) of the noise, repeated if it is shorter."""
     signal = read_audio(plan.noise.path, config.sample_rate)[0]
     if len(signal) < n_samples:
-        signal = _loop(signal, 2 * n_samples, round(_FADE_S * config.sample_rate))
+        signal = loop(signal, 2 * n_samples, round(FADE_S * config.sample_rate))
     return _excerpt(signal, n_samples, draw, plan.noise.path)
 
 
@@ -143,12 +134,6 @@ def _onset(response: Signal) -> int:
     """Return where the direct sound arrives: the first sample at half of the largest magnitude."""
     magnitude = np.abs(response)
     return int(np.argmax(magnitude >= magnitude.max() / 2))
-
-
-def snr_db(speech: NDArray[Any], noise: NDArray[Any]) -> float:
-    """Return 10 log10 of the ratio of the energies of two images (samples,)."""
-    energies = [float(np.sum(np.square(image, dtype=np.float64))) for image in (speech, noise)]
-    return 10 * float(np.log10(energies[0] / energies[1]))
 
 
 def _scale(

@@ -64,7 +64,8 @@ class Mixture:
         id: Unique in its manifest and usable as a file name.
         mixture: One mono file per microphone; the first is the reference microphone.
         speech: The speech image at each microphone, empty if the manifest has none.
-        noise: The noise image at each microphone, empty if the manifest has none.
+        noise: The noise image at each microphone, empty if the manifest has none: then the noise is
+            the mixture less the speech.
         length: Samples in every one of these files.
         seen: Whether the noise type occurs in training.
         extra: Every other key of the entry, untouched.
@@ -92,8 +93,8 @@ class Mixture:
 
     @property
     def has_sources(self) -> bool:
-        """Whether speech and noise are known at every microphone."""
-        return bool(self.speech and self.noise)
+        """Whether the speech at every microphone is known, and so the noise: what is left of it."""
+        return bool(self.speech)
 
 
 def _resolve(folder: Path, value: object, what: str) -> Path:

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from ..utils.files import atomic_path
 from .mixture import Mixture, Problem
 
-__all__ = ["find_problems", "warn_if_not_a_sum"]
+__all__ = ["find_file_problems", "find_problems", "warn_if_not_a_sum"]
 
 _LOG = logging.getLogger(__name__)
 #: Files from which on a progress bar is shown.
@@ -124,6 +124,44 @@ def _files(item: Mixture) -> Iterable[tuple[str, int, Path]]:
             yield role, mic, path
 
 
+def _look_at_all(
+    paths: Sequence[Path], cache: Path | None, progress: bool | None
+) -> dict[Path, _Facts]:
+    known = _load(cache)
+    quiet = not progress if progress is not None else (True if len(paths) < _MANY else None)
+    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
+        looked = pool.map(lambda path: _look(path, known), paths)
+        facts = dict(
+            zip(paths, tqdm(looked, "checking audio", len(paths), disable=quiet), strict=True)
+        )
+    if any(known.get(str(path)) != found for path, found in facts.items()):
+        _save(cache, facts)
+    return facts
+
+
+def find_file_problems(
+    paths: Iterable[Path],
+    *,
+    sample_rate: int,
+    cache: Path | None = None,
+    progress: bool | None = None,
+) -> list[Problem]:
+    """Return everything wrong with single files that may have any length.
+
+    Args:
+        paths: The files.
+        sample_rate: In Hz, of every file.
+        cache: File that remembers what was found out, by size and time of change.
+        progress: Whether to show a progress bar; by default for many files on a terminal.
+    """
+    facts = _look_at_all(list(dict.fromkeys(paths)), cache, progress)
+    return [
+        Problem(0, str(path), what)
+        for path, found in facts.items()
+        for what in _complaints(found, "file", found.frames, sample_rate)
+    ]
+
+
 def find_problems(
     items: Sequence[Mixture],
     *,
@@ -141,22 +179,12 @@ def find_problems(
         cache: File that remembers what was found out, by size and time of change.
         progress: Whether to show a progress bar; by default for many files on a terminal.
     """
-    known = _load(cache)
     paths = list(dict.fromkeys(path for item in items for _, _, path in _files(item)))
-    quiet = not progress if progress is not None else (True if len(paths) < _MANY else None)
-    with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        looked = pool.map(lambda path: _look(path, known), paths)
-        facts = dict(
-            zip(paths, tqdm(looked, "checking audio", len(paths), disable=quiet), strict=True)
-        )
-    if any(known.get(str(path)) != found for path, found in facts.items()):
-        _save(cache, facts)
+    facts = _look_at_all(paths, cache, progress)
     problems = []
     for item in items:
         if require_sources and not item.has_sources:
-            problems.append(
-                Problem(item.line, item.id, "has no 'speech' and 'noise' at its microphones")
-            )
+            problems.append(Problem(item.line, item.id, "has no 'speech' at its microphones"))
         for role, mic, path in _files(item):
             where = f"{role} of microphone {mic}, {path},"
             complaints = _complaints(facts[path], role, item.length, sample_rate)
@@ -166,7 +194,7 @@ def find_problems(
 
 def warn_if_not_a_sum(items: Sequence[Mixture]) -> None:
     """Warn if a mixture differs from speech + noise; a few are tried, at microphone 1."""
-    judged = [item for item in items if item.has_sources]
+    judged = [item for item in items if item.speech and item.noise]
     for item in judged[:: max(1, len(judged) // _SUM_ITEMS)][:_SUM_ITEMS]:
         mixture, speech, noise = (sf.read(p[0])[0] for p in (item.mixture, item.speech, item.noise))
         residual = np.sum((mixture - speech - noise) ** 2) / np.sum(mixture**2)
