@@ -172,15 +172,26 @@ EDITS: tuple[Edit, ...] = (
         "asteroid/losses/__init__.py",
         "from .multi_scale_spectral import SingleSrcMultiScaleSpectral\n",
         "from .multi_scale_spectral import SingleSrcMultiScaleSpectral\n"
-        "from .catalogue import LOSSES, build_loss\n"
-        "from .sdr_xp import NegSISDRLoss, XP1Loss\n",
+        "from .catalogue import LOSSES, build_loss, build_training_loss\n"
+        "from .log_mel import LogMelLoss\n"
+        "from .loudness import PMSQELoss\n"
+        "from .multi_scale import MultiScaleSTFTLoss\n"
+        "from .sdr_xp import NegSISDRLoss, XP1Loss\n"
+        "from .signal_ratio import SDRLoss, SISNRLoss\n"
+        "from .speech_loss import SpeechLoss\n"
+        "from .squared_error import SpectrumMSELoss, WaveformMSELoss\n"
+        "from .sum_loss import SumLoss\n"
+        "from .weighted_sdr import WeightedSDRLoss\n",
         "the project's losses are reached like upstream's",
     ),
     Edit(
         "asteroid/losses/__init__.py",
         '    "SingleSrcMultiScaleSpectral",\n]',
         '    "SingleSrcMultiScaleSpectral",\n'
-        '    "LOSSES",\n    "NegSISDRLoss",\n    "XP1Loss",\n    "build_loss",\n]',
+        '    "LOSSES",\n    "LogMelLoss",\n    "MultiScaleSTFTLoss",\n    "NegSISDRLoss",\n'
+        '    "PMSQELoss",\n    "SDRLoss",\n    "SISNRLoss",\n    "SpectrumMSELoss",\n'
+        '    "SpeechLoss",\n    "SumLoss",\n    "WaveformMSELoss",\n    "WeightedSDRLoss",\n'
+        '    "XP1Loss",\n    "build_loss",\n    "build_training_loss",\n]',
         "the project's losses are reached like upstream's",
     ),
     Edit(

@@ -2,25 +2,79 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from torch import nn
 
 from ..utils.registry import Registry
+from .log_mel import LogMelLoss
+from .loudness import PMSQELoss
+from .multi_scale import MultiScaleSTFTLoss
 from .sdr_xp import NegSISDRLoss, XP1Loss
+from .signal_ratio import SDRLoss, SISNRLoss
+from .squared_error import SpectrumMSELoss, WaveformMSELoss
+from .sum_loss import SumLoss
+from .weighted_sdr import WeightedSDRLoss
 
-__all__ = ["LOSSES", "build_loss"]
+__all__ = ["LOSSES", "build_loss", "build_part", "build_training_loss", "get_loss"]
 
 LOSSES: Registry[type[nn.Module]] = Registry("loss")
 LOSSES.register("neg_sisdr")(NegSISDRLoss)
 LOSSES.register("xp1")(XP1Loss)
+LOSSES.register("mse")(WaveformMSELoss)
+LOSSES.register("mse_spectrum")(SpectrumMSELoss)
+LOSSES.register("si_snr")(SISNRLoss)
+LOSSES.register("sdr")(SDRLoss)
+LOSSES.register("weighted_sdr")(WeightedSDRLoss)
+LOSSES.register("lms")(LogMelLoss)
+LOSSES.register("pmsqe")(PMSQELoss)
+LOSSES.register("multi_scale_stft")(MultiScaleSTFTLoss)
+
+
+class _Terms(Protocol):
+    """A training configuration's loss, such as :class:`asteroid.engine.config.LossConfig`."""
+
+    def terms(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+def build_training_loss(config: _Terms, sample_rate: float) -> nn.Module:
+    """Build what a training configuration asks for: one value per utterance, lower is better.
+
+    Args:
+        config: Has ``terms()``, the parts as :class:`SumLoss` takes them.
+        sample_rate: Hz.
+
+    Returns:
+        The loss itself if there is one with weight 1, otherwise a :class:`SumLoss`.
+
+    Raises:
+        ValueError: Unknown name, an argument the loss does not have, or a bad value.
+    """
+    terms = config.terms()
+    if len(terms) == 1 and terms[0].get("weight", 1) == 1:
+        options = {key: terms[0][key] for key in terms[0] if key not in ("weight", "label")}
+        return build_part(options.pop("name"), options, sample_rate)
+    return SumLoss(terms, sample_rate=sample_rate, reduction="none")
+
+
+def build_part(name: str, options: Mapping[str, object], sample_rate: float) -> nn.Module:
+    """Build a loss that returns one value per utterance, told the sampling rate if it asks."""
+    loss = get_loss(name)
+    given: dict[str, object] = {"reduction": "none", **options}
+    if "sample_rate" in inspect.signature(loss).parameters:
+        given["sample_rate"] = sample_rate
+    return build_loss(name, **given)
 
 
 def build_loss(name: str, **options: object) -> nn.Module:
     """Build a loss.
 
     Args:
-        name: One of the names in :data:`LOSSES`.
+        name: One of the names in :data:`LOSSES`, or ``FILE.py:CLASS``.
         options: The loss's own arguments.
 
     Raises:
@@ -30,7 +84,7 @@ def build_loss(name: str, **options: object) -> nn.Module:
         >>> build_loss("neg_sisdr", scale="critical", n_bins=21, weights_type="speech_norm").stft
         Stft()
     """
-    loss = LOSSES.get(name)
+    loss = get_loss(name)
     known = list(inspect.signature(loss).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -38,3 +92,26 @@ def build_loss(name: str, **options: object) -> nn.Module:
             f"the loss {name!r} has no argument {', '.join(unknown)}; it has {', '.join(known)}"
         )
     return loss(**options)
+
+
+def get_loss(name: str) -> type[nn.Module]:
+    """Return the class of a loss: one of :data:`LOSSES`, or one's own as ``FILE.py:CLASS``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Unknown name, or the file has no such class of losses.
+    """
+    file, separator, class_name = name.rpartition(":")
+    if not separator:
+        return LOSSES.get(name)
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"loss {name!r}: no file {file}")
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"loss {name!r}: {file} must be a Python file (.py)")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    loss = getattr(module, class_name, None)
+    if not (isinstance(loss, type) and issubclass(loss, nn.Module)):
+        raise ValueError(f"loss {name!r}: {file} defines no torch module {class_name}")
+    return loss

@@ -17,36 +17,24 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..dsp.bands import Scale, build_scale
-from ..dsp.lengths import check_lengths
 from ..dsp.projection import Projection, project_centred, remove_mean
 from ..dsp.stft import Stft
 from . import weightings_presence  # noqa: F401, registers its weightings
+from .speech_loss import Signals, SpeechLoss
 from .weightings import TINY, WEIGHTINGS, Cells, Weighting
 from .weightings_published import build_published_weighting
 
 __all__ = ["NegSISDRLoss", "XP1Loss"]
 
 PUBLISHED_CLAMP_DB = (-10.0, 35.0)
-_VARIANTS = ("default", "published")
-_REDUCTIONS = ("mean", "none")
 
 
-class _Signals(NamedTuple):
-    """Mean-free estimate and target, ``(batch, samples)``; the noise as it came, or None."""
-
-    estimate: Tensor
-    target: Tensor
-    noise: Tensor | None
-    lengths: Tensor | None
-
-
-class XP1Loss(nn.Module):
+class XP1Loss(SpeechLoss):
     """Negative SI-SDR of the waveform in dB, the baseline of arXiv 2506.18714.
 
     Differs from the published computation in that ``eps`` is relative to the energies, so that
@@ -83,49 +71,30 @@ class XP1Loss(nn.Module):
         eps: float = 1e-8,
         reduction: str = "mean",
     ) -> None:
-        super().__init__()
-        if variant not in _VARIANTS:
-            raise ValueError(f"variant must be one of {', '.join(_VARIANTS)}; got {variant!r}")
-        if reduction not in _REDUCTIONS:
-            known = ", ".join(_REDUCTIONS)
-            raise ValueError(f"reduction must be one of {known}; got {reduction!r}")
+        super().__init__(variant=variant, reduction=reduction)
         if clamp_db is not None and not clamp_db[0] < clamp_db[1]:
             raise ValueError(f"clamp_db must be (lowest, highest) in dB; got {clamp_db}")
         if not 0 < eps < 1:
             raise ValueError(f"eps must be between 0 and 1; got {eps}")
-        self.variant, self.eps, self.reduction = variant, eps, reduction
+        self.eps = eps
         self.clamp_db = None if clamp_db is None else (float(clamp_db[0]), float(clamp_db[1]))
         self.soft_clamp_db = soft_clamp_db
 
-    def forward(
-        self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
-    ) -> Tensor:
-        """Compute the loss in dB, lower is better.
+    def prepare(self, signals: Signals) -> Signals:
+        """Remove the means of estimate and target."""
+        estimate, target = (remove_mean(signal, signals.lengths) for signal in signals[:2])
+        return signals._replace(estimate=estimate, target=target)
 
-        Args:
-            est_targets: ``(batch, n_src, samples)``, of which source 0, the speech, is judged; or
-                the speech alone, ``(batch, samples)``.
-            targets: ``(batch, n_src, samples)`` with source 0 = speech and, for weightings that
-                look at it, source 1 = noise; or the speech alone, ``(batch, samples)``.
-            lengths: Valid samples of each utterance, ``(batch,)``; what lies behind never counts.
+    def per_utterance(self, signals: Signals) -> Tensor:
+        """Return the negative SI-SDR in dB, ``(batch,)``."""
+        absolute = self.eps if self.variant == "published" else 0.0
+        projection = project_centred(signals.estimate, signals.target, eps=absolute)
+        level = self._log_ratio(*self._energies(signals, projection))
+        if self.clamp_db is not None:
+            level = level.clamp(self.clamp_db[0] / 10, self.clamp_db[1] / 10)
+        return -10 * level
 
-        Returns:
-            A scalar, or ``(batch,)`` with ``reduction="none"``.
-
-        Raises:
-            ValueError: Shapes do not fit, or the weighting needs a noise that is not there.
-        """
-        # bf16 and half have too few digits for a ratio of energies, and no FFT on some devices.
-        with torch.autocast(est_targets.device.type, enabled=False):
-            signals = _select(est_targets, targets, lengths)
-            absolute = self.eps if self.variant == "published" else 0.0
-            projection = project_centred(signals.estimate, signals.target, eps=absolute)
-            level = self._log_ratio(*self._energies(signals, projection))
-            if self.clamp_db is not None:
-                level = level.clamp(self.clamp_db[0] / 10, self.clamp_db[1] / 10)
-            return -10 * (level.mean() if self.reduction == "mean" else level)
-
-    def _energies(self, signals: _Signals, projection: Projection) -> tuple[Tensor, Tensor]:
+    def _energies(self, signals: Signals, projection: Projection) -> tuple[Tensor, Tensor]:
         """Energies of target part and distortion, ``(batch,)`` each."""
         target = projection.scale.square() * signals.target.square().sum(-1)
         return target, projection.distortion.square().sum(-1)
@@ -230,7 +199,7 @@ class NegSISDRLoss(XP1Loss):
             weights_type, scale, gamma, published, dict(weighting_options or {})
         )
 
-    def _energies(self, signals: _Signals, projection: Projection) -> tuple[Tensor, Tensor]:
+    def _energies(self, signals: Signals, projection: Projection) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             cells = self.cells(signals.target, signals.noise, signals.lengths)
             weights = self._weights(cells)
@@ -274,29 +243,6 @@ class NegSISDRLoss(XP1Loss):
         if cells.frames is not None:
             weights = weights * cells.frames
         return weights / weights.amax((1, 2), keepdim=True)
-
-
-def _select(est_targets: Tensor, targets: Tensor, lengths: Tensor | None) -> _Signals:
-    """Take speech and noise out of the batches, in at least float32."""
-    shapes = f"{tuple(est_targets.shape)} and {tuple(targets.shape)}"
-    if est_targets.ndim not in (2, 3) or targets.ndim not in (2, 3):
-        raise ValueError(
-            "est_targets and targets must be (batch, n_src, samples) or (batch, samples); "
-            f"got {shapes}"
-        )
-    estimate = est_targets if est_targets.ndim == 2 else est_targets[:, 0]
-    references = targets[:, None] if targets.ndim == 2 else targets[:, :2]
-    if estimate.shape != references[:, 0].shape or 0 in references.shape:
-        raise ValueError(
-            f"est_targets and targets must agree in batch and samples, none of them 0; got {shapes}"
-        )
-    if lengths is not None:
-        lengths = check_lengths(lengths, *estimate.shape).to(estimate.device)
-    dtype = torch.promote_types(torch.promote_types(estimate.dtype, targets.dtype), torch.float32)
-    references = references.detach().to(dtype)
-    target = remove_mean(references[:, 0], lengths)
-    noise = references[:, 1] if references.shape[1] > 1 else None
-    return _Signals(remove_mean(estimate.to(dtype), lengths), target, noise, lengths)
 
 
 def _build_weighting(

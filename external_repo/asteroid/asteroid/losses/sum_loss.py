@@ -1,0 +1,127 @@
+"""Weighted sums of losses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .speech_loss import check_choice
+
+__all__ = ["SumLoss"]
+
+
+class SumLoss(nn.Module):
+    """Sum of losses, each with its weight.
+
+    A part with weight 0 is computed, so that it can be watched, but without a gradient, which costs
+    next to nothing.
+
+    Args:
+        parts: One mapping per part: ``name``, optionally ``weight`` (1), optionally ``label``, by
+            which it is logged (its name; a second one of the same name is called ``name_2``), and
+            the loss's own options.
+        sample_rate: Hz, for the losses that want to know.
+        reduction: ``"mean"``, or ``"none"`` for one value per utterance.
+
+    Raises:
+        ValueError: No parts, an unknown name or option, or a weight that is no number or negative.
+
+    Example:
+        >>> loss = SumLoss([{"name": "si_snr"}, {"name": "mse", "weight": 100}])
+        >>> speech = torch.tensor([[1.0, -1.0, 1.0, -1.0]])
+        >>> loss(speech + 0.1 * torch.tensor([[1.0, 1.0, -1.0, -1.0]]), speech).round()
+        tensor(-19.)
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Mapping[str, object]],
+        *,
+        sample_rate: float = 16000,
+        reduction: str = "mean",
+    ) -> None:
+        from .catalogue import build_part
+
+        super().__init__()
+        check_choice("reduction", reduction, ("mean", "none"))
+        if not parts:
+            raise ValueError("a sum of losses needs at least one part")
+        self.reduction = reduction
+        self.losses = nn.ModuleDict()
+        self.weights: dict[str, float] = {}
+        for part in parts:
+            options = dict(part)
+            name, weight = str(options.pop("name")), options.pop("weight", 1.0)
+            label = _unused(str(options.pop("label", name.rpartition(":")[2])), self.weights)
+            self.losses[label] = build_part(name, options, sample_rate)
+            self.weights[label] = _check_weight(label, weight)
+
+    def forward(
+        self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Return the weighted sum; arguments as for :class:`asteroid.losses.SpeechLoss`."""
+        total = self.total(self.parts(est_targets, targets, lengths))
+        return total.mean() if self.reduction == "mean" else total
+
+    def parts(
+        self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the parts without their weights by label, each ``(batch,)``."""
+        found = {}
+        for label, loss in self.losses.items():
+            wanted = self.weights[label] != 0
+            with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
+                found[label] = loss(
+                    est_targets if wanted else est_targets.detach(), targets, lengths
+                )
+        return found
+
+    def total(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return the weighted sum of ``parts``, ``(batch,)``."""
+        weighted = [self.weights[label] * value for label, value in parts.items()]
+        return torch.stack(weighted).sum(0)
+
+    def gradient_shares(
+        self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
+    ) -> dict[str, float]:
+        """Return each part's share of the gradient that reaches the estimate, from 0 to 1.
+
+        A share is the part's weighted gradient's 2-norm over the batch, divided by the sum of all
+        parts' norms. The network is not gone through: it costs about as much as the losses do.
+        """
+        norms = self.gradient_norms(est_targets, targets, lengths)
+        weighted = {label: self.weights[label] * norm for label, norm in norms.items()}
+        whole = sum(weighted.values())
+        return {label: norm / whole if whole else 0.0 for label, norm in weighted.items()}
+
+    def gradient_norms(
+        self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
+    ) -> dict[str, float]:
+        """Return the 2-norm of each part's gradient for the estimate, without its weight."""
+        norms = {}
+        with torch.enable_grad():
+            estimate = est_targets.detach().requires_grad_()
+            for label, loss in self.losses.items():
+                value = loss(estimate, targets, lengths).mean()
+                (gradient,) = torch.autograd.grad(value, estimate)
+                norms[label] = float(gradient.double().norm())
+        return norms
+
+
+def _unused(label: str, taken: Mapping[str, float]) -> str:
+    """Return the label, with a number behind it if it is taken."""
+    if not label.isidentifier():
+        raise ValueError(f"a part's label must be made of letters, digits and _; got {label!r}")
+    names: Iterator[str] = (f"{label}_{number}" for number in range(2, len(taken) + 3))
+    return label if label not in taken else next(n for n in names if n not in taken)
+
+
+def _check_weight(label: str, weight: object) -> float:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+        raise ValueError(f"the weight of {label} must be a number; got {weight!r}")
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"the weight of {label} must be 0 or more; got {weight}")
+    return float(weight)
