@@ -83,7 +83,7 @@ def main(argv: list[str]) -> None:
             seed=training.seed,
             config=plain(config),
         )
-        loaders = training_loaders(config.data, training, epoch=experiment.progress()[0])
+        loaders = training_loaders(config.data, training, experiment)
         trainer, best = build_trainer(
             training, experiment, mode=system.mode, sample_rate=sample_rate
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,28 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from ..utils.files import atomic_path
 
 __all__ = [
+    "LAST_CHECKPOINT",
+    "REQUEUE_CHECKPOINT",
+    "TIMED_CHECKPOINT",
     "AtomicCheckpointIO",
     "BestCheckpoints",
     "LastCheckpoint",
     "ResumableEarlyStopping",
+    "find_checkpoints",
     "network_package",
     "network_weights",
+    "newest_checkpoint",
 ]
+
+_LOG = logging.getLogger(__name__)
+LAST_CHECKPOINT, TIMED_CHECKPOINT, REQUEUE_CHECKPOINT = "last.ckpt", "timed.ckpt", "requeue.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint under a temporary name, then rename it; read tensors and plain data only.
 
-    A process killed while saving, or a full disk, leaves the previous checkpoint untouched.
+    A process killed while saving, or a full disk, leaves the previous checkpoint untouched. If the
+    one that is written now and then (``timed.ckpt``) cannot be, training goes on without it.
     """
 
     def save_checkpoint(
@@ -35,8 +46,16 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` as ``path``."""
         if storage_options is not None:
             raise TypeError("storage_options is not supported: checkpoints are local files")
-        with atomic_path(path, durable=True) as temporary:
-            torch.save(checkpoint, temporary)
+        try:
+            with atomic_path(path, durable=True) as temporary:
+                torch.save(checkpoint, temporary)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
+            free = shutil.disk_usage(Path(path).parent).free / 2**20
+            reason = str(error).splitlines()[0]
+            told = f"cannot save {path} ({free:.0f} MiB are free there): {reason}"
+            if Path(path).name != TIMED_CHECKPOINT:
+                raise OSError(f"{told}. The checkpoint before it is good") from error
+            _LOG.warning("%s. Training goes on", told)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
@@ -107,6 +126,34 @@ class ResumableEarlyStopping(EarlyStopping):
         """Stop at once if the restored run had already lost its patience."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+
+
+def find_checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints that a stopped run may go on from."""
+    names = (LAST_CHECKPOINT, TIMED_CHECKPOINT, REQUEUE_CHECKPOINT)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the checkpoint with the most steps behind it; None if there is none.
+
+    One that cannot be read is passed over if there is another.
+    """
+    found = find_checkpoints(folder)
+    if len(found) < 2:
+        return found[0] if found else None
+    return max(found, key=_steps_behind)
+
+
+def _steps_behind(path: Path) -> int:
+    """Return the optimiser steps of a checkpoint; -1 and a warning if it cannot be read."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return int(content["global_step"])
+    except Exception as error:  # unpickling what is none raises whatever it meets
+        reason = (str(error).splitlines() or ["it is empty"])[0]
+        _LOG.warning("%s cannot be read and is passed over: %s", path, reason)
+        return -1
 
 
 def network_package(path: str | Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import logging
+import os
 import re
 import sys
 import traceback
@@ -17,6 +18,7 @@ import yaml
 from jsonargparse import ArgumentParser
 
 from .config import PUBLISHED_FLAGS, Recipe, defaults_of, option_names
+from .launch import Preempted, process_rank
 
 __all__ = ["ConfigError", "Parsed", "parse_recipe", "run_program"]
 
@@ -94,10 +96,14 @@ def run_program(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
     """Run a recipe as a program and leave with its status.
 
     0: done. 1: failed, with one line on stderr (the traceback with ``--debug``). 2: wrong usage.
-    130 or 143: stopped by SIGINT or SIGTERM.
+    75: stopped because the experiment's folder asks for it (``STOP``); to be started again (0 under
+    torchrun, for which any other status is a crash). 130 or 143: stopped by SIGINT or SIGTERM.
+    Of several processes only the first one speaks.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    first = process_rank() == 0
+    level = logging.INFO if first else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         main(arguments)
     except (KeyboardInterrupt, SystemExit) as leaving:
@@ -107,10 +113,17 @@ def run_program(main: Callable[[list[str]], None], argv: Sequence[str] | None = 
         name = Path(sys.argv[0]).name
         print(f"{name}: stopped; the same command goes on from the last epoch", file=sys.stderr)
         sys.exit(status)
+    except Preempted as leaving:
+        if first:
+            print(f"{Path(sys.argv[0]).name}: {leaving}", file=sys.stderr)
+        launched = "TORCHELASTIC_RUN_ID" in os.environ
+        sys.exit(0 if launched or not first else 75)
     except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
         if "--debug" in arguments:
             traceback.print_exc()
         usage = isinstance(error, ConfigError)
+        if usage and not first:
+            sys.exit(2)  # as the first process, which says why
         hint = "" if usage or "--debug" in arguments else " (--debug shows where)"
         print(f"{Path(sys.argv[0]).name}: error: {error}{hint}", file=sys.stderr)
         sys.exit(2 if usage else 1)

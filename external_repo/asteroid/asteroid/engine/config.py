@@ -67,6 +67,9 @@ FREE_KEYS = frozenset(
         "exp_dir",
         "training.epochs",
         "training.gpus",
+        "training.nodes",
+        "training.ranks",
+        "training.checkpoint_minutes",
         "training.num_workers",
         "training.listen",
         "training.progress_bar",
@@ -185,7 +188,12 @@ class TrainingConfig:
         patience: Epochs without improvement before that.
         seed: Seed of weights, order, excerpts and everything else.
         precision: auto is bf16 on a GPU that has it, else fp32; the loss is always float32.
-        gpus: Number of GPUs; -1: all there are; 0: the CPU.
+        gpus: Number of GPUs of each node, one process each; -1: all there are; 0: the CPU.
+        nodes: Number of machines; more than one needs a launcher (scripts/train, torchrun or srun).
+        ranks: Number of processes of each node where there is no GPU. The batch size of a step is
+            ``batch_size`` times all processes of all nodes times ``accumulate_batches``.
+        checkpoint_minutes: Time between two checkpoints inside an epoch: a run that is killed loses
+            no more than that; null: only the end of an epoch is kept.
         listen: Validation utterances whose audio and spectrograms go to TensorBoard.
         progress_bar: Whether to show it; null: on a terminal.
     """
@@ -206,12 +214,16 @@ class TrainingConfig:
     seed: int = 42
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     gpus: int = -1
+    nodes: int = 1
+    ranks: int = 1
+    checkpoint_minutes: float | None = 10.0
     listen: int = 3
     progress_bar: bool | None = None
 
     def __post_init__(self) -> None:
         _positive("training", self, "epochs", "batch_size", "valid_batch_size", "save_top_k")
         _positive("training", self, "accumulate_batches", "gradient_clipping", "patience")
+        _positive("training", self, "nodes", "ranks", "checkpoint_minutes")
         for name, least in (("num_workers", 0), ("gpus", -1), ("listen", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(

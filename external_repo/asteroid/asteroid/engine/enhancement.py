@@ -10,11 +10,12 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from torchmetrics import MeanMetric
 
 from asteroid.data.batch import Batch
+from asteroid.data.sampling import StepSampler
 
 from .config import OptimConfig
+from .distributed import average, gather_values, total
 from .finite import check_gradients, check_losses
 from .randomness import seed_step
 
@@ -36,8 +37,11 @@ class EnhancementSystem(pl.LightningModule):
     """A network, a loss, an optimiser and validation metrics, ready for ``Trainer.fit``.
 
     Logged: ``train/loss``, ``train/grad_norm``, ``lr``, ``val/loss`` and ``val/<metric>``; each an
-    average over utterances (never of batch means; over all ranks), metrics over the utterances for
-    which they are defined.
+    average over utterances (never of batch means; over all ranks; ``train/loss`` also over those
+    before a stop inside the epoch), metrics over the utterances for which they are defined.
+
+    The gradient of a step is that of the mean loss over the utterances of all ranks, of which one
+    may have fewer than another in an epoch's last step.
 
     What a step draws at random depends on the seed, the epoch and the batch only, and the plateau
     scheduler is stepped before the epoch's checkpoint is written, so a resumed run repeats a run
@@ -82,9 +86,9 @@ class EnhancementSystem(pl.LightningModule):
         if monitor not in known:
             raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
         self.config = dict(config or {})
-        self.averages = nn.ModuleDict(
-            {name: MeanMetric(nan_strategy="ignore") for name in ["loss", *self.metrics]}
-        )
+        self._scores: dict[str, list[float]] = {name: [] for name in ["loss", *self.metrics]}
+        self._sum: torch.Tensor | None = None
+        self._restored_sum: list[float] = [0.0, 0.0]
         self._mics_name = _argument(network.forward, "valid_mics", "n_mics")
         self._lengths_name = _argument(loss.forward, "lengths")
         self._plateau: ReduceLROnPlateau | None = None
@@ -113,16 +117,35 @@ class EnhancementSystem(pl.LightningModule):
         losses = self.losses(self(batch.mixture, batch.n_mics), batch)
         check_losses(losses, batch.ids, self._where(batch_idx))
         loss = losses.mean()
-        self.log(
-            "train/loss",
-            loss,
-            batch_size=len(batch.ids),
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
+        own, weight = self._share(len(batch.ids), batch_idx)
+        self._epoch_sum().add_(
+            loss.new_tensor([float(loss.detach()) * own, own], dtype=torch.float64)
         )
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
-        return loss
+        if self.trainer.is_last_batch:
+            value, count = total(self._epoch_sum())
+            self.log("train/loss", value / count, on_step=False, on_epoch=True, batch_size=1)
+            self._sum = None
+        return loss if weight == 1 else weight * loss
+
+    def _share(self, n_items: int, batch_idx: int) -> tuple[int, float]:
+        """Return how many utterances of a step count here, and what its mean loss weighs.
+
+        Ranks are averaged, so one with fewer utterances than the others weighs less.
+        """
+        sampler = getattr(self.trainer.train_dataloader, "batch_sampler", None)
+        if not isinstance(sampler, StepSampler):
+            return n_items, 1.0
+        own, everyone = sampler.real(batch_idx)
+        return own, own * sampler.world / everyone
+
+    def _epoch_sum(self) -> torch.Tensor:
+        """Return this rank's sum of losses and number of utterances ``(2,)`` in this epoch."""
+        if self._sum is None:
+            before = self._restored_sum if self.global_rank == 0 else [0.0, 0.0]
+            self._sum = torch.tensor(before, dtype=torch.float64, device=self.device)
+            self._restored_sum = [0.0, 0.0]
+        return self._sum
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse a gradient that is not finite before it reaches the weights."""
@@ -135,19 +158,19 @@ class EnhancementSystem(pl.LightningModule):
         estimate: torch.Tensor = self(batch.mixture, batch.n_mics).float()
         losses = self.losses(estimate, batch)
         check_losses(losses, batch.ids, self._where(batch_idx, "validation"))
-        self._average("loss").update(losses.expand(len(batch.ids)))
+        self._scores["loss"] += losses.expand(len(batch.ids)).tolist()
         for name, metric in self.metrics.items():
             target, noise = batch.sources[:, 0], batch.sources[:, 1]
             scores = metric(estimate[:, 0], target, noise, batch.lengths)
-            self._average(name).update(scores.to(self.device))
+            self._scores[name] += scores.tolist()
         return estimate
 
     def on_validation_epoch_end(self) -> None:
-        """Log the averages over all utterances."""
-        for name in ["loss", *self.metrics]:
-            average = self._average(name)
-            self.log(f"val/{name}", average.compute(), prog_bar=f"val/{name}" == self.monitor)
-            average.reset()
+        """Log the averages over all utterances of all ranks."""
+        for name, scores in self._scores.items():
+            mean = average(gather_values(scores))
+            self.log(f"val/{name}", mean, prog_bar=f"val/{name}" == self.monitor)
+            scores.clear()
 
     def on_train_epoch_end(self) -> None:
         """Let the learning rate follow the monitored metric (before the checkpoint is written)."""
@@ -177,6 +200,7 @@ class EnhancementSystem(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the scheduler, the configuration and what rebuilds the network."""
         checkpoint["config"] = self.config
+        checkpoint["train_sum"] = [0.0, 0.0] if self._sum is None else total(self._sum).tolist()
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
         arguments = getattr(self.network, "get_model_args", None)
@@ -185,13 +209,9 @@ class EnhancementSystem(pl.LightningModule):
             checkpoint["model_args"] = arguments()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the scheduler's state until the scheduler exists."""
+        """Keep the states of what does not exist yet."""
+        self._restored_sum = list(checkpoint.get("train_sum", [0.0, 0.0]))
         self._plateau_state = checkpoint.get("plateau")
-
-    def _average(self, name: str) -> MeanMetric:
-        average = self.averages[name]
-        assert isinstance(average, MeanMetric)
-        return average
 
     def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:
         batch = "" if batch_idx is None else f", batch {batch_idx}"

@@ -6,7 +6,6 @@ import dataclasses
 import fcntl
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from ..utils.files import atomic_path, remove_leftovers, write_text
 from .command_line import ConfigError, Parsed
 from .config import FREE_KEYS, DataConfig, Recipe, flatten
 from .environment import record_environment
+from .launch import REQUEUE_FILE, STOP_FILE, is_several, process_rank
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Experiment", "open_experiment", "plain"]
 
 _LOG = logging.getLogger(__name__)
-_KEPT_BY_OVERWRITE = {"logs", ".lock"}
+_KEPT_BY_OVERWRITE = {"logs", ".lock", STOP_FILE, REQUEUE_FILE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,19 +49,37 @@ class Experiment:
 
     @property
     def last(self) -> Path | None:
-        """The checkpoint a resumed run starts from; None before the first epoch's end."""
-        path = self.checkpoints / "last.ckpt"
-        return path if path.is_file() else None
+        """The newest checkpoint, which a resumed run starts from; None before the first."""
+        from .checkpoints import newest_checkpoint
+
+        return newest_checkpoint(self.checkpoints)
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a checkpoint."""
+        return any(self.checkpoints.glob("*.ckpt"))
 
     def progress(self) -> tuple[int, int]:
-        """Return how many epochs and optimiser steps the last checkpoint has behind it."""
+        """Return how many epochs and optimiser steps the newest checkpoint has behind it."""
+        content = self._newest()
+        if content is None:
+            return 0, 0
+        epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+        return int(epochs), int(content["global_step"])
+
+    def position(self) -> tuple[int, int]:
+        """Return the epoch a resumed run goes on with, and how many of its mixtures are done."""
+        content = self._newest() or {}
+        return self.progress()[0], int(content.get("position", {}).get("done", 0))
+
+    def _newest(self) -> dict[str, Any] | None:
         import torch
 
-        if not self.last:
-            return 0, 0
-        last = torch.load(self.last, map_location="cpu", weights_only=True, mmap=True)
-        epochs = last["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-        return int(epochs), int(last["global_step"])
+        path = self.last
+        if path is None:
+            return None
+        content: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
+        return content
 
     @property
     def best_model(self) -> Path:
@@ -103,7 +121,8 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
     """
     config = plain(parsed.config)
     experiment = Experiment(Path(parsed.config.exp_dir))
-    if _rank() != 0:  # one of several processes of a run that the first of them has opened
+    if process_rank() != 0:  # one of several processes of a run that the first of them opens
+        _meet(parsed.config)
         yield experiment
         return
     _refuse_missing(parsed.config.data)
@@ -112,12 +131,13 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
     with _lock(experiment.folder):
         if parsed.overwrite:
             _empty(experiment.folder)
-        if experiment.last:
+        if experiment.started:
             _LOG.info("resuming %s from %s", experiment.folder, experiment.last)
         for folder in (experiment.folder, experiment.checkpoints):
             remove_leftovers(folder)
         write_text(experiment.conf, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         record_environment(experiment.folder / "environment.json", parsed.config.training.seed)
+        _meet(parsed.config)
         yield experiment
 
 
@@ -150,7 +170,7 @@ def _refuse_other(experiment: Experiment, config: Mapping[str, Any], overwrite: 
                 "experiment. Choose another --exp_dir"
             )
         return
-    if overwrite or not experiment.last:  # without a checkpoint there is nothing to lose
+    if overwrite or not experiment.started:  # without a checkpoint there is nothing to lose
         return
     before = flatten(yaml.safe_load(experiment.conf.read_text(encoding="utf-8")) or {})
     now = flatten(config)
@@ -166,10 +186,12 @@ def _refuse_other(experiment: Experiment, config: Mapping[str, Any], overwrite: 
         )
 
 
-def _rank() -> int:
-    """Return this process's rank in a distributed run, as its launcher says; 0 without one."""
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
-    return int(next((os.environ[name] for name in names if name in os.environ), 0))
+def _meet(config: Recipe) -> None:
+    """Wait for each other, if a launcher started several processes: the folder is ready then."""
+    if is_several():
+        from .distributed import find_layout, join
+
+        join(find_layout(config.training))
 
 
 def _strangers(folder: Path) -> list[str]:

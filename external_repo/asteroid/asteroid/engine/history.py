@@ -33,10 +33,14 @@ class History(pl.Callback):
         self.path = path
         self.epochs = epochs
         self.rows: list[dict[str, float]] = []
-        self._started = 0.0
+        self._started = self._spent = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of an epoch that a stop has divided where it stood."""
+        self._started = time.monotonic() - self._spent
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock of a whole epoch."""
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -54,12 +58,13 @@ class History(pl.Callback):
             _LOG.info("epoch %d of %d  %s", trainer.current_epoch + 1, self.epochs, scores)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows, for the checkpoint."""
-        return {"rows": self.rows}
+        """Return the rows and the seconds since the epoch's start, for the checkpoint."""
+        return {"rows": self.rows, "spent": time.monotonic() - self._started}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the rows of a checkpoint."""
         self.rows = list(state_dict["rows"])
+        self._spent = float(state_dict.get("spent", 0.0))
 
 
 def _learning_rate(trainer: pl.Trainer) -> float:

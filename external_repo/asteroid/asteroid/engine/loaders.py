@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .config import DataConfig, TrainingConfig
+from .experiment import Experiment
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -16,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def training_loaders(
-    data: DataConfig, training: TrainingConfig, *, epoch: int = 0
+    data: DataConfig, training: TrainingConfig, experiment: Experiment
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Return the loaders of training (shuffled excerpts) and validation (whole utterances).
 
@@ -24,16 +25,19 @@ def training_loaders(
 
     Args:
         data: What to load.
-        training: Batch sizes, workers and seed.
-        epoch: The epoch that training begins with. A resumed run must say it: Lightning starts the
-            workers of its first epoch before it tells the sampler which epoch that is.
+        training: Batch sizes, workers, processes and seed. Of several processes each gets its part.
+        experiment: A run that was stopped goes on with the mixture it would have seen next.
+            (Lightning starts the workers before it tells the sampler which epoch that is.)
 
     Raises:
         FileNotFoundError: No such data set.
         DataError: A data set or a file it names cannot be used; the message lists the offenders.
+        ValueError: There are fewer validation mixtures than processes.
     """
     from asteroid.data import open_dataset
-    from asteroid.data.dataset import build_loader
+    from asteroid.data.sampling import StepSampler, build_loader
+
+    from .distributed import find_layout
 
     excerpts = open_dataset(
         data.train_json,
@@ -49,13 +53,19 @@ def training_loaders(
         max_mics=data.max_mics,
         seed=training.seed,
     )
+    layout = find_layout(training)
     _LOG.info("%d mixtures to train on, %d to validate on", len(excerpts), len(whole))
-    workers, seed = training.num_workers, training.seed
-    shuffled = build_loader(
-        excerpts, training.batch_size, shuffle=True, num_workers=workers, seed=seed
-    )
-    in_order = build_loader(
-        whole, training.valid_batch_size, shuffle=False, num_workers=workers, seed=seed
-    )
-    shuffled.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
+    _LOG.info("%s", layout.describe(training.batch_size, training.accumulate_batches))
+    if len(whole) < layout.world:
+        raise ValueError(
+            f"{len(whole)} validation mixture(s) are too few for {layout.world} processes: use at "
+            "most one process for each"
+        )
+    options: dict[str, Any] = {"num_workers": training.num_workers, "seed": training.seed}
+    options |= {"rank": layout.rank, "world": layout.world}
+    shuffled = build_loader(excerpts, training.batch_size, shuffle=True, **options)
+    in_order = build_loader(whole, training.valid_batch_size, shuffle=False, **options)
+    sampler = shuffled.batch_sampler
+    assert isinstance(sampler, StepSampler)
+    sampler.sampler.set_epoch(*experiment.position())
     return shuffled, in_order

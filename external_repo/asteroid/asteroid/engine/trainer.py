@@ -9,8 +9,10 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from .checkpoints import (
     AtomicCheckpointIO,
@@ -19,15 +21,20 @@ from .checkpoints import (
     ResumableEarlyStopping,
 )
 from .config import TrainingConfig
+from .distributed import PATIENCE, Layout, RunningStatistics, find_layout
 from .experiment import Experiment
 from .history import History
 from .listening import Listening
+from .preemption import Interruption
+from .progress import Progress
 
 __all__ = ["build_trainer", "choose_precision"]
 
 _NOISE = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*does not have many workers.*",
+    ".*It is recommended to use .self.log.*sync_dist=True.*",  # every rank logs the same value
+    ".*The `srun` command is available.*",
     ".*treespec, LeafSpec.*",
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*You're resuming from a checkpoint that ended before the epoch ended.*",
@@ -46,15 +53,19 @@ def build_trainer(
         sample_rate: Of the audio shown in TensorBoard, Hz.
 
     Raises:
-        ValueError: More GPUs are asked for than there are.
+        ValueError: More GPUs are asked for than there are, or other numbers of nodes or processes
+            than a launcher has started.
     """
     for pattern in _NOISE:
         warnings.filterwarnings("ignore", pattern)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    gpus = _count_gpus(training.gpus)
+    layout = find_layout(training)
     best = BestCheckpoints(experiment.checkpoints, training.monitor, mode, training.save_top_k)
     callbacks: list[pl.Callback] = [
+        RunningStatistics(),
         History(experiment.folder / "history.csv", training.epochs),
+        Progress(experiment.folder / "progress.json", training.epochs),
+        Interruption(experiment.folder, experiment.checkpoints, training.checkpoint_minutes),
         best,
         LastCheckpoint(experiment.checkpoints),
     ]
@@ -69,10 +80,13 @@ def build_trainer(
         callbacks.append(TQDMProgressBar())
     trainer = pl.Trainer(
         default_root_dir=experiment.folder,
-        accelerator="gpu" if gpus else "cpu",
-        devices=gpus or 1,
-        strategy="ddp" if gpus > 1 else "auto",
-        precision=choose_precision(training.precision, gpus),
+        accelerator="gpu" if layout.on_gpu else "cpu",
+        devices=layout.per_node,
+        num_nodes=layout.nodes,
+        strategy=_strategy(layout),
+        sync_batchnorm=layout.on_gpu and layout.world > 1,
+        use_distributed_sampler=False,
+        precision=choose_precision(training.precision, layout.on_gpu),
         max_epochs=training.epochs,
         accumulate_grad_batches=training.accumulate_batches,
         gradient_clip_val=training.gradient_clipping,
@@ -82,23 +96,30 @@ def build_trainer(
         enable_model_summary=False,
         logger=_tensorboard(experiment),
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        # Without a launcher's, Lightning would find SLURM's environment and handle its signals.
+        plugins=[AtomicCheckpointIO(), *([] if layout.launched else [LightningEnvironment()])],
     )
     return trainer, best
 
 
-def choose_precision(wanted: str, gpus: int) -> Literal["bf16-mixed", "32-true"]:
+def choose_precision(wanted: str, on_gpu: bool) -> Literal["bf16-mixed", "32-true"]:
     """Return Lightning's name of the precision; ``auto`` is bf16 where a GPU has it, else fp32."""
     if wanted == "auto":
-        wanted = "bf16" if gpus and torch.cuda.is_bf16_supported() else "fp32"
+        wanted = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
     return "bf16-mixed" if wanted == "bf16" else "32-true"
 
 
-def _count_gpus(wanted: int) -> int:
-    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted > present:
-        raise ValueError(f"training.gpus is {wanted}, but this machine shows {present}")
-    return present if wanted < 0 else wanted
+def _strategy(layout: Layout) -> Strategy | str:
+    """Return Lightning's DDP for several processes.
+
+    Buffers are not copied from process 0 before every pass, validation's too: one process may have
+    one batch more there, and would wait for the others for ever (see `RunningStatistics`).
+    """
+    if layout.world == 1:
+        return "auto"
+    return DDPStrategy(
+        process_group_backend=layout.backend, timeout=PATIENCE, broadcast_buffers=False
+    )
 
 
 def _tensorboard(experiment: Experiment) -> TensorBoardLogger:
