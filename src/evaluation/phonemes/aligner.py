@@ -1,0 +1,195 @@
+"""Forced alignment without the network: what is said, and the clean speech, to phone times.
+
+soundswallower (MIT) brings an acoustic model of American English and the CMU dictionary inside its
+package. Words that the dictionary lacks are looked up in the user's lexicon, else pronounced by
+`transcript.guess` and named in the alignment's notes.
+
+An aligner places any transcript somewhere. How well it fits is its `fit`: the mean over the frames
+that are not pauses of the acoustic score of the aligned phone, 0 being the best sound of the model
+in every frame. Below `DOUBTFUL_FIT` there is a note; some wrong transcripts cannot be placed at
+all, which is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from asteroid.data.archives import cache_folder
+from asteroid.utils.files import atomic_path
+from evaluation.phonemes.alignment import Alignment, Phone, alignment_of
+from evaluation.phonemes.transcript import guess, words_of
+
+__all__ = ["DOUBTFUL_FIT", "align", "aligned"]
+
+RATE = 16000
+FRAME_S = 0.01
+#: README.md says how often right and wrong transcripts are above it.
+DOUBTFUL_FIT = -32.0
+#: Of this module: alignments kept by another one are made again.
+EDITION = "1"
+_PAUSES = ("SIL", "+NSN+", "+SPN+")
+_PEAK = 0.5
+
+_Array = NDArray[np.float64]
+
+
+def align(
+    speech: _Array, sample_rate: int, transcript: str, lexicon: Mapping[str, str] | None = None
+) -> Alignment:
+    """Align a transcript with clean speech.
+
+    Args:
+        speech: `(samples,)`; its level does not matter.
+        sample_rate: in Hz.
+        transcript: English text.
+        lexicon: word, lower case -> ARPAbet phones, beside or in place of the dictionary.
+
+    Returns:
+        ARPAbet phones without stress, pauses as "SIL", times in steps of 10 ms.
+
+    Raises:
+        ModuleNotFoundError: soundswallower is not installed.
+        ValueError: there are no words, no pronunciation for one, or no way to place them.
+    """
+    words = words_of(transcript)
+    if not words:
+        raise ValueError(f"the transcript holds no word: {transcript!r}")
+    if not np.abs(speech).max(initial=0.0) > 0:
+        raise ValueError("the speech is silent: nothing to align")
+    decoder = _decoder()
+    spoken, guessed = _known(words, lexicon or {})
+    at_rate = soxr.resample(speech, sample_rate, RATE) if sample_rate != RATE else speech
+    samples = np.rint(at_rate * (_PEAK * 32767 / np.abs(at_rate).max())).astype("<i2")
+    try:
+        decoder.set_align_text(" ".join(spoken))
+        decoder.start_utt()
+        decoder.process_raw(samples.tobytes(), False, True)
+        decoder.end_utt()
+        found = decoder.alignment
+    except RuntimeError as error:
+        _decoder.cache_clear()  # its state is unknown
+        raise ValueError(f"soundswallower: {error}") from None
+    if found is None:
+        seconds = len(speech) / sample_rate
+        raise ValueError(
+            f"the transcript cannot be placed in {seconds:.1f} s of audio: is it of this utterance?"
+        )
+    entries = [(e.name, e.start, e.duration, e.score) for word in found.words() for e in word]
+    return _alignment(entries, guessed)
+
+
+def _alignment(entries: Sequence[tuple[str, int, int, float]], guessed: Sequence[str]) -> Alignment:
+    """Make an alignment out of the decoder's phones: name, frames, score."""
+    spoken = [entry for entry in entries if entry[0] not in _PAUSES]
+    fit = sum(entry[3] for entry in spoken) / max(1, sum(entry[2] for entry in spoken))
+    made = alignment_of(
+        [
+            Phone(round(start * FRAME_S, 3), round((start + length) * FRAME_S, 3), name)
+            for name, start, length, _ in entries
+        ],
+        "aligner",
+    )
+    notes = list(made.notes)
+    if fit < DOUBTFUL_FIT:
+        notes.append(f"the transcript fits badly ({fit:.0f}, usual is above {DOUBTFUL_FIT:.0f})")
+    if guessed:
+        notes.append(f"not in the dictionary, pronounced by rule: {', '.join(guessed)}")
+    return Alignment(made.phones, "aligner", tuple(notes), round(fit, 2))
+
+
+def aligned(
+    speech: _Array,
+    sample_rate: int,
+    transcript: str,
+    lexicon: Mapping[str, str] | None = None,
+    cache: Path | None = None,
+) -> Alignment:
+    """Do what `align` does once: the next time it is read from the cache.
+
+    Args:
+        speech: see `align`.
+        sample_rate: see `align`.
+        transcript: see `align`.
+        lexicon: see `align`.
+        cache: folder; by default `alignments` in the user's cache folder.
+    """
+    words = words_of(transcript)
+    used = {word: lexicon[word] for word in sorted({*words}) if lexicon and word in lexicon}
+    key = json.dumps([EDITION, _version(), sample_rate, words, used])
+    digest = hashlib.sha256(key.encode())
+    digest.update(np.ascontiguousarray(speech, dtype=np.float64).tobytes())
+    folder = cache_folder() / "alignments" if cache is None else cache
+    file = folder / digest.hexdigest()[:2] / f"{digest.hexdigest()}.json"
+    kept = _read(file)
+    if kept is None:
+        kept = align(speech, sample_rate, transcript, lexicon)
+        with atomic_path(file) as temporary:
+            temporary.write_text(_to_json(kept), encoding="utf-8")
+    return kept
+
+
+def _to_json(alignment: Alignment) -> str:
+    phones = [[phone.start, phone.end, phone.label] for phone in alignment.phones]
+    return json.dumps({"phones": phones, "notes": alignment.notes, "fit": alignment.fit})
+
+
+def _read(file: Path) -> Alignment | None:
+    """Return what is kept, None if there is nothing or it is damaged."""
+    try:
+        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        phones = tuple(Phone(*entry) for entry in kept["phones"])
+        return Alignment(phones, "aligner", tuple(kept["notes"]), kept["fit"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _known(words: Sequence[str], lexicon: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Make sure the decoder knows every word; return their names there, and those guessed."""
+    decoder = _decoder()
+    names, guessed = [], []
+    for word in words:
+        phones = lexicon.get(word)
+        name = f"{word}@{phones.replace(' ', '-')}" if phones else word
+        if not decoder.lookup_word(name):
+            if not phones:
+                phones = guess(word, decoder.lookup_word)
+                if not phones:
+                    raise ValueError(f"no pronunciation for {word!r}: name one by --lexicon")
+                name = f"{word}@guess"
+            if not decoder.lookup_word(name):
+                decoder.add_word(name, phones, True)
+        if name == f"{word}@guess" and word not in guessed:
+            guessed.append(word)
+        names.append(name)
+    return names, guessed
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> Any:
+    """Return the decoder of this process, made once (0.2 s)."""
+    try:
+        from soundswallower import Decoder, get_model_path
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "alignment from transcripts needs soundswallower: pip install soundswallower"
+        ) from error
+    # FATAL: its complaint about an impossible transcript is our error
+    return Decoder(hmm=os.path.join(get_model_path(), "en-us"), loglevel="FATAL")
+
+
+def _version() -> str:
+    try:
+        return version("soundswallower")
+    except PackageNotFoundError:
+        return "none"

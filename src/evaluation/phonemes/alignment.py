@@ -1,0 +1,141 @@
+"""Where the phones of an utterance are: the one form that every source of alignments gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Alignment", "Phone", "alignment_of", "fitted", "phones_from_list"]
+
+# An alignment that goes on this long behind the audio is of other audio, more likely than not.
+OVERHANG_S = 0.05
+
+
+@dataclass(frozen=True, order=True)
+class Phone:
+    """One phone, or a pause.
+
+    Attributes:
+        start: in seconds.
+        end: in seconds.
+        label: as the source has it.
+    """
+
+    start: float
+    end: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The phones of one utterance in their order, which do not overlap.
+
+    Attributes:
+        phones: pauses may be among them, or gaps between them.
+        source: textgrid, manifest or aligner.
+        notes: what was repaired or is to be doubted, for the user.
+        fit: of the built-in aligner: how well the transcript fits the audio; see `aligner`.
+    """
+
+    phones: tuple[Phone, ...]
+    source: str
+    notes: tuple[str, ...] = ()
+    fit: float | None = None
+
+
+def alignment_of(phones: Iterable[Phone], source: str) -> Alignment:
+    """Put phones in order and repair what can be: empty ones go, overlaps end at the next start.
+
+    Raises:
+        ValueError: a time is not finite or negative, a phone ends before it starts, or there is
+            none.
+    """
+    ordered = sorted(phones)
+    for phone in ordered:
+        if not (math.isfinite(phone.start) and math.isfinite(phone.end)):
+            raise ValueError(f"phone {phone.label!r} has a time that is not finite")
+        if phone.start < 0 or phone.end < phone.start:
+            raise ValueError(
+                f"phone {phone.label!r} from {phone.start:g} to {phone.end:g} s: times must not be "
+                "negative, nor the end before the start"
+            )
+    kept = [phone for phone in ordered if phone.end > phone.start]
+    if not kept:
+        raise ValueError("there is no phone in it")
+    notes = []
+    if len(kept) < len(ordered):
+        notes.append(f"{len(ordered) - len(kept)} phone(s) without duration left out")
+    cut, n_cut = _without_overlap(kept)
+    if n_cut:
+        notes.append(f"{n_cut} phone(s) overlap the next: ended at its start")
+    return Alignment(tuple(cut), source, tuple(notes))
+
+
+def _without_overlap(phones: Sequence[Phone]) -> tuple[list[Phone], int]:
+    """End each phone at the next one's start; of two that start at once the longer one goes."""
+    cut, n_cut = [], 0
+    following = [*(phone.start for phone in phones[1:]), math.inf]
+    for phone, start in zip(phones, following, strict=True):
+        # what decimals of a text file leave is no overlap
+        n_cut += phone.end > start + 1e-4
+        end = min(phone.end, start)
+        if end > phone.start:
+            cut.append(Phone(phone.start, end, phone.label))
+    return cut, n_cut
+
+
+def fitted(alignment: Alignment, seconds: float) -> Alignment:
+    """Cut an alignment at the end of the audio, and say so where it goes on for long behind.
+
+    Raises:
+        ValueError: all of it lies behind the end.
+    """
+    last = alignment.phones[-1].end
+    phones = [
+        Phone(phone.start, min(phone.end, seconds), phone.label)
+        for phone in alignment.phones
+        if phone.start < seconds
+    ]
+    if not phones:
+        raise ValueError(
+            f"the alignment starts at {alignment.phones[0].start:.2f} s, the audio ends at "
+            f"{seconds:.2f} s: it is of another recording"
+        )
+    notes = alignment.notes
+    if last > seconds + OVERHANG_S:
+        lost = len(alignment.phones) - len(phones)
+        notes = (
+            *notes,
+            f"goes on to {last:.2f} s, the audio ends at {seconds:.2f} s: cut, {lost} phone(s) "
+            "lost; is it of this recording?",
+        )
+    return dataclasses.replace(alignment, phones=tuple(phones), notes=notes)
+
+
+def phones_from_list(value: object) -> list[Phone]:
+    """Read phone times as a manifest has them: `[[start, end, label], ...]`, in seconds.
+
+    Raises:
+        ValueError: it is something else.
+
+    Example:
+        >>> phones_from_list([[0.1, 0.25, "AA1"]])
+        [Phone(start=0.1, end=0.25, label='AA1')]
+    """
+    if not isinstance(value, list):
+        raise ValueError(f"'phones' must be a list of [start, end, label]; got {value!r:.60}")
+    phones = []
+    for number, entry in enumerate(value, start=1):
+        if not (isinstance(entry, list) and len(entry) == 3 and _is_time(entry[:2])):
+            raise ValueError(
+                f"'phones', entry {number}: expected [start, end, label], times in seconds; "
+                f"got {entry!r:.60}"
+            )
+        phones.append(Phone(float(entry[0]), float(entry[1]), str(entry[2])))
+    return phones
+
+
+def _is_time(values: list[object]) -> bool:
+    return all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in values)
