@@ -1,0 +1,61 @@
+"""Which utterances are worth hearing, when not all can be in the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["choose_utterances"]
+
+
+def choose_utterances(
+    scores: pd.DataFrame, *, higher_is_better: bool = True, n: int = 12, first: Sequence[str] = ()
+) -> list[str]:
+    """Choose utterances that differ in what they show.
+
+    In turn: the worst, the one on which the systems differ most, the best, one from the middle,
+    then the next of each kind.
+
+    Args:
+        scores: one row per utterance (its id is the index), one column per system.
+        higher_is_better: direction of the scores.
+        n: how many.
+        first: ids that are taken in any case.
+
+    Raises:
+        ValueError: one of `first` is not among the utterances.
+    """
+    unknown = [name for name in first if name not in scores.index]
+    if unknown:
+        known = ", ".join(map(str, scores.index[:5]))
+        raise ValueError(f"no utterance {unknown[0]!r}; there are {known}, …")
+    quality = scores.mean(axis=1) * (1 if higher_is_better else -1)
+    spread = scores.max(axis=1) - scores.min(axis=1)
+    ordered = quality.dropna().sort_values(kind="stable")
+    middle = np.argsort(np.abs(np.arange(len(ordered)) - (len(ordered) - 1) / 2), kind="stable")
+    queues = [
+        list(ordered.index),
+        list(spread.dropna().sort_values(ascending=False, kind="stable").index),
+        list(ordered.index[::-1]),
+        [ordered.index[place] for place in middle],
+        list(scores.index),  # those without a score come last
+    ]
+    chosen = list(dict.fromkeys(first))
+    while len(chosen) < min(n, len(scores)):
+        before = len(chosen)
+        for queue in queues[:-1]:
+            _take(queue, chosen)
+        if len(chosen) == before:
+            _take(queues[-1], chosen)
+    return [str(name) for name in chosen[: max(n, len(first))]]
+
+
+def _take(queue: list[str], chosen: list[str]) -> None:
+    """Move the first of a queue that has not been chosen."""
+    while queue:
+        name = queue.pop(0)
+        if name not in chosen:
+            chosen.append(name)
+            return

@@ -1,0 +1,232 @@
+"""The report's figures, each with the numbers it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from evaluation.report.listening import MIXTURE, ScoreTable
+
+__all__ = ["Drawing", "by_condition", "distributions", "heat_map", "learning_curves"]
+
+PANEL_INCHES = (3.3, 2.6)
+MARKERS = "osD^vP*X"
+INTERVAL_SIGMAS = 1.96  # a normal 95 % interval of a mean
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure to be drawn in any theme.
+
+    Attributes:
+        name: of its file.
+        draw: makes the figure.
+        caption: what it shows, in a sentence.
+        numbers: what is plotted.
+    """
+
+    name: str
+    draw: Callable[[], Figure]
+    caption: str
+    numbers: pd.DataFrame
+
+
+def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing | None:
+    """Draw training and validation loss and the validation metrics of each system over epochs.
+
+    Losses have a panel per system, because those of different kinds do not share an axis.
+    """
+    rows = []
+    for system, history in histories.items():
+        columns = [name for name in history if name == "train/loss" or name.startswith("val/")]
+        long = history.melt("epoch", columns, "quantity", "value").dropna(subset=["value"])
+        rows.append(long.assign(system=system))
+    if not rows:
+        return None
+    numbers = pd.concat(rows, ignore_index=True)[["system", "quantity", "epoch", "value"]]
+    shared = sorted({name for name in numbers["quantity"] if name.startswith("val/")})
+    shared = [name for name in shared if not name.startswith("val/loss")]
+
+    def draw() -> Figure:
+        panels = len(histories) + len(shared)
+        figure, axes = _panels(panels)
+        for place, (system, part) in zip(axes, numbers.groupby("system", sort=False), strict=False):
+            for name, style in (("train/loss", "--"), ("val/loss", "-")):
+                curve = part[part["quantity"] == name]
+                if len(curve):
+                    place.plot(curve["epoch"], curve["value"], style, marker=".", label=name)
+            place.set(title=f"loss of {system}", xlabel="epoch")
+            place.legend()
+        for place, name in zip(axes[len(histories) :], shared, strict=True):
+            for system, part in numbers[numbers["quantity"] == name].groupby("system", sort=False):
+                place.plot(part["epoch"], part["value"], marker=".", label=system)
+            place.set(title=name, xlabel="epoch")
+            place.legend()
+        for place in axes:
+            place.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return figure
+
+    caption = "Losses and validation metrics after each epoch of training."
+    return Drawing("learning_curves", draw, caption, numbers)
+
+
+def distributions(tables: Sequence[ScoreTable]) -> Drawing:
+    """Draw how each metric is spread over the utterances, per signal."""
+    numbers = pd.concat(
+        [
+            table.scores.rename_axis("id")
+            .reset_index()
+            .melt("id", var_name="signal", value_name="value")
+            .assign(metric=table.label)
+            for table in tables
+        ],
+        ignore_index=True,
+    )
+
+    def draw() -> Figure:
+        figure, axes = _panels(len(tables))
+        for place, table in zip(axes, tables, strict=True):
+            names = list(table.scores)
+            values = [table.scores[name].dropna().to_numpy() for name in names]
+            for row, one in enumerate(values):
+                jitter = np.random.default_rng(row).uniform(-0.18, 0.18, len(one))
+                place.plot(one, row + jitter, ".", alpha=0.45, markersize=3)
+            place.boxplot(
+                values,
+                positions=range(len(names)),
+                orientation="horizontal",
+                showfliers=False,
+                medianprops={"color": "C1", "linewidth": 2},
+            )
+            place.set_yticks(range(len(names)), names)
+            place.invert_yaxis()
+            place.set(title=_titled(table), xlabel=table.unit or table.label)
+        return figure
+
+    caption = (
+        "Each dot is an utterance; boxes from quartile to quartile, a line at the median, whiskers "
+        "to 1.5 times the box."
+    )
+    return Drawing("distributions", draw, caption, numbers)
+
+
+def by_condition(
+    tables: Sequence[ScoreTable], samples: pd.DataFrame, column: str, label: str
+) -> Drawing | None:
+    """Draw mean improvements over the mixture, with 95 % intervals, by a column of the samples.
+
+    Args:
+        tables: metrics; those without a score of the mixture are left out.
+        samples: the test set's samples, by id.
+        column: what groups them: `snr_db` is cut into classes of 5 dB if it has many values.
+        label: of the axis.
+    """
+    if column not in samples or samples[column].dropna().empty:
+        return None
+    groups = _groups(samples[column])
+    rows = []
+    for table in (one for one in tables if MIXTURE in one.scores):
+        gains = table.scores.drop(columns=MIXTURE).sub(table.scores[MIXTURE], axis=0)
+        for system in gains:
+            for group, part in gains[system].dropna().groupby(groups, sort=True, observed=True):
+                rows.append(
+                    {
+                        "metric": table.label,
+                        "unit": table.unit,
+                        "system": system,
+                        column: group,
+                        "improvement": part.mean(),
+                        "half_width": INTERVAL_SIGMAS * part.std() / np.sqrt(len(part)),
+                        "n": len(part),
+                    }
+                )
+    if not rows:
+        return None
+    numbers = pd.DataFrame(rows)
+
+    def draw() -> Figure:
+        metrics = list(dict.fromkeys(numbers["metric"]))
+        figure, axes = _panels(len(metrics))
+        for place, metric in zip(axes, metrics, strict=True):
+            shown = numbers[numbers["metric"] == metric]
+            names = list(dict.fromkeys(shown[column]))
+            for index, (system, part) in enumerate(shown.groupby("system", sort=False)):
+                centre = [names.index(name) for name in part[column]]
+                place.errorbar(
+                    np.array(centre) + 0.08 * index,
+                    part["improvement"],
+                    part["half_width"].fillna(0.0),
+                    marker=MARKERS[index % len(MARKERS)],
+                    linestyle="-" if column == "snr_db" else "none",
+                    capsize=2,
+                    label=system,
+                )
+            place.axhline(0, color="gray", linewidth=0.8)
+            place.set_xticks(range(len(names)), [str(name) for name in names])
+            place.tick_params(axis="x", rotation=0 if len(names) < 5 else 60)
+            unit = shown["unit"].iloc[0]
+            place.set(title=f"Δ {metric}", xlabel=label, ylabel=unit if unit else "improvement")
+        axes[0].legend()
+        return figure
+
+    caption = f"Mean improvement over the unprocessed mixture by {label}, with 95 % intervals."
+    return Drawing(f"improvement_by_{column}", draw, caption, numbers)
+
+
+def heat_map(
+    values: pd.DataFrame, marks: pd.DataFrame, *, title: str, unit: str, caption: str, name: str
+) -> Drawing:
+    """Draw a table of signed values in colours, each with its number and a star where marked."""
+    numbers = values.rename_axis("class").reset_index().melt("class", var_name="system")
+    starred = marks.rename_axis("class").reset_index().melt("class", value_name="significant")
+    numbers["significant"] = starred["significant"].to_numpy()
+
+    def draw() -> Figure:
+        rows, columns = values.shape
+        figure = Figure(figsize=(2.4 + 1.1 * columns, 1.2 + 0.27 * rows), layout="constrained")
+        axes = figure.subplots()
+        widest = np.nanmax(np.abs(values.to_numpy()), initial=1e-9)
+        image = axes.imshow(values, cmap="PuOr_r", vmin=-widest, vmax=widest, aspect="auto")
+        for (row, column), value in np.ndenumerate(values.to_numpy(dtype=float)):
+            star = "*" if marks.iloc[row, column] else ""
+            text = f"{value:+.2f}{star}" if np.isfinite(value) else "–"  # noqa: RUF001
+            pale = not np.isfinite(value) or abs(value) < 0.6 * widest
+            axes.text(column, row, text, ha="center", va="center", color="k" if pale else "w")
+        axes.set_xticks(range(columns), list(values.columns))
+        axes.set_yticks(range(rows), list(values.index))
+        axes.grid(visible=False)
+        axes.set_title(title)
+        figure.colorbar(image, ax=axes, label=unit)
+        return figure
+
+    return Drawing(name, draw, caption, numbers)
+
+
+def _panels(count: int) -> tuple[Figure, list]:  # type: ignore[type-arg]
+    """Return a figure with so many axes, at most three in a row."""
+    columns = min(3, count)
+    rows = -(-count // columns)
+    size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for place in axes[count:]:
+        place.remove()
+    return figure, axes[:count]
+
+
+def _groups(values: pd.Series) -> pd.Series:
+    """Return what groups the samples; many different numbers are cut into classes of 5."""
+    if not pd.api.types.is_numeric_dtype(values) or values.nunique() <= 10:
+        return values
+    low = np.floor(values / 5) * 5
+    edges = np.arange(low.min(), values.max() + 5.001, 5)
+    return pd.cut(values, edges, right=False)
+
+
+def _titled(table: ScoreTable) -> str:
+    return f"{table.label} ({'higher' if table.higher_is_better else 'lower'} is better)"

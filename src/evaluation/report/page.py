@@ -1,0 +1,108 @@
+"""The page itself: templates filled in, nothing left outside."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from evaluation.figure_style import svg_bytes
+from evaluation.report.figures import Drawing
+from evaluation.report.sections import Section
+
+__all__ = ["embedded_json", "render", "report_page"]
+
+
+def report_page(
+    title: str,
+    summary: str,
+    sections: Sequence[Section],
+    listening: Mapping[str, Any],
+    *,
+    introduction: str,
+    notices: Sequence[str] = (),
+    footer: str = "",
+) -> str:
+    """Return the report as one HTML page.
+
+    Args:
+        title: of the page.
+        summary: what was compared, in a sentence.
+        sections: above the listening section.
+        listening: its data, for the script.
+        introduction: of the listening section.
+        notices: what the reader must not miss.
+        footer: where it comes from.
+    """
+    described = [
+        {
+            "id": section.id,
+            "title": section.title,
+            "paragraphs": section.paragraphs,
+            "tables": [
+                {"caption": one.caption, "headings": one.head, "rows": one.rows}
+                for one in section.grids
+            ],
+            "figures": [_embedded(one) for one in section.drawings],
+        }
+        for section in sections
+    ]
+    return render(
+        "report.html.j2",
+        title=title,
+        summary=summary,
+        notices=notices,
+        sections=described,
+        listening={"introduction": introduction, "metrics": listening["metrics"]},
+        listening_json=embedded_json(listening),
+        footer=footer,
+        style=_verbatim("style.css"),
+        player_script=_verbatim("player.js"),
+        report_script=_verbatim("report.js"),
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template; a name it asks for must be given, and all text is escaped."""
+    environment = Environment(
+        loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined
+    )
+    return environment.get_template(template).render(values)
+
+
+def embedded_json(data: Mapping[str, Any]) -> Markup:
+    """Return data as JSON that may stand in a script element, whatever texts it holds.
+
+    Raises:
+        ValueError: a number is not finite: JSON has none.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)
+
+
+def _embedded(drawing: Drawing) -> dict[str, str]:
+    """Return a figure as base64 in both themes."""
+    light, dark = (
+        base64.b64encode(svg_bytes(drawing.draw, theme)).decode("ascii")
+        for theme in ("light", "dark")
+    )
+    alt = f"{drawing.name.replace('_', ' ')}: {html.unescape(drawing.caption)}"
+    return {"light": light, "dark": dark, "caption": drawing.caption, "alt": alt}
+
+
+def _read(name: str) -> str:
+    folder = files("evaluation.report").joinpath("templates")
+    return folder.joinpath(name).read_text(encoding="utf-8")
+
+
+def _verbatim(name: str) -> Markup:
+    """Return a file of ours that is to stand in the page as it is."""
+    return Markup(_read(name))

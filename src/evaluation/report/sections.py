@@ -1,0 +1,183 @@
+"""The report's sections: paragraphs, tables and figures, from what the programs before it wrote."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from evaluation.compare import Comparison, compare
+from evaluation.comparison.differences import Options, means
+from evaluation.comparison.panel import ALL, LEVELS, read_panel, slices
+from evaluation.comparison.systems import System
+from evaluation.comparison.tables import Cell, Grid, difference_grids, mean_grids
+from evaluation.experiment import find_experiment
+from evaluation.report.figures import (
+    Drawing,
+    by_condition,
+    distributions,
+    heat_map,
+    learning_curves,
+)
+from evaluation.report.listening import ScoreTable
+from evaluation.testset import TestSet
+
+__all__ = ["Section", "build_sections"]
+
+logger = logging.getLogger(__name__)
+
+CONDITIONS = {"snr_db": "input SNR (dB)", "noise_type": "noise"}
+DEFAULT_METRIC = "SI-SDR_out"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the page.
+
+    Attributes:
+        id: its anchor.
+        title: its heading.
+        paragraphs: what to know before reading it.
+        grids: tables.
+        drawings: figures.
+    """
+
+    id: str
+    title: str
+    paragraphs: Sequence[str] = ()
+    grids: Sequence[Grid] = ()
+    drawings: Sequence[Drawing] = ()
+
+
+def build_sections(
+    systems: Mapping[str, TestSet],
+    tables: Sequence[ScoreTable],
+    *,
+    baseline: str,
+    root: str | None = None,
+    options: Options | None = None,
+) -> list[Section]:
+    """Return the sections for which there is something to show.
+
+    Args:
+        systems: name -> test set; all of the same samples.
+        tables: the metrics per utterance.
+        baseline: the system that others are measured against.
+        root: the folder of experiments, for the learning curves.
+        options: of the statistics.
+
+    Raises:
+        ValueError: the systems were given different test sets.
+    """
+    options = options or Options()
+    comparison = _compared(systems, baseline, options)
+    found = [_summary(comparison, options), _conditions(systems, tables)]
+    found += [_phonemes(comparison), _training(systems, root)]
+    found.append(Section("spread", "Spread over the utterances", drawings=[distributions(tables)]))
+    return [one for one in found if one.grids or one.drawings]
+
+
+def _compared(systems: Mapping[str, TestSet], baseline: str, options: Options) -> Comparison:
+    """Return means and differences; of a single system means alone."""
+    compared = [System(name, ((name, testset),)) for name, testset in systems.items()]
+    if len(compared) > 1:
+        return compare(compared, baseline=baseline, options=options)
+    folder = compared[0].testsets[0][1].metrics
+    parts = []
+    for level in LEVELS.values():
+        if (folder / level.file).is_file():
+            panel = read_panel(compared, level)
+            parts.append(means(panel, list(slices(panel, None)), options))
+    empty = pd.DataFrame(columns=["level", "metric", "class", "group", "system", "baseline"])
+    return Comparison(pd.concat(parts, ignore_index=True), empty, baseline)
+
+
+def _summary(comparison: Comparison, options: Options) -> Section:
+    """Return means with intervals, then the tested differences."""
+    overall = comparison.means
+    overall = overall[(overall["class"] == ALL) & (overall["group"] == ALL)]
+    tests = comparison.differences
+    grids = []
+    for level, part in overall.groupby("level", sort=False):
+        grid = mean_grids(part, tests, comparison.baseline)[0] if len(tests) else _plain(part)
+        grids.append(_with_intervals(grid, part, f"Means per {level}, with 95 % intervals"))
+    paragraphs = []
+    if len(tests):
+        whole = tests[(tests["class"] == ALL) & (tests["group"] == ALL)]
+        grids += difference_grids(whole)
+        paragraphs = [
+            f"* differs from {comparison.baseline} ({options.test} test per utterance, "
+            f"{options.correction} correction, p < {options.alpha:g}, and 0 outside the interval). "
+            "★ better than every system it was tested against. "
+            f"Intervals: {options.draws} bootstrap draws of utterances."
+        ]
+    return Section("summary", "Summary", paragraphs, grids)
+
+
+def _plain(part: pd.DataFrame) -> Grid:
+    """Return the means of a single system."""
+    head = ["system", *part["metric"]]
+    return Grid("", head, [[Cell(str(part["system"].iloc[0])), *(Cell("") for _ in part["mean"])]])
+
+
+def _with_intervals(grid: Grid, part: pd.DataFrame, caption: str) -> Grid:
+    """Return the grid of systems x metrics with each mean's interval, marks kept."""
+    metrics = list(dict.fromkeys(part["metric"]))
+    known = {(row["system"], row["metric"]): row for row in part.to_dict("records")}
+    rows = []
+    for row in grid.rows:
+        system, cells = row[0].text, [row[0]]
+        for cell, metric in zip(row[1:], metrics, strict=True):
+            one = known[system, metric]
+            digits = 3 if abs(float(one["mean"])) < 1 else 2
+            bounds = f"[{one['ci_low']:.{digits}f}, {one['ci_high']:.{digits}f}]"
+            cells.append(Cell(f"{one['mean']:.{digits}f} {bounds}", cell.bold, cell.star))
+        rows.append(cells)
+    return Grid(caption, grid.head, rows)
+
+
+def _conditions(systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]) -> Section:
+    samples = next(iter(systems.values())).samples().set_index("id")
+    drawings = [
+        drawing
+        for column, label in CONDITIONS.items()
+        if (drawing := by_condition(tables, samples, column, label)) is not None
+    ]
+    return Section("conditions", "Improvement by condition", drawings=drawings)
+
+
+def _phonemes(comparison: Comparison) -> Section:
+    """Return the heat maps of differences to the baseline, class by class."""
+    tests = comparison.differences
+    part = tests[(tests["level"] == "phoneme") & (tests["class"] != ALL) & (tests["group"] == ALL)]
+    drawings = []
+    for metric, cells in part.groupby("metric", sort=False):
+        cells = cells[cells["baseline"] == comparison.baseline]
+        values = cells.pivot_table("difference", "class", "system", sort=False, dropna=False)
+        marks = cells.pivot_table("significant", "class", "system", sort=False, dropna=False)
+        drawings.append(
+            heat_map(
+                values,
+                marks.reindex_like(values).fillna(0) > 0,
+                title=str(metric).removesuffix("_out"),
+                unit=str(cells["unit"].iloc[0]) or "difference",
+                caption=f"{metric}: difference to {comparison.baseline} per phoneme class; "
+                "* significant after correction over all tests.",
+                name=f"phonemes_{str(metric).replace('/', '_')}",
+            )
+        )
+    return Section("phonemes", "Phoneme classes", drawings=drawings)
+
+
+def _training(systems: Mapping[str, TestSet], root: str | None) -> Section:
+    histories = {}
+    for name, testset in systems.items():
+        if testset.is_paired:
+            continue  # another system's audio has no training here
+        path = find_experiment(testset.system, root).history
+        if path.is_file():
+            histories[name] = pd.read_csv(path)
+    drawing = learning_curves(histories)
+    return Section("training", "Training", drawings=[drawing] if drawing else [])

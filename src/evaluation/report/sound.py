@@ -1,0 +1,80 @@
+"""Sounds for a page: equal loudness, then compact bytes that every browser plays."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+__all__ = ["FORMATS", "SoundFormat", "encode", "equal_loudness", "loudness"]
+
+Array = NDArray[np.float64]
+SoundFormat = Literal["flac", "mp3", "wav"]
+
+FORMATS: dict[str, tuple[str, str, str]] = {
+    # name: (soundfile's format, its subtype, media type)
+    "flac": ("FLAC", "PCM_16", "audio/flac"),
+    "mp3": ("MP3", "MPEG_LAYER_III", "audio/mpeg"),
+    "wav": ("WAV", "PCM_16", "audio/wav"),
+}
+TARGET_LUFS = -23.0  # EBU R 128's programme loudness: leaves room for peaks
+PEAK = 0.99
+GATING_BLOCK_S = 0.4  # ITU-R BS.1770: shorter signals have no gated loudness
+
+
+def loudness(signal: Array, sample_rate: int) -> float:
+    """Return the loudness of `(samples,)` in LUFS; -inf for silence.
+
+    Rated at full scale, because the absolute gate (-70 LUFS) takes soft speech for silence. Signals
+    shorter than one gating block are rated by their energy alone.
+
+    Source: ITU-R BS.1770-4, by pyloudnorm.
+    """
+    peak = float(np.abs(signal).max(initial=0.0))
+    if peak == 0:
+        return -np.inf
+    full, level = signal / peak, 20 * np.log10(peak)
+    if len(signal) < GATING_BLOCK_S * sample_rate:
+        return float(10 * np.log10(np.mean(full**2)) - 0.691 + level)
+    import pyloudnorm
+
+    with np.errstate(divide="ignore"):
+        return float(pyloudnorm.Meter(sample_rate).integrated_loudness(full) + level)
+
+
+def equal_loudness(
+    signals: Mapping[str, Array], sample_rate: int
+) -> tuple[dict[str, Array], dict[str, float]]:
+    """Bring signals `(samples,)` to one loudness that lets none of them clip.
+
+    The level is that of EBU R 128 (-23 LUFS), or as much lower, for all alike, as the highest peak
+    asks for. Silence stays silence. A sample that is not finite is played as zero.
+
+    Returns:
+        The signals, and the gain of each in dB (NaN for silence).
+    """
+    finite = {name: np.nan_to_num(one, posinf=0.0, neginf=0.0) for name, one in signals.items()}
+    level = {name: loudness(one, sample_rate) for name, one in finite.items()}
+    gains = {
+        name: 10 ** ((TARGET_LUFS - level[name]) / 20) if np.isfinite(level[name]) else np.nan
+        for name in finite
+    }
+    peaks = [np.abs(one).max() * gains[name] for name, one in finite.items() if gains[name] > 0]
+    common = min(1.0, PEAK / max(peaks, default=1.0))
+    matched = {
+        name: one * (gains[name] * common if gains[name] > 0 else 0.0)
+        for name, one in finite.items()
+    }
+    return matched, {name: float(20 * np.log10(gain * common)) for name, gain in gains.items()}
+
+
+def encode(signal: Array, sample_rate: int, sound_format: SoundFormat = "flac") -> bytes:
+    """Return `(samples,)` in [-1, 1] as a file's bytes."""
+    container, subtype, _ = FORMATS[sound_format]
+    buffer = io.BytesIO()
+    soundfile.write(buffer, signal, sample_rate, format=container, subtype=subtype)
+    return buffer.getvalue()
