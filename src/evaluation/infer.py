@@ -163,6 +163,8 @@ def _number(testset: TestSet, mixtures: Sequence[ItemFacts]) -> dict[str, str]:
             "snr_db": item.snr_db,
             "seen": item.seen,
             "transcript": item.transcript,
+            "textgrid": item.textgrid,
+            "phones": item.phones,
             "n_mics": item.n_mics,
         }
         for item in mixtures

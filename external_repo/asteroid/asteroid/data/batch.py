@@ -20,7 +20,11 @@ class Item(NamedTuple):
 
 
 class ItemFacts(NamedTuple):
-    """What is known about an item beside its signals; None where something is not known."""
+    """What is known about an item beside its signals; None where something is not known.
+
+    ``textgrid`` is the path of a file with phone labels, ``phones`` a JSON list of
+    ``[start, end, label]`` in seconds.
+    """
 
     id: str
     speaker: str | None = None
@@ -29,6 +33,8 @@ class ItemFacts(NamedTuple):
     seen: bool | None = None
     transcript: str | None = None
     n_mics: int = 1
+    textgrid: str | None = None
+    phones: str | None = None
 
 
 class Batch(NamedTuple):

@@ -6,6 +6,7 @@ order or resumed run it is asked for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -90,7 +91,13 @@ class MixtureDataset(Dataset[Item]):
         """What is known about each mixture."""
         names = ("speaker", "noise_type", "snr_db", "seen", "transcript")
         return [
-            ItemFacts(one.id, **{name: getattr(one, name) for name in names}, n_mics=one.n_mics)
+            ItemFacts(
+                one.id,
+                **{name: getattr(one, name) for name in names},
+                n_mics=one.n_mics,
+                textgrid=None if one.textgrid is None else str(one.textgrid),
+                phones=json.dumps(one.extra["phones"]) if one.extra.get("phones") else None,
+            )
             for one in self.mixtures
         ]
 
