@@ -6,13 +6,23 @@ direction and source. `Auditus` runs a list of them over a batch.
 """
 
 from auditus.band_ratios import fw_sar, fw_sdr, fw_sir
+from auditus.binaural import ild_error, itd_error, mbstoi
 from auditus.bss_eval import sdr
+from auditus.composite import cbak, covl, csig
 from auditus.evaluation import Auditus, evaluate
 from auditus.metric import Metric, Scores
 from auditus.metrics import METRICS, PUBLISHED, get_metric, get_metrics
+from auditus.opinion import (
+    distillmos,
+    dnsmos_bak,
+    dnsmos_ovrl,
+    dnsmos_p808,
+    dnsmos_sig,
+)
 from auditus.perceptual import estoi, pesq_nb, pesq_wb, stoi
 from auditus.ratios import si_sar, si_sar_leroux, si_sdr, si_sir, snr
 from auditus.segmental import fw_seg_snr, lsd, seg_snr
+from auditus.spectral_distance import llr, wss
 
 __all__ = [
     "METRICS",
@@ -20,6 +30,14 @@ __all__ = [
     "Auditus",
     "Metric",
     "Scores",
+    "cbak",
+    "covl",
+    "csig",
+    "distillmos",
+    "dnsmos_bak",
+    "dnsmos_ovrl",
+    "dnsmos_p808",
+    "dnsmos_sig",
     "estoi",
     "evaluate",
     "fw_sar",
@@ -28,7 +46,11 @@ __all__ = [
     "fw_sir",
     "get_metric",
     "get_metrics",
+    "ild_error",
+    "itd_error",
+    "llr",
     "lsd",
+    "mbstoi",
     "pesq_nb",
     "pesq_wb",
     "sdr",
@@ -39,4 +61,5 @@ __all__ = [
     "si_sir",
     "snr",
     "stoi",
+    "wss",
 ]

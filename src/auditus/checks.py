@@ -14,14 +14,24 @@ __all__ = ["checked", "groups", "is_silent", "to_float64"]
 CONSTANT_SHARE = 1e-14
 
 
-def checked(metric_name: str, name: str, signal: Tensor | None, estimate: Tensor) -> Tensor:
-    """Return the signal if it is a real `(batch, time)` tensor of the estimate's shape."""
+def checked(
+    metric_name: str, name: str, signal: Tensor | None, estimate: Tensor, channels: int = 1
+) -> Tensor:
+    """Return the signal if it is a real tensor of the estimate's shape and the metric's channels.
+
+    That is `(batch, time)` for one channel, `(batch, 2, time)` for two.
+    """
     if signal is None:
         raise ValueError(f"{metric_name} needs the {name}; got None")
     if not isinstance(signal, Tensor) or signal.is_complex():
         kind = "a complex tensor" if isinstance(signal, Tensor) else type(signal).__name__
         raise TypeError(f"{name} must be a real tensor; got {kind}")
-    if signal.ndim != 2:
+    if channels == 2 and (signal.ndim != 3 or signal.shape[1] != 2):
+        raise ValueError(
+            f"{metric_name} is binaural: {name} must have the shape (batch, 2, time), left ear "
+            f"first; got {tuple(signal.shape)}"
+        )
+    if channels == 1 and signal.ndim != 2:
         hint = ": give one utterance as signal[None]" if signal.ndim == 1 else ""
         raise ValueError(
             f"{name} must have the shape (batch, time); got {tuple(signal.shape)}{hint}"
@@ -36,7 +46,7 @@ def checked(metric_name: str, name: str, signal: Tensor | None, estimate: Tensor
 
 def groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Yield each length with the rows that have it."""
-    batch, n_samples = estimate.shape
+    batch, n_samples = estimate.shape[0], estimate.shape[-1]
     if lengths is None:
         yield n_samples, torch.arange(batch)
         return
@@ -57,7 +67,8 @@ def to_float64(signal: Tensor) -> Tensor:
 
 
 def is_silent(signal: Tensor) -> Tensor:
-    """Tell for each row whether it is constant, zero included."""
+    """Tell for each row whether it, or one of its channels, is constant, zero included."""
     energy = signal.square().sum(-1)
     centred = (signal - signal.mean(-1, keepdim=True)).square().sum(-1)
-    return centred <= CONSTANT_SHARE * energy
+    constant = centred <= CONSTANT_SHARE * energy
+    return constant.any(-1) if constant.ndim == 2 else constant

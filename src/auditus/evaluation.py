@@ -59,25 +59,35 @@ class Auditus:
         """Judge a batch: metric name -> one value per utterance, and why where it is NaN.
 
         Args:
-            estimate: `(batch, time)`.
-            target: `(batch, time)`.
-            noise: `(batch, time)`; only some metrics need it.
+            estimate: `(batch, time)`; or `(batch, 2, time)`, left ear first, of which a metric of
+                one channel judges the left.
+            target: of the estimate's shape.
+            noise: likewise; only some metrics need it.
             lengths: `(batch,)` samples that count in each row.
 
         Raises:
             ValueError: a needed signal is missing, shapes do not fit.
         """
-        return {
-            metric.name: metric.measure(
-                estimate,
-                target,
-                noise,
+        scores = {}
+        for metric in self.metrics:
+            ear = _left_ear if metric.channels == 1 else _both_ears
+            scores[metric.name] = metric.measure(
+                ear(estimate),
+                None if target is None else ear(target),
+                None if noise is None else ear(noise),
                 sample_rate=self.sample_rate,
                 lengths=lengths,
                 **(self.options if metric.published else {}),
             )
-            for metric in self.metrics
-        }
+        return scores
+
+
+def _left_ear(signal: Tensor) -> Tensor:
+    return signal[:, 0] if signal.ndim == 3 else signal
+
+
+def _both_ears(signal: Tensor) -> Tensor:
+    return signal
 
 
 def evaluate(

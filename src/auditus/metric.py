@@ -39,6 +39,7 @@ class Metric:
         sounding: the signals that must not be silent (or constant).
         min_seconds: below this duration it is not defined.
         sample_rates: the rates in Hz it is defined at; empty: any.
+        channels: 1, or 2 for a binaural one, whose signals are `(batch, 2, time)`, left ear first.
         source: paper or standard, and the implementation that is called.
     """
 
@@ -52,6 +53,7 @@ class Metric:
     sounding: tuple[str, ...]
     min_seconds: float
     sample_rates: tuple[int, ...]
+    channels: int
     source: str
 
     @property
@@ -97,9 +99,10 @@ class Metric:
         """Judge each utterance of a batch by itself.
 
         Args:
-            estimate: `(batch, time)`, any real dtype and device.
-            target: `(batch, time)`; may be None for a metric that does not need it.
-            noise: `(batch, time)`; likewise.
+            estimate: `(batch, time)`, or `(batch, 2, time)` for a binaural metric; any real dtype
+                and device.
+            target: of the estimate's shape; may be None for a metric that does not need it.
+            noise: likewise.
             sample_rate: in Hz.
             lengths: `(batch,)` samples that count in each row; None: all. What lies behind is as if
                 it were not there.
@@ -113,7 +116,10 @@ class Metric:
             TypeError: a signal is not a real tensor.
         """
         given = {"estimate": estimate, "target": target, "noise": noise}
-        signals = {name: checked(self.name, name, given[name], estimate) for name in self.needs}
+        signals = {
+            name: checked(self.name, name, given[name], estimate, self.channels)
+            for name in self.needs
+        }
         batch = estimate.shape[0]
         values = torch.full((batch,), torch.nan, dtype=torch.float64)
         reasons = [""] * batch
@@ -151,7 +157,7 @@ class Metric:
     ) -> Scores:
         """Judge the rows that share one length; the result is on the CPU."""
         cut = {
-            name: to_float64(signal[rows.to(signal.device), :length])
+            name: to_float64(signal[rows.to(signal.device)][..., :length])
             for name, signal in signals.items()
         }
         reasons = self._conditions(cut, length, sample_rate)
@@ -181,7 +187,7 @@ class Metric:
             ] * n_rows
         reasons = [""] * n_rows
         for name, signal in cut.items():
-            finite = torch.isfinite(signal).all(-1).tolist()
+            finite = torch.isfinite(signal).flatten(1).all(-1).tolist()
             silent = is_silent(signal).tolist() if name in self.sounding else [False] * n_rows
             for row in range(n_rows):
                 if not finite[row]:
@@ -203,6 +209,7 @@ def metric(
     sounding: tuple[str, ...] | None = None,
     min_seconds: float = 0.0,
     sample_rates: tuple[int, ...] = (),
+    channels: int = 1,
 ) -> Callable[[Core], Metric]:
     """Make a metric out of the core that follows; the arguments are the attributes of `Metric`."""
 
@@ -218,6 +225,7 @@ def metric(
             sounding=needs if sounding is None else sounding,
             min_seconds=min_seconds,
             sample_rates=sample_rates,
+            channels=channels,
             source=source,
         )
         object.__setattr__(made, "__doc__", core.__doc__)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asteroid.utils.registry import Registry
-from auditus import band_ratios, bss_eval, perceptual, ratios, segmental
+from auditus import (
+    band_ratios,
+    binaural,
+    bss_eval,
+    composite,
+    opinion,
+    perceptual,
+    ratios,
+    segmental,
+    spectral_distance,
+)
 from auditus.metric import Metric
 
 __all__ = ["METRICS", "PUBLISHED", "get_metric", "get_metrics"]
@@ -31,6 +41,19 @@ for _metric in (
     perceptual.estoi,
     perceptual.pesq_wb,
     perceptual.pesq_nb,
+    spectral_distance.llr,
+    spectral_distance.wss,
+    composite.csig,
+    composite.cbak,
+    composite.covl,
+    opinion.dnsmos_sig,
+    opinion.dnsmos_bak,
+    opinion.dnsmos_ovrl,
+    opinion.dnsmos_p808,
+    opinion.distillmos,
+    binaural.mbstoi,
+    binaural.ild_error,
+    binaural.itd_error,
 ):
     METRICS.register(_metric.name)(_metric)
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from auditus.memory import remembered
 from auditus.metric import Rows, Scores, metric
 from auditus.pesq_process import pesq_score
 
@@ -27,6 +28,9 @@ STOI_MIN_SECONDS = 0.397
 PESQ_MIN_SECONDS = 0.25
 
 _Array = NDArray[np.float64]
+
+# The composite measures use it again.
+_pesq = remembered(8)(pesq_score)
 
 
 @metric(
@@ -70,9 +74,7 @@ def estoi(rows: Rows) -> Scores:
 )
 def pesq_wb(rows: Rows) -> Scores:
     """Perceptual evaluation of speech quality, wide band, on the whole utterance."""
-    return _by_row(
-        rows, lambda target, estimate: pesq_score(target, estimate, rows.sample_rate, "wb")
-    )
+    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "wb"))
 
 
 @metric(
@@ -86,9 +88,7 @@ def pesq_wb(rows: Rows) -> Scores:
 )
 def pesq_nb(rows: Rows) -> Scores:
     """Perceptual evaluation of speech quality, narrow band, on the whole utterance."""
-    return _by_row(
-        rows, lambda target, estimate: pesq_score(target, estimate, rows.sample_rate, "nb")
-    )
+    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "nb"))
 
 
 def _by_row(rows: Rows, judge: Callable[[_Array, _Array], tuple[float, str]]) -> Scores:

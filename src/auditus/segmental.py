@@ -15,6 +15,7 @@ from auditus.metric import Rows, Scores, metric
 
 __all__ = [
     "frame_and_hop",
+    "frames_of",
     "fw_seg_snr",
     "fw_seg_snr_frames",
     "lsd",
@@ -47,7 +48,7 @@ def seg_snr(rows: Rows) -> Scores:
 
 def seg_snr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
     """Return each frame's SNR in dB, limited, and which frames count: `(rows, frames)` both."""
-    clean, error = _frames(rows.target, rows), _frames(rows.target - rows.estimate, rows)
+    clean, error = frames_of(rows.target, rows), frames_of(rows.target - rows.estimate, rows)
     above, below = clean.square().sum(-1), error.square().sum(-1)
     # A frame that is silent in both tells nothing and would be 0 over 0.
     known = (above > 0) | (below > 0)
@@ -115,8 +116,8 @@ def frame_and_hop(sample_rate: int) -> tuple[int, int]:
     return length, length // OVERLAP
 
 
-def _frames(signal: Tensor, rows: Rows) -> Tensor:
-    """Cut a signal into windowed frames `(rows, frames, samples)`."""
+def frames_of(signal: Tensor, rows: Rows) -> Tensor:
+    """Cut signals into windowed frames `(rows, frames, samples)`."""
     length, hop = frame_and_hop(rows.sample_rate)
     # The symmetric Hann window without its two zeros.
     window = torch.hann_window(
@@ -127,7 +128,7 @@ def _frames(signal: Tensor, rows: Rows) -> Tensor:
 
 def _power(signal: Tensor, rows: Rows) -> Tensor:
     """Return power spectra `(rows, freq, frames)`; the transform is twice the frame or longer."""
-    frames = _frames(signal, rows)
+    frames = frames_of(signal, rows)
     n_fft = 1 << (2 * frames.shape[-1] - 1).bit_length()
     spectra: Tensor = torch.fft.rfft(frames, n_fft).abs().square().transpose(1, 2)
     return spectra

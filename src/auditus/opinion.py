@@ -1,0 +1,143 @@
+"""Mean opinions predicted from the judged signal alone: no reference is needed.
+
+DNSMOS (four figures, one run of its models, which `speechmos` carries) predicts ratings of ITU-T
+P.835 and P.808; DistillMOS predicts one of P.800. They were trained on recordings at their usual
+level: DNSMOS hears files within full scale, -1 .. 1, and its figures depend on the level. Samples
+beyond that are no such file, so there is NaN with that reason; enhance with `--match_level`, or
+scale the estimate. DistillMOS scales every signal to its peak.
+
+The first call ever of DNSMOS on a machine takes some 20 s: its library compiles, and keeps what it
+compiled. Later ones take some 0.2 s for each of the windows of 9 s that advance by 1 s; a shorter
+clip is repeated to fill them, as the library does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from auditus.memory import remembered
+from auditus.metric import Core, Metric, Rows, Scores, metric
+
+__all__ = ["distillmos", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "dnsmos_sig"]
+
+RATE_HZ = 16000
+# What is shorter holds no sentence whose quality anyone rated.
+MIN_SECONDS = 1.0
+MOS_LIMITS = (1.0, 5.0)
+# DNSMOS's polynomials and P.808 network are not limited to the scale; what they give is kept.
+DNSMOS_LIMITS = (-torch.inf, torch.inf)
+
+_Array = NDArray[np.float64]
+
+
+def _dnsmos(figure: str, label: str, what: str) -> Metric:
+    def core(rows: Rows) -> Scores:
+        return _by_row(rows.estimate, lambda signal: _dnsmos_row(signal)[figure])
+
+    core.__doc__ = f"DNSMOS: {what}, predicted from the signal alone."
+    return _no_reference(
+        f"dnsmos_{figure}",
+        label,
+        DNSMOS_LIMITS,
+        "Reddy, Gopal, Cutler: DNSMOS P.835, ICASSP 2022, and DNSMOS, ICASSP 2021; speechmos",
+        core,
+    )
+
+
+def _no_reference(
+    name: str, label: str, bounds: tuple[float, float], source: str, core: Core
+) -> Metric:
+    return metric(
+        name,
+        label,
+        unit="MOS",
+        bounds=bounds,
+        needs=("estimate",),
+        min_seconds=MIN_SECONDS,
+        sample_rates=(RATE_HZ,),
+        source=source,
+    )(core)
+
+
+def _distillmos(rows: Rows) -> Scores:
+    """DistillMOS: overall quality, predicted from the signal alone by a small network."""
+    model = _distillmos_model()
+    values = torch.cat([model(row[None].float()).reshape(1) for row in rows.estimate.cpu()])
+    return Scores.of(values.double())
+
+
+dnsmos_sig = _dnsmos("sig", "DNSMOS-SIG", "the speech's quality (P.835)")
+dnsmos_bak = _dnsmos("bak", "DNSMOS-BAK", "the background's unobtrusiveness (P.835)")
+dnsmos_ovrl = _dnsmos("ovrl", "DNSMOS-OVRL", "overall quality (P.835)")
+dnsmos_p808 = _dnsmos("p808", "DNSMOS-P808", "overall quality (P.808)")
+distillmos = _no_reference(
+    "distillmos",
+    "DistillMOS",
+    MOS_LIMITS,
+    "Stahl and Gamper: Distillation and pruning for scalable self-supervised "
+    "representation-based speech quality assessment, ICASSP 2025; distillmos",
+    _distillmos,
+)
+
+
+def _by_row(signals: Tensor, judge: Callable[[_Array], float]) -> Scores:
+    """Judge each row within full scale."""
+    values, reasons = [], []
+    for signal in signals.cpu().numpy():
+        peak = float(np.abs(signal).max())
+        values.append(judge(signal) if peak <= 1 else np.nan)
+        reasons.append("" if peak <= 1 else f"samples beyond full scale: the peak is {peak:.3g}")
+    return Scores(torch.tensor(values, dtype=torch.float64), tuple(reasons))
+
+
+@remembered(8)
+def _dnsmos_row(signal: _Array) -> dict[str, float]:
+    """Run DNSMOS's models over one signal."""
+    found = _dnsmos_model()(signal, RATE_HZ, is_personalized_MOS=False)
+    return {name: float(found[f"{name}_mos"]) for name in ("sig", "bak", "ovrl", "p808")}
+
+
+@lru_cache(maxsize=1)
+def _dnsmos_model() -> Any:
+    """Return the library's model on one thread: processes, not threads, fill the cores."""
+    try:
+        import onnxruntime
+        from speechmos import dnsmos as library
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "DNSMOS needs speechmos, onnxruntime and librosa: "
+            "pip install speechmos onnxruntime librosa"
+        ) from error
+
+    class OnOneThread(library.DNSMOS):  # type: ignore[misc]
+        """The library's, but for its sessions, which would take all cores."""
+
+        def __init__(self, folder: Path) -> None:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+            self.onnx_sess, self.p808_onnx_sess = (
+                onnxruntime.InferenceSession(folder / name, options)
+                for name in ("sig_bak_ovr.onnx", "model_v8.onnx")
+            )
+
+    return OnOneThread(Path(library.__file__).parent / "dnsmos_models")
+
+
+@lru_cache(maxsize=1)
+def _distillmos_model() -> Any:
+    try:
+        from distillmos import ConvTransformerSQAModel
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("DistillMOS needs its library: pip install distillmos") from error
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights are
+        return ConvTransformerSQAModel().eval()
