@@ -241,4 +241,22 @@ EDITS: tuple[Edit, ...] = (
         '            "return_time_signals": self._return_time_signals,',
         "a saved network forgot whether it returns signals",
     ),
+    Edit(
+        "asteroid/models/__init__.py",
+        "from .conv_tasnet import ConvTasNet\n",
+        "from .cnunet import CNUNet\nfrom .conv_tasnet import ConvTasNet\n",
+        "the project's networks are found by name, as from_pretrained needs",
+    ),
+    Edit(
+        "asteroid/models/__init__.py",
+        "from .lstm_tasnet import LSTMTasNet\n",
+        "from .lstm_tasnet import LSTMTasNet\nfrom .nunet import NUNetTLS\n",
+        "the project's networks are found by name, as from_pretrained needs",
+    ),
+    Edit(
+        "asteroid/models/__init__.py",
+        '__all__ = [\n    "ConvTasNet",\n',
+        '__all__ = [\n    "CNUNet",\n    "NUNetTLS",\n    "ConvTasNet",\n',
+        "the project's networks are found by name, as from_pretrained needs",
+    ),
 )
