@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from ..utils.files import atomic_path
 from .audio import SUFFIXES
 from .mixture import DataError, Problem
 
-__all__ = ["GROUPS", "Recording", "read_folder", "write_listing"]
+__all__ = ["GROUPS", "Recording", "read_folder", "short_names", "write_listing"]
 
 #: What a group of recordings is in each part of a corpus.
 GROUPS = {"speech": "speaker", "noise": "noise_type", "rir": "room"}
@@ -184,6 +185,18 @@ def read_folder(folder: str | Path, part: str) -> list[Recording]:
     if problems:
         raise DataError(str(listing or folder), problems)
     return sorted((what for what in found if isinstance(what, Recording)), key=lambda one: one.name)
+
+
+def short_names(recordings: Iterable[Recording]) -> dict[str, str]:
+    """Return name -> an id without slashes: the file's bare name where no other has the same."""
+    names = [one.name for one in recordings]
+    stems = Counter(Path(name).stem for name in names)
+    return {
+        name: Path(name).stem
+        if stems[Path(name).stem] == 1
+        else "-".join(Path(name).with_suffix("").parts)
+        for name in names
+    }
 
 
 def write_listing(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:

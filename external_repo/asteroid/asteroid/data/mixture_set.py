@@ -26,7 +26,7 @@ from .mixture import DataError, Mixture, Problem, mixture_from_json, mixture_to_
 from .plan import MixingConfig, Plan, draw_plan
 from .splits import SPLITS, split_noise, split_rooms, split_speech
 
-__all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora"]
+__all__ = ["claim_folder", "describe", "make_mixtures", "plan_mixtures", "read_corpora"]
 
 _LOG = logging.getLogger(__name__)
 _SETTINGS = "settings.json"
@@ -88,7 +88,7 @@ def _fingerprint(
     return state
 
 
-def _claim(out: Path, state: Mapping[str, Any], overwrite: bool) -> None:
+def claim_folder(out: Path, state: Mapping[str, Any], overwrite: bool) -> None:
     """Note the settings in the folder; refuse one that holds mixtures of other settings."""
     path = out / _SETTINGS
     if overwrite:
@@ -234,7 +234,7 @@ def make_mixtures(
     """
     out = Path(out)
     plans, seen = plan_mixtures(config, sizes, corpora)
-    _claim(out, _fingerprint(config, corpora), overwrite)
+    claim_folder(out, _fingerprint(config, corpora), overwrite)
     left = [plan for plan in plans if not (out / plan.split / plan.id / _ITEM).is_file()]
     quiet = None if progress is None else not progress
     done = len(plans) - len(left)

@@ -30,7 +30,7 @@ from .additive import mix_at_snr
 from .batch import Item, ItemFacts
 from .draw import generator
 from .excerpt import length_at, read_lively, read_part
-from .listing import Recording
+from .listing import Recording, short_names
 from .mixture import DataError, Problem
 from .validation import find_file_problems
 
@@ -132,7 +132,8 @@ def write_source_lists(
     snr_db: Sequence[float] | Mapping[str, float],
 ) -> None:
     """Write the lists in one step, with paths relative to them."""
-    path = Path(path)
+    path, speech = Path(path), list(speech)
+    ids = short_names(speech)
 
     def relative(one: Recording) -> str:
         return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
@@ -141,16 +142,11 @@ def write_source_lists(
         "sample_rate": sample_rate,
         "snr_db": dict(snr_db) if isinstance(snr_db, Mapping) else list(snr_db),
         "speech": [
-            {"id": name_of(one), "path": relative(one), "speaker": one.group} for one in speech
+            {"id": ids[one.name], "path": relative(one), "speaker": one.group} for one in speech
         ],
         "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
     }
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-
-
-def name_of(one: Recording) -> str:
-    """Return a name for a recording that no other file of its corpus has."""
-    return "-".join(Path(one.name).with_suffix("").parts)
 
 
 class OnTheFlyDataset(Dataset[Item]):

@@ -150,7 +150,7 @@ def pair_folders(
         _LOG.warning("%d files without counterpart are left out: %s", len(lonely), shown)
     keys = [key for key in left if key in right]
     items = [
-        _mixture("-".join(key), left[key], right[key], (facts or {}).get(left[key][0].stem, {}))
+        _mixture(noisy, left[key], right[key], (facts or {}).get(left[key][0].stem, {}))
         for key in keys
     ]
     problems += [one for one in items if isinstance(one, Problem)]
@@ -160,7 +160,7 @@ def pair_folders(
 
 
 def _mixture(
-    name: str,
+    folder: Path,
     noisy: tuple[Path, dict[str, str]],
     clean: tuple[Path, dict[str, str]],
     facts: Mapping[str, Any],
@@ -177,7 +177,7 @@ def _mixture(
         words = " and ".join(f"{n} samples, {c} channel(s) at {r} Hz" for r, n, c in sizes)
         return Problem(0, noisy[0].name, f"noisy and clean must be equal in size; got {words}")
     return Mixture(
-        id=name.replace("/", "-"),
+        id="-".join(noisy[0].relative_to(folder).with_suffix("").parts),
         mixture=(noisy[0],),
         speech=(clean[0],),
         noise=(),

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Make the training, validation and test manifests of the Voice Bank + DEMAND scheme.
+
+From the corpus as published (--tree: noisy_trainset_28spk_wav, clean_trainset_28spk_wav and the
+test sets; 48 kHz is resampled), or from clean speech and noise (--speech and --noise: VCTK or Voice
+Bank and DEMAND as they are published, or any folders with a --scheme of your own): 28 training
+speakers in 8 + 2 noises at 15, 10, 5, 0 dB, 2 others in 5 other noises at 17.5, 12.5, 7.5, 2.5 dB.
+Without any of these, the same scheme scaled down to the mini corpus, which is fetched if it is not
+there.
+
+Started again, it makes what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from asteroid.data.command import run_command
+from asteroid.data.corpora import VALID_SPEAKERS, voicebank_pairs
+from asteroid.data.listing import Recording, read_folder
+from asteroid.data.mini_corpus import prepare
+from asteroid.data.noise_scheme import NoiseScheme, read_scheme
+from asteroid.data.on_the_fly import write_source_lists
+from asteroid.data.pair_set import convert_pairs, describe_plans, mix_pairs, place_recordings
+from asteroid.data.scheme_plan import Pools, assign, make_artificial, plan_scheme
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+SCHEMES = CONFIGS / "schemes"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = options.add_argument
+    add("--tree", type=Path, help="Voice Bank + DEMAND as published")
+    add("--speech", type=Path, help="clean speech: VCTK, Voice Bank or any folder of speakers")
+    add("--noise", type=Path, help="noise: DEMAND or any folder of noise types")
+    add("--mini", type=Path, default=Path("data/mini"), help="mini corpus (default: %(default)s)")
+    default = "voicebank_demand.yml, for the mini corpus voicebank_mini.yml"
+    add("--scheme", type=Path, help=f"who and what is in which split (default: {default})")
+    add("--out", type=Path, required=True, help="folder of the mixtures")
+    kept = f"with --tree: kept for validation (default: {' '.join(VALID_SPEAKERS)})"
+    add("--valid_speakers", nargs="+", default=list(VALID_SPEAKERS), help=kept)
+    fly = "mix training while it runs: train.json lists speech and noise instead of mixtures"
+    add("--on_the_fly", action="store_true", help=fly)
+    add("--sample_rate", type=int, default=16000, help="Hz (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of everything (default: %(default)s)")
+    add("--jobs", type=int, help="threads (default: one per core)")
+    add("--overwrite", action="store_true", help="replace what was made otherwise")
+    add(
+        "--dry-run", action="store_true", help="say what would be made and how large, write nothing"
+    )
+    return options
+
+
+def _recordings(options: argparse.Namespace) -> tuple[list[Recording], list[Recording], Path]:
+    """Return speech, noise and the scheme's file."""
+    speech, noise, scheme = options.speech, options.noise, SCHEMES / "voicebank_demand.yml"
+    if speech is None:
+        scheme = SCHEMES / "voicebank_mini.yml"
+        if not (options.mini / "speech").is_dir() and options.dry_run:
+            raise ValueError(
+                f"the mini corpus is not in {options.mini}: prepare_mini.py fetches it"
+            )
+        prepare(options.mini, CONFIGS / "mini_corpus.yml")
+        speech, noise = options.mini / "speech", options.mini / "noise"
+    voices = [
+        one for one in read_folder(speech, "speech") if not Path(one.name).stem.endswith("_mic2")
+    ]
+    return voices, read_folder(noise, "noise"), options.scheme or scheme
+
+
+def _dry_artificial(scheme: NoiseScheme) -> list[Recording]:
+    """Return what the artificial noises will be, before they are made."""
+    seconds = scheme.artificial_seconds
+    return [
+        Recording(Path(f"{kind}-{split}"), kind, kind, split, seconds, 1)
+        for split in ("train", "valid")
+        for kind in scheme.artificial
+    ]
+
+
+def _mix(options: argparse.Namespace) -> None:
+    speech, noise, scheme_file = _recordings(options)
+    scheme = read_scheme(scheme_file)
+    rate, seed = options.sample_rate, options.seed
+    planned = assign(scheme, speech, noise, _dry_artificial(scheme))
+    plans = plan_scheme(scheme, planned, rate, seed)
+    print(describe_plans(plans, rate))
+    if options.dry_run:
+        return
+    made = make_artificial(scheme, speech, options.out, sample_rate=rate, seed=seed)
+    pools = assign(scheme, speech, noise, made)
+    plans = plan_scheme(scheme, pools, rate, seed)
+    if options.on_the_fly:
+        del plans["train"]
+    manifests = mix_pairs(
+        options.out,
+        plans,
+        sample_rate=rate,
+        seed=seed,
+        jobs=options.jobs,
+        overwrite=options.overwrite,
+    )
+    if options.on_the_fly:
+        manifests = {"train": _write_lists(options, pools, scheme), **manifests}
+    print("\n".join(str(path) for path in manifests.values()))
+
+
+def _write_lists(options: argparse.Namespace, pools: Pools, scheme: NoiseScheme) -> Path:
+    path: Path = options.out / "train.json"
+    placed = [
+        place_recordings(options.out / "sources" / part, found, sample_rate=options.sample_rate)
+        for part, found in zip(("speech", "noise"), pools["train"], strict=True)
+    ]
+    ratios: Sequence[float] = scheme.train.snr_db
+    write_source_lists(path, *placed, sample_rate=options.sample_rate, snr_db=ratios)
+    return path
+
+
+def _convert(options: argparse.Namespace) -> None:
+    pairs = voicebank_pairs(options.tree, options.valid_speakers)
+    for split, items in pairs.items():
+        speakers = {one.speaker for one in items}
+        kinds = sorted({str(one.noise_type) for one in items})
+        shown = ", ".join(kinds[:20])
+        print(f"{split}: {len(items)} pairs of {len(speakers)} speakers in {shown}")
+    if not options.dry_run:
+        manifests = convert_pairs(
+            options.out,
+            pairs,
+            sample_rate=options.sample_rate,
+            jobs=options.jobs,
+            overwrite=options.overwrite,
+        )
+        print("\n".join(str(path) for path in manifests.values()))
+
+
+def work(options: argparse.Namespace) -> None:
+    """Make the manifests, or say what would be made."""
+    if (options.speech is None) != (options.noise is None):
+        raise ValueError("--speech and --noise belong together; got one of them")
+    if options.tree and (options.speech or options.scheme or options.on_the_fly):
+        raise ValueError(
+            "--tree is mixed already: --speech, --scheme and --on_the_fly do not apply"
+        )
+    if options.jobs is not None and options.jobs < 1:
+        raise ValueError(f"--jobs must be 1 or more; got {options.jobs}")
+    if options.tree:
+        _convert(options)
+    else:
+        _mix(options)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(parser(), work))
