@@ -6,11 +6,17 @@ takes experiments (or folders of other systems' audio that evaluation.utt_eval h
 test set. The page opens from disk, without a server or a network. Beside it, in report_figures/,
 lie the figures as PNG with the numbers they show as CSV. What evaluation.ph_eval and
 evaluation.recognise wrote is in it too, if they were run on every system.
+
+    python -m evaluation.report XP1 XP2 --blind mushra -o test.html
+
+writes a blind listening test instead: unnamed systems at equal loudness, in an order drawn for each
+participant. Keep test_key.json to yourself: evaluation.listening_results reads the answers with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +30,7 @@ from asteroid.utils.files import write_text
 from evaluation.command import add_experiment_options, positive_int, run
 from evaluation.experiment import open_system
 from evaluation.figure_style import figure_style, save_figure
+from evaluation.report.blind import blind_page, make_test
 from evaluation.report.choice import choose_utterances
 from evaluation.report.listening import CLEAN, MIXTURE, ScoreTable, read_scores, utterance_data
 from evaluation.report.page import report_page
@@ -36,6 +43,7 @@ __all__ = ["main"]
 logger = logging.getLogger(__name__)
 
 MEGABYTE = 1_000_000
+TITLE = "Speech enhancement: a comparison"
 # An experiment whose network was given the clean speech says so wherever its scores appear.
 ORACLE = "oracle"
 
@@ -48,19 +56,45 @@ def _parser() -> argparse.ArgumentParser:
     add("systems", nargs="+", metavar="SYSTEM", help="experiment tags or folders of audio")
     add("--testset", metavar="NAME", help="needed where an experiment has several")
     add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page")
-    add("--title", default="Speech enhancement: a comparison", help="heading of the page")
+    add("--title", default=TITLE, help="heading of the page")
     add("--baseline", metavar="NAME", help="compare with this system (default: the first)")
     add("--metric", metavar="NAME", help="chooses the utterances (default: the first there is)")
     add("--utterances", type=positive_int, default=12, metavar="N", help="default: %(default)s")
     add("--ids", nargs="+", default=[], metavar="ID", help="utterances to have in any case")
     add("--audio", choices=tuple(FORMATS), default="flac", help="default: %(default)s (lossless)")
     add("--max_mb", type=float, default=20.0, metavar="MB", help="size (default: %(default)g)")
+    add("--blind", choices=("mushra", "abx"), help="a blind listening test instead of a report")
     add_experiment_options(parser)
     return parser
 
 
 def _work(args: argparse.Namespace) -> int:
     systems = _open(args.systems, args.testset, args.root)
+    return _write_blind(args, systems) if args.blind else _write_report(args, systems)
+
+
+def _write_blind(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> int:
+    """Write a blind listening test and its key."""
+    chosen = _chosen(args, systems, read_scores(systems))
+    test, key = make_test(args.blind, chosen, systems, sound_format=args.audio)
+    title = "Listening test" if args.title == TITLE else args.title
+    page = blind_page(title, test)
+    if len(page.encode()) > args.max_mb * MEGABYTE:
+        raise ValueError(
+            f"the page would have {len(page.encode()) / MEGABYTE:.1f} MB: ask for fewer "
+            f"--utterances than {len(chosen)}, or a larger --max_mb than {args.max_mb:g}"
+        )
+    key_file = args.output.with_name(f"{args.output.stem}_key.json")
+    write_text(args.output, page)
+    write_text(key_file, json.dumps(key, indent=1))
+    print(
+        f"{args.output} ({len(test['trials'])} trials); the key, not for participants: {key_file}"
+    )
+    return 0
+
+
+def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> int:
+    """Write the report and its figures."""
     baseline = args.baseline or next(iter(systems))
     if baseline not in systems:
         raise ValueError(f"--baseline must be one of {', '.join(systems)}; got {baseline!r}")

@@ -20,7 +20,7 @@ from evaluation.report.pictures import difference_picture, levels_db, spectrogra
 from evaluation.report.sound import SoundFormat, encode, equal_loudness
 from evaluation.testset import TestSet
 
-__all__ = ["CLEAN", "MIXTURE", "ScoreTable", "read_scores", "utterance_data"]
+__all__ = ["CLEAN", "MIXTURE", "ScoreTable", "read_scores", "read_signals", "utterance_data"]
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def utterance_data(
         FileNotFoundError: audio is missing.
         ValueError: the signals have different rates.
     """
-    signals, rate = _read_signals(name, systems)
+    signals, rate = read_signals(name, systems)
     matched, gains = equal_loudness(signals, rate)
     levels = {one: levels_db(signal, rate) for one, signal in matched.items()}
     loudest = float(levels[CLEAN].max())
@@ -125,8 +125,13 @@ def utterance_data(
     }
 
 
-def _read_signals(name: str, systems: Mapping[str, TestSet]) -> tuple[dict[str, Array], int]:
-    """Return mixture, clean speech and each system's estimate, one length, and their rate."""
+def read_signals(name: str, systems: Mapping[str, TestSet]) -> tuple[dict[str, Array], int]:
+    """Return mixture, clean speech and each system's estimate, one length, and their rate.
+
+    Raises:
+        FileNotFoundError: audio is missing.
+        ValueError: the signals have different rates.
+    """
     signals: dict[str, Array] = {}
     rates: dict[str, int] = {}
     for system, testset in systems.items():

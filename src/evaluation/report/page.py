@@ -16,7 +16,7 @@ from evaluation.figure_style import svg_bytes
 from evaluation.report.figures import Drawing
 from evaluation.report.sections import Section
 
-__all__ = ["embedded_json", "render", "report_page"]
+__all__ = ["embedded_json", "render", "report_page", "verbatim"]
 
 
 def report_page(
@@ -62,9 +62,9 @@ def report_page(
         listening={"introduction": introduction, "metrics": listening["metrics"]},
         listening_json=embedded_json(listening),
         footer=footer,
-        style=_verbatim("style.css"),
-        player_script=_verbatim("player.js"),
-        report_script=_verbatim("report.js"),
+        style=verbatim("style.css"),
+        player_script=verbatim("player.js"),
+        report_script=verbatim("report.js"),
     )
 
 
@@ -103,6 +103,6 @@ def _read(name: str) -> str:
     return folder.joinpath(name).read_text(encoding="utf-8")
 
 
-def _verbatim(name: str) -> Markup:
+def verbatim(name: str) -> Markup:
     """Return a file of ours that is to stand in the page as it is."""
     return Markup(_read(name))

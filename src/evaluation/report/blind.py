@@ -1,0 +1,115 @@
+"""A blind listening test: one page of unnamed, level-matched signals, and a key to its answers.
+
+Two kinds. MUSHRA-style: the clean speech as an open reference, and in random order the systems, the
+noisy mixture, the clean speech again (hidden) and the clean speech below 3.5 kHz (low anchor), each
+rated from 0 to 100. ABX: two systems and one of them again; which one was it?
+
+The page knows signals by random codes only; the key, a file of its own, says what they are.
+
+Sources: ITU-R BS.1534-3 (2015); Munson & Gardner, "Standardizing auditory tests", JASA 22 (1950).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
+
+from evaluation.report.listening import CLEAN, MIXTURE, read_signals
+from evaluation.report.page import embedded_json, render, verbatim
+from evaluation.report.sound import SoundFormat, encode, equal_loudness
+from evaluation.testset import TestSet
+
+__all__ = ["ANCHOR", "HIDDEN_REFERENCE", "TestKind", "blind_page", "make_test"]
+
+Array = NDArray[np.float64]
+TestKind = Literal["mushra", "abx"]
+
+HIDDEN_REFERENCE = "hidden reference"
+ANCHOR = "3.5 kHz anchor"
+ANCHOR_HZ = 3500  # ITU-R BS.1534-3, 5.1
+CODE_BYTES = 4
+
+
+def make_test(
+    kind: TestKind,
+    utterances: Sequence[str],
+    systems: Mapping[str, TestSet],
+    *,
+    sound_format: SoundFormat = "flac",
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the page's data and the key.
+
+    Raises:
+        ValueError: an ABX test of fewer than two systems.
+        FileNotFoundError: audio is missing.
+    """
+    if kind == "abx" and len(systems) < 2:
+        raise ValueError(f"an ABX test needs two systems or more; got {', '.join(systems)}")
+    trials: list[dict[str, Any]] = []
+    keys: list[dict[str, Any]] = []
+    for utterance in utterances:
+        signals, rate = read_signals(utterance, systems)
+        sounds = {
+            name: base64.b64encode(encode(signal, rate, sound_format)).decode("ascii")
+            for name, signal in _stimuli(kind, signals, rate).items()
+        }
+        for names in _trials(kind, sounds, list(systems)):
+            codes = {secrets.token_hex(CODE_BYTES): name for name in names}
+            trial: dict[str, Any] = {"stimuli": {code: sounds[codes[code]] for code in codes}}
+            if kind == "mushra":
+                trial["reference"] = sounds[HIDDEN_REFERENCE]
+            trials.append(trial)
+            keys.append({"utterance": utterance, "stimuli": codes})
+    test_id = hashlib.sha256(json.dumps(keys).encode()).hexdigest()[:12]
+    key = {"test": test_id, "kind": kind, "systems": list(systems), "trials": keys}
+    return {"test": test_id, "kind": kind, "trials": trials}, key
+
+
+def blind_page(title: str, test: Mapping[str, Any]) -> str:
+    """Return the listening test as one HTML page."""
+    return render(
+        "blind.html.j2",
+        title=title,
+        kind=test["kind"],
+        n_trials=len(test["trials"]),
+        test_json=embedded_json(test),
+        style=verbatim("style.css"),
+        player_script=verbatim("player.js"),
+        blind_script=verbatim("blind.js"),
+    )
+
+
+def _stimuli(kind: TestKind, signals: Mapping[str, Array], rate: int) -> dict[str, Array]:
+    """Return what can be heard in the trials of one utterance, at equal loudness."""
+    wanted = dict(signals)
+    clean = wanted.pop(CLEAN)
+    if kind == "abx":
+        wanted.pop(MIXTURE, None)
+    else:
+        wanted[HIDDEN_REFERENCE] = clean
+        if rate > 2 * ANCHOR_HZ:
+            wanted[ANCHOR] = _low_passed(clean, rate)
+    matched, _ = equal_loudness(wanted, rate)
+    return matched
+
+
+def _low_passed(signal: Array, rate: int) -> Array:
+    """Return `(samples,)` without what is above 3.5 kHz."""
+    sections = butter(8, ANCHOR_HZ, fs=rate, output="sos")
+    return np.asarray(sosfiltfilt(sections, signal, padlen=min(60, len(signal) - 1)))
+
+
+def _trials(kind: TestKind, sounds: Mapping[str, str], systems: list[str]) -> list[list[str]]:
+    """Return the names of each trial's signals."""
+    if kind == "mushra":
+        return [list(sounds)]
+    return [list(pair) for pair in combinations(systems, 2)]
