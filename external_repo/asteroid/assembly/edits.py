@@ -259,4 +259,25 @@ EDITS: tuple[Edit, ...] = (
         '__all__ = [\n    "CNUNet",\n    "NUNetTLS",\n    "ConvTasNet",\n',
         "the project's networks are found by name, as from_pretrained needs",
     ),
+    Edit(
+        "asteroid/models/__init__.py",
+        "from .dccrnet import DCCRNet\n",
+        "from .dccrn import DCCRN\n"
+        "from .dccrnet import DCCRNet\n"
+        "from .deep_complex_unet import DCUnet\n",
+        "the project's networks are found by name, as from_pretrained needs",
+    ),
+    Edit(
+        "asteroid/models/__init__.py",
+        '    "DCUNet",\n    "DCCRNet",\n',
+        '    "DCCRN",\n    "DCUnet",\n    "DCUNet",\n    "DCCRNet",\n',
+        "the project's networks are found by name, as from_pretrained needs",
+    ),
+    Edit(
+        "asteroid/models/__init__.py",
+        "        cls = to_get.get(identifier.lower())\n",
+        "        exact = globals().get(identifier)\n"
+        "        cls = exact if isinstance(exact, type) else to_get.get(identifier.lower())\n",
+        "DCUnet (the project's) and DCUNet (upstream's) differ by one capital",
+    ),
 )

@@ -4,8 +4,9 @@ A complex feature map of ``C`` channels is a real tensor ``(batch, 2 * C, freq, 
 parts of all channels first, then their imaginary parts. With ``W = A + iB`` and ``h = x + iy``,
 ``W * h = (A * x - B * y) + i(B * x + A * y)``, which is one real convolution of ``[x; y]`` with the
 block weight ``[[A, -B], [B, A]]``: as many multiplications as four real convolutions, without
-their copies and sums. ``A`` and ``B`` are kept under the names that Asteroid's complex layers give
-them (``re_module.weight``, ``im_module.weight``), so that their checkpoints load.
+their copies and sums. Wide layers take three convolutions instead where that is faster
+(:mod:`.three_products`). ``A`` and ``B`` are kept under the names that Asteroid's complex layers
+give them (``re_module.weight``, ``im_module.weight``), so that their checkpoints load.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .three_products import Geometry, convolve, pays
 
 __all__ = ["ComplexConv2d", "ComplexConvTranspose2d", "ComplexLinear", "concatenate"]
 
@@ -42,9 +45,22 @@ class _ComplexLayer(nn.Module):
 
     def _bias(self) -> Tensor | None:
         re, im = self.re_module.bias, self.im_module.bias
-        return (
-            None if re is None else _by_group(torch.cat([re - im, re + im])[None], self.groups)[0]
+        return None if re is None else torch.cat([re - im, re + im])
+
+    def _convolve(self, maps: tuple[Tensor, ...], geometry: Geometry) -> Tensor:
+        re, im, bias = self.re_module.weight, self.im_module.weight, self._bias()
+        if self.groups == 1 and pays(maps[0], *re.shape[:2]):
+            return convolve(maps, re, im, bias, geometry)
+        x = _by_group(maps[0] if len(maps) == 1 else concatenate(*maps), self.groups)
+        stride, padding, dilation, transposed, output_padding, (first, last) = geometry
+        # [[A, -B], [B, A]]; a transposed convolution has its inputs in the rows
+        weight = _block(re, -im if transposed else im, self.groups)
+        if bias is not None:
+            bias = _by_group(bias[None], self.groups)[0]
+        y = torch.convolution(
+            x, weight, bias, stride, padding, dilation, transposed, output_padding, self.groups
         )
+        return _by_part(y[..., first : y.shape[-1] - last], self.groups)
 
 
 class ComplexConv2d(_ComplexLayer):
@@ -83,16 +99,18 @@ class ComplexConv2d(_ComplexLayer):
         super().__init__(nn.Conv2d(*sizes), nn.Conv2d(*sizes), groups)
         self.causal = causal
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``(batch, 2 * in_channels, freq, frames)``."""
-        conv, padding = self.re_module, self.re_module.padding
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Convolve ``(batch, 2 * in_channels, freq, frames)``.
+
+        Several maps are concatenated along their complex channels first.
+        """
+        conv = self.re_module
+        padding, past = conv.padding, conv.dilation[1] * (conv.kernel_size[1] - 1)
         if self.causal:
-            x = F.pad(x, (conv.dilation[1] * (conv.kernel_size[1] - 1), 0))
+            maps = tuple(F.pad(each, (past, 0)) for each in maps)
             padding = (padding[0], 0)
-        weight = _block(conv.weight, self.im_module.weight, self.groups)
-        x = _by_group(x, self.groups)
-        y = F.conv2d(x, weight, self._bias(), conv.stride, padding, conv.dilation, self.groups)
-        return _by_part(y, self.groups)
+        geometry = Geometry(conv.stride, padding, conv.dilation, False, (0, 0), (0, 0))
+        return self._convolve(maps, geometry)
 
 
 class ComplexConvTranspose2d(_ComplexLayer):
@@ -109,8 +127,9 @@ class ComplexConvTranspose2d(_ComplexLayer):
         bias: Adds a complex number to each channel.
         dilation: Distance of the kernel's taps.
         causal: Give ``stride`` frames for each input frame and take none away on the left: frame
-            ``t`` of the output knows nothing behind frame ``t // stride`` of the input. ``padding``
-            and ``output_padding`` count in frequency alone.
+            ``t`` of the output knows nothing behind frame ``t // stride`` of the input.
+        trim: Frames to take from the start and the end of the full output. With it or ``causal``,
+            ``padding`` and ``output_padding`` count in frequency alone.
 
     Raises:
         ValueError: As ``torch.nn.ConvTranspose2d`` does, or ``causal`` and the kernel reaches less
@@ -130,31 +149,30 @@ class ComplexConvTranspose2d(_ComplexLayer):
         dilation: Pair = 1,
         *,
         causal: bool = False,
+        trim: tuple[int, int] | None = None,
     ) -> None:
         sizes = (in_channels, out_channels, kernel_size, stride, padding, output_padding)
         re, im = (nn.ConvTranspose2d(*sizes, groups, bias, dilation) for _ in range(2))
         super().__init__(re, im, groups)
-        reach = re.dilation[1] * (re.kernel_size[1] - 1) + 1
-        if causal and reach < re.stride[1]:
+        reach, stride = re.dilation[1] * (re.kernel_size[1] - 1) + 1, re.stride[1]
+        if causal and reach < stride:
             raise ValueError(
-                f"a causal kernel must reach over its stride in time, {re.stride[1]} frames; it "
-                f"reaches {reach}"
+                f"a causal kernel must reach over its stride in time, {stride} frames; it reaches "
+                f"{reach}"
             )
-        self.causal = causal
+        self.trim = (0, reach - stride) if causal else trim
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``(batch, 2 * in_channels, freq, frames)``."""
-        conv, n_frames = self.re_module, x.shape[-1]
+    def forward(self, *maps: Tensor) -> Tensor:
+        """Convolve ``(batch, 2 * in_channels, freq, frames)``.
+
+        Several maps are concatenated along their complex channels first.
+        """
+        conv = self.re_module
         padding, more = conv.padding, conv.output_padding
-        if self.causal:
+        if self.trim is not None:
             padding, more = (padding[0], 0), (more[0], 0)
-        weight = _block_transposed(conv.weight, self.im_module.weight, self.groups)
-        x, bias = _by_group(x, self.groups), self._bias()
-        y = F.conv_transpose2d(
-            x, weight, bias, conv.stride, padding, more, self.groups, conv.dilation
-        )
-        y = _by_part(y, self.groups)
-        return y[..., : n_frames * conv.stride[1]] if self.causal else y
+        trim = self.trim or (0, 0)
+        return self._convolve(maps, Geometry(conv.stride, padding, conv.dilation, True, more, trim))
 
 
 class ComplexLinear(_ComplexLayer):
@@ -180,11 +198,6 @@ def _block(re: Tensor, im: Tensor, groups: int) -> Tensor:
     re, im = (each.unflatten(0, (groups, -1)) for each in (re, im))
     rows = torch.cat([re, -im], dim=2), torch.cat([im, re], dim=2)
     return torch.cat(rows, dim=1).flatten(0, 1)
-
-
-def _block_transposed(re: Tensor, im: Tensor, groups: int) -> Tensor:
-    """The same of weights ``(in, out / groups, ...)``: ``[[A, B], [-B, A]]``."""
-    return _block(re, -im, groups)
 
 
 def _by_group(x: Tensor, groups: int) -> Tensor:

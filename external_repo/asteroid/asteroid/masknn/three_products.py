@@ -1,0 +1,146 @@
+"""Complex convolution with three real ones.
+
+With ``W = A + iB`` and ``h = x + iy``: ``p = A * (x + y)``, ``q = (B - A) * x``, ``r = (A+B) * y``
+give ``W * h = (p - r) + i(p + q)``: three quarters of the multiplications for some additions. Only
+the input is kept for the backward pass; sums of its parts, and the concatenation of several inputs,
+are made again there.
+
+Measured on a CPU core with AVX-512, forward and backward of one layer against one real convolution
+of twice the channels: 1.2 to 1.3 times faster from 64 channels on, slower below 32.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["Geometry", "convolve", "pays"]
+
+FEWEST_CHANNELS = 32  # of the narrower side, complex
+
+Pair = tuple[int, int]
+
+
+class Geometry(NamedTuple):
+    """How a convolution lies; ``trim``: frames taken from the start and the end of its result."""
+
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    transposed: bool
+    output_padding: Pair
+    trim: Pair
+
+
+def pays(x: Tensor, in_channels: int, out_channels: int) -> bool:
+    """Whether three products are faster than one block product, and keep the precision asked for.
+
+    Not on a GPU, not in lower precision, and not while a graph is traced or exported.
+    """
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled("cpu")
+        and min(in_channels, out_channels) >= FEWEST_CHANNELS
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
+    )
+
+
+def convolve(
+    maps: tuple[Tensor, ...], re: Tensor, im: Tensor, bias: Tensor | None, geometry: Geometry
+) -> Tensor:
+    """Convolve the concatenation of complex maps ``(batch, 2 * channels, freq, frames)``.
+
+    Args:
+        maps: Concatenated along their complex channels.
+        re: Real part of the weight, in the order of torch's (transposed) convolution.
+        im: Imaginary part.
+        bias: ``(2 * out_channels,)``, real parts first, or None.
+        geometry: Where the kernel goes.
+    """
+    result: Tensor = _ThreeProducts.apply(geometry, re, im, bias, *maps)
+    return result
+
+
+class _ThreeProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, geometry: Geometry, re: Tensor, im: Tensor, bias: Tensor | None, *maps: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(re, im, *maps)
+        ctx.geometry, ctx.has_bias = geometry, bias is not None
+        x, y = _parts(maps)
+        first = _convolve(x + y, re, geometry)
+        second, third = _convolve(x, im - re, geometry), _convolve(y, re + im, geometry)
+        width = first.shape[1]
+        shape = (first.shape[0], 2 * width, *first.shape[2:])
+        layout = _layout(maps[0])
+        result = torch.empty(shape, dtype=first.dtype, memory_format=layout)
+        torch.sub(first, third, out=result[:, :width])
+        torch.add(first, second, out=result[:, width:])
+        return result if bias is None else result.add_(bias[:, None, None])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        re, im, *maps = ctx.saved_tensors
+        needs_maps = any(ctx.needs_input_grad[4:])
+        of_bias = grad.sum(dim=(0, 2, 3)) if ctx.has_bias else None
+        x, y = _parts(tuple(maps))
+        layout = _layout(maps[0])
+        grad_re, grad_im = (part.contiguous(memory_format=layout) for part in grad.chunk(2, 1))
+        mask = [needs_maps, True, False]
+        of_sum, first = _backward(grad_re + grad_im, x + y, re, ctx.geometry, mask)
+        of_x, second = _backward(grad_im, x, im - re, ctx.geometry, mask)
+        of_y, third = _backward(grad_re, y, re + im, ctx.geometry, mask)
+        of_re, of_im = first - second - third, second - third
+        if not needs_maps:
+            return None, of_re, of_im, of_bias, *[None] * len(maps)
+        of_x.add_(of_sum)
+        of_y = of_sum.sub_(of_y)
+        return None, of_re, of_im, of_bias, *_split(of_x, of_y, maps, layout)
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def _parts(maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Real and imaginary parts of the concatenated maps, each in one piece."""
+    layout = _layout(maps[0])
+    pairs = [each.chunk(2, dim=1) for each in maps]
+    re, im = (torch.cat(parts, dim=1) for parts in zip(*pairs, strict=True))
+    return re.contiguous(memory_format=layout), im.contiguous(memory_format=layout)
+
+
+def _split(
+    of_x: Tensor, of_y: Tensor, maps: list[Tensor], layout: torch.memory_format
+) -> list[Tensor]:
+    sizes = [each.shape[1] // 2 for each in maps]
+    pairs = zip(of_x.split(sizes, dim=1), of_y.split(sizes, dim=1), strict=True)
+    return [torch.cat(pair, dim=1).contiguous(memory_format=layout) for pair in pairs]
+
+
+def _convolve(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    stride, padding, dilation, transposed, output_padding, (first, last) = geometry
+    y = torch.convolution(
+        x, weight, None, stride, padding, dilation, transposed, output_padding, groups=1
+    )
+    return y[..., first : y.shape[-1] - last]
+
+
+def _backward(
+    grad: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, mask: list[bool]
+) -> tuple[Tensor, Tensor]:
+    stride, padding, dilation, transposed, output_padding, trim = geometry
+    if trim != (0, 0):
+        grad = torch.nn.functional.pad(grad, trim)
+    of_x, of_weight, _ = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, stride, padding, dilation, transposed, output_padding, 1, mask
+    )
+    return of_x, of_weight

@@ -1,0 +1,95 @@
+"""What networks that put a mask on a complex spectrum have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..masknn.complex_mask import MASKS, apply_mask
+from ..masknn.complex_stft import ComplexStft
+from .base_models import BaseModel
+
+__all__ = ["ComplexMaskModel"]
+
+
+class ComplexMaskModel(BaseModel):
+    """A network from a noisy signal to enhanced ones by way of its spectrum.
+
+    Subclasses say in :meth:`mask_output` what becomes of a spectrum.
+
+    Args:
+        sample_rate: In Hz.
+        n_src: Number of masks, and so of signals that come out, speech first. With one, the noise
+            is what is missing to the mixture.
+        mask: Kind of mask, see :func:`asteroid.masknn.complex_mask.apply_mask`.
+        stft: The transform.
+
+    Raises:
+        ValueError: ``mask`` is unknown or ``n_src`` not positive.
+    """
+
+    def __init__(self, sample_rate: float, n_src: int, mask: str, stft: ComplexStft) -> None:
+        super().__init__(sample_rate=sample_rate, in_channels=1)
+        MASKS.get(mask)
+        if n_src < 1:
+            raise ValueError(f"n_src must be at least 1; got {n_src}")
+        self.n_src, self.mask, self.stft = n_src, mask, stft
+
+    def mask_output(self, spectrum: Tensor) -> Tensor:
+        """Return the output ``(batch, 2 * n_src, freq, frames)`` that makes the masks."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enhance.
+
+        Args:
+            x: Mixture ``(batch, samples)`` or ``(batch, channels, samples)``, of which the first
+                channel (the reference microphone) is enhanced, or ``(samples,)``.
+
+        Returns:
+            ``(batch, n_src, samples)``, or ``(n_src, samples)`` for one signal; float64 if the
+            network is and float32 otherwise.
+
+        Raises:
+            TypeError: ``x`` is no floating-point tensor.
+            ValueError: ``x`` has no or too many dimensions, or is empty.
+        """
+        signals = _first_channels(x).to(_exact(self))
+        spectrum = self.stft(signals)
+        masked = apply_mask(spectrum, self.mask_output(spectrum), self.mask)
+        by_source = masked.unflatten(1, (2, self.n_src)).transpose(1, 2).flatten(0, 1)
+        enhanced = self.stft.inverse(by_source, x.shape[-1])
+        enhanced = enhanced.view(signals.shape[0], self.n_src, -1)
+        return enhanced.squeeze(0) if x.ndim == 1 else enhanced
+
+    def load_asteroid(self, state: Mapping[str, Any]) -> None:
+        """Take the weights of Asteroid's network of the same architecture.
+
+        Raises:
+            RuntimeError: The architectures differ.
+        """
+        weights = {k: v for k, v in state.items() if not k.startswith(("encoder.", "decoder."))}
+        self.load_state_dict(weights)
+
+
+def _exact(network: torch.nn.Module) -> torch.dtype:
+    kind = next(network.parameters()).dtype
+    return torch.float64 if kind == torch.float64 else torch.float32
+
+
+def _first_channels(x: Tensor) -> Tensor:
+    """The first channel of each mixture: ``(batch, samples)``."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"the mixture must be a floating-point tensor; got {found}")
+    if not 1 <= x.ndim <= 3 or 0 in x.shape:
+        raise ValueError(
+            "the mixture must have shape (batch, samples) or (batch, channels, samples), none "
+            f"empty; got {tuple(x.shape)}"
+        )
+    if x.ndim == 3:
+        return x[:, 0]
+    return x if x.ndim == 2 else x[None]

@@ -1,0 +1,198 @@
+"""DCCRN: a complex convolutional recurrent network that enhances speech, with little look-ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..masknn.complex_conv import ComplexConv2d, ComplexConvTranspose2d, ComplexLinear
+from ..masknn.complex_rnn import ComplexLSTM
+from ..masknn.complex_stft import ComplexStft
+from ..masknn.complex_unet import Layer, Style, UNet
+from .complex_mask_model import ComplexMaskModel
+
+__all__ = ["DCCRN", "MASKINGS"]
+
+MASKINGS = {"E": "tanh", "C": "unbounded", "R": "separate"}
+_KERNEL, _STRIDE = (5, 2), (2, 1)
+
+
+class DCCRN(ComplexMaskModel):
+    """DCCRN in the configurations E, C and R of its mask.
+
+    Each of the decoder's layers looks one frame ahead, as in the original code, or none does
+    (``causal``). What a sample of the output depends on ends :attr:`latency_samples` after it, once
+    the network does not train (batch norms learn from the whole batch).
+
+    Args:
+        masking: ``E``: the mask's magnitude is bounded by tanh, its phase is added. ``C``: complex
+            product, unbounded. ``R``: real and imaginary parts are masked each by itself.
+        channels: Real channels (two for each complex one) that leave the encoders, from outside to
+            inside; even.
+        recurrent: ``complex`` or ``real`` LSTM between encoders and decoders.
+        hidden: Its units, those of real and imaginary part together; even.
+        n_layers: Its layers.
+        norm: Batch norm of complex maps, ``parts`` (the published default) or ``whitening``.
+        causal: Decoders do not look ahead: 6 frames less latency than published, with six of them.
+        variant: ``published``, or ``asteroid`` for the architecture of Asteroid's DCCRNet, whose
+            weights :meth:`~.complex_mask_model.ComplexMaskModel.load_asteroid` takes: another
+            transform, no Nyquist bin instead of no DC bin, no zeros in time, no bias before batch
+            norms, a slope for each part.
+        n_src: Number of masks; see :class:`.complex_mask_model.ComplexMaskModel`.
+        n_fft: Points of the STFT.
+        window_length: Samples of its window.
+        hop_length: Samples from one frame to the next.
+        sample_rate: In Hz.
+
+    Raises:
+        ValueError: An argument is none of the above, or sizes do not fit.
+
+    Example:
+        >>> network = DCCRN("C", channels=(4, 8), hidden=8, causal=True)
+        >>> network(torch.randn(2, 1, 5000)).shape, network.latency_samples
+        (torch.Size([2, 1, 5000]), 400)
+
+    Source: Hu et al., "DCCRN: Deep complex convolution recurrent network for phase-aware speech
+        enhancement", Interspeech 2020; sizes as its public code builds them.
+    """
+
+    def __init__(
+        self,
+        masking: str = "E",
+        channels: Sequence[int] = (32, 64, 128, 256, 256, 256),
+        recurrent: str = "complex",
+        hidden: int = 256,
+        n_layers: int = 2,
+        norm: str = "parts",
+        causal: bool = False,
+        variant: str = "published",
+        n_src: int = 1,
+        n_fft: int = 512,
+        window_length: int = 400,
+        hop_length: int = 100,
+        sample_rate: float = 16000,
+    ) -> None:
+        _check(masking, recurrent, variant, causal)
+        arguments = {
+            **{"masking": masking, "channels": [int(c) for c in channels], "recurrent": recurrent},
+            **{"hidden": hidden, "n_layers": n_layers, "norm": norm, "causal": causal},
+            **{"variant": variant, "n_src": n_src, "n_fft": n_fft},
+            **{"window_length": window_length, "hop_length": hop_length},
+        }
+        published = variant == "published"
+        edges = "zeros" if published else "asteroid"
+        stft = ComplexStft(n_fft, hop_length, window_length, edges)
+        super().__init__(sample_rate, n_src, MASKINGS[masking], stft)
+        self.arguments, self.published = arguments, published
+        widths = _complex_counts(channels, n_fft, hidden)
+        n_features = widths[-1] * (n_fft // 2 >> len(widths))
+        between: nn.Module = (
+            ComplexRecurrent(n_features, hidden // 2, n_layers)
+            if recurrent == "complex"
+            else RealRecurrent(2 * n_features, hidden, n_layers)
+        )
+        time = "causal" if causal else ("ahead" if published else "valid")
+        style = Style(
+            norm=norm,
+            activation="shared_prelu" if published else "prelu",
+            bias=published,
+            time=time,
+        )
+        down = [Layer(count, _KERNEL, _STRIDE) for count in widths]
+        up = [Layer(count, _KERNEL, _STRIDE, 1) for count in [*widths[-2::-1], n_src]]
+        self.masker = UNet(down, up, style=style, between=between)
+        ahead = 0 if causal else len(widths)
+        self.latency_samples = window_length + ahead * hop_length
+        if published:
+            self.masker.apply(_initialise)
+
+    def mask_output(self, spectrum: Tensor) -> Tensor:
+        """Return what makes the masks of ``(batch, 2, freq, frames)``, with one bin of zeros."""
+        first = 1 if self.published else 0  # the bin at 0 Hz or the highest one is left out
+        kept = spectrum[:, :, first : first + self.stft.n_fft // 2]
+        y: Tensor = self.masker(kept)
+        return F.pad(y, (0, 0, first, 1 - first))
+
+    def get_model_args(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**self.arguments, "sample_rate": self.sample_rate}
+
+
+class ComplexRecurrent(nn.Module):
+    """Complex LSTM over time and complex linear layer, on ``(batch, 2 * C, freq, frames)``.
+
+    Args:
+        n_features: Complex channels times rows.
+        hidden: Complex units.
+        n_layers: Layers of the LSTM.
+    """
+
+    def __init__(self, n_features: int, hidden: int, n_layers: int) -> None:
+        super().__init__()
+        self.rnn = ComplexLSTM(n_features, hidden, n_layers)
+        self.linear = ComplexLinear(hidden, n_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to the same shape."""
+        parts = x.unflatten(1, (2, -1))
+        rows = self.rnn(parts.permute(4, 1, 0, 2, 3).flatten(3))  # frames, part, batch, features
+        y: Tensor = self.linear(rows.transpose(1, 2).flatten(2))
+        return y.permute(1, 2, 0).reshape(x.shape)
+
+
+class RealRecurrent(nn.Module):
+    """LSTM over time and linear layer on all parts of ``(batch, channels, freq, frames)``.
+
+    Args:
+        n_features: Channels times rows.
+        hidden: Units.
+        n_layers: Layers of the LSTM.
+    """
+
+    def __init__(self, n_features: int, hidden: int, n_layers: int) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(n_features, hidden, n_layers)
+        self.linear = nn.Linear(hidden, n_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map to the same shape."""
+        y: Tensor = self.linear(self.rnn(x.permute(3, 0, 1, 2).flatten(2))[0])
+        return y.permute(1, 2, 0).reshape(x.shape)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Weights of convolutions as in the original: normal, with a deviation of 0.05, and no bias."""
+    if isinstance(module, ComplexConv2d | ComplexConvTranspose2d):
+        for part in (module.re_module, module.im_module):
+            nn.init.normal_(part.weight, std=0.05)
+            nn.init.zeros_(part.bias)
+
+
+def _complex_counts(channels: Sequence[int], n_fft: int, hidden: int) -> list[int]:
+    counts = [int(count) for count in channels]
+    if not counts or any(count < 2 or count % 2 for count in counts):
+        raise ValueError(f"channels must be even and positive; got {counts}")
+    if hidden < 2 or hidden % 2:
+        raise ValueError(f"hidden must be even and positive; got {hidden}")
+    if n_fft % 2 ** (len(counts) + 1):
+        raise ValueError(
+            f"n_fft must be a multiple of {2 ** (len(counts) + 1)} for {len(counts)} encoders; "
+            f"got {n_fft}"
+        )
+    return [count // 2 for count in counts]
+
+
+def _check(masking: str, recurrent: str, variant: str, causal: bool) -> None:
+    known: dict[str, tuple[str, Sequence[str]]] = {
+        "masking": (masking, list(MASKINGS)),
+        "recurrent": (recurrent, ["complex", "real"]),
+        "variant": (variant, ["published", "asteroid"]),
+    }
+    for name, (value, values) in known.items():
+        if value not in values:
+            raise ValueError(f"{name} must be one of {', '.join(values)}; got {value!r}")
+    if causal and variant == "asteroid":
+        raise ValueError("causal needs variant 'published': Asteroid's DCCRNet looks ahead")
