@@ -91,6 +91,6 @@ def why_not_pooled(name: str) -> str:
     if name in POOLED:
         return ""
     return (
-        f"{name} is one judgement of a whole signal and cannot be pooled: ask for it with "
-        f"--method concatenated; these can: {', '.join(POOLED)}"
+        f"{name} is one judgement of a whole signal and cannot be pooled: ask for it on joined "
+        f"segments (method concatenated); these can be pooled: {', '.join(POOLED)}"
     )

@@ -21,6 +21,7 @@ __all__ = [
     "add_experiment_options",
     "add_system_options",
     "available_cpus",
+    "natural_int",
     "positive_int",
     "run",
     "systems_of",
@@ -55,10 +56,15 @@ def add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_system_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is judged: an experiment, or a folder of any other system."""
+def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
+    """Add the options that say what is judged: an experiment, or a folder of any other system.
+
+    Args:
+        parser: where to.
+        aliases: published names of --experiment_tag, as --loss.
+    """
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--experiment_tag", metavar="TAG", help="an experiment")
+    which.add_argument("--experiment_tag", *aliases, metavar="TAG", help="an experiment")
     which.add_argument(
         "--estimates",
         type=Path,
@@ -149,6 +155,14 @@ def positive_int(text: str) -> int:
     """Read a whole number from 1 on, for `type=`."""
     number = int(text)
     if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def natural_int(text: str) -> int:
+    """Read a whole number from 0 on, for `type=`."""
+    number = int(text)
+    if number < 0:
         raise ValueError(text)
     return number
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "phonemes"
 OPTIONS_FILE = "options.json"
+PER_PROCESS = 50
 #: What stands for a pause or the edge of the audio beside a phone.
 PAUSE = "sil"
 COLUMNS = [
@@ -95,13 +97,16 @@ def retrieve(
     """
     classes = read_classes(options.classes)
     tasks = tasks_of(testset, options)
-    outcomes = run_each(find_alignment, tasks, jobs=min(jobs, len(tasks)))
+    # a process starts in the time of some dozen alignments, or of any number that are kept
+    outcomes = run_each(find_alignment, tasks, jobs=min(jobs, 1 + len(tasks) // PER_PROCESS))
     found: dict[str, Alignment] = {}
     failures: dict[str, str] = {}
     hidden = None if progress is None else not progress
     for outcome in tqdm(outcomes, "alignment", len(tasks), unit="sample", disable=hidden):
         if outcome.result is None:
-            failures[outcome.item.sample] = outcome.error
+            failures[outcome.item.sample] = re.sub(
+                r"^(Value|FileNotFound)Error: ", "", outcome.error
+            )
         else:
             found[outcome.item.sample] = outcome.result
     samples = testset.samples()

@@ -1,0 +1,113 @@
+"""One picture of a test set by class of phone: improvement as a heat map, one metric as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from auditus import get_metric
+
+__all__ = ["class_figure"]
+
+SIZE_INCHES = (0.85, 0.33)
+COLOURS = {"in": "#bbbbbb", "out": "#0072b2"}
+LABELS = {"in": "mixture", "out": "enhanced"}
+
+
+def class_figure(
+    utterances: pd.DataFrame, names: Sequence[str], bars: str = "si_sdr"
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw the figure and return the numbers it shows.
+
+    Args:
+        utterances: one row per utterance and class, figures by key; see `tables`.
+        names: classes from top to bottom; those without a phone stay empty.
+        bars: the metric of the bars.
+
+    Returns:
+        The figure, and a row per number: phoneme, metric, side, mean, standard_error, utterances.
+    """
+    keys = [column for column in utterances if "/" in column]
+    numbers = _numbers(utterances, names, keys)
+    shown = [key for key in keys if key.startswith("delta/")] or keys
+    size = (4.6 + SIZE_INCHES[0] * len(shown), 1.3 + SIZE_INCHES[1] * len(names))
+    figure = Figure(figsize=size, layout="constrained")
+    left, right = figure.subplots(
+        1, 2, sharey=True, width_ratios=(max(1.0, SIZE_INCHES[0] * len(shown)), 3)
+    )
+    _draw_map(left, numbers, names, shown)
+    metric = bars if f"out/{bars}" in keys else keys[0].split("/")[1]
+    _draw_bars(right, numbers, names, metric)
+    return figure, numbers
+
+
+def _numbers(utterances: pd.DataFrame, names: Sequence[str], keys: Sequence[str]) -> pd.DataFrame:
+    rows = []
+    for name in names:
+        mine = utterances[utterances["phoneme"] == name]
+        for key in keys:
+            side, metric = key.split("/")
+            values = mine[key].dropna()
+            rows.append(
+                {
+                    "phoneme": name,
+                    "metric": metric,
+                    "side": side,
+                    "mean": values.mean(),
+                    "standard_error": values.sem() if len(values) > 1 else np.nan,
+                    "utterances": len(values),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _column(numbers: pd.DataFrame, names: Sequence[str], key: str, what: str) -> pd.Series:
+    side, metric = key.split("/")
+    chosen = numbers[(numbers["side"] == side) & (numbers["metric"] == metric)]
+    return chosen.set_index("phoneme")[what].reindex(list(names))
+
+
+def _draw_map(axes: Axes, numbers: pd.DataFrame, names: Sequence[str], keys: Sequence[str]) -> None:
+    """Colour each column by its own largest value: metrics have different units."""
+    values = np.stack([_column(numbers, names, key, "mean").to_numpy(float) for key in keys], 1)
+    largest = np.nanmax(np.abs(values), axis=0, initial=1e-12)
+    better = [1 if get_metric(key.split("/")[1]).higher_is_better else -1 for key in keys]
+    axes.imshow(values / largest * better, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
+    for row, column in np.argwhere(np.isfinite(values)):
+        value = values[row, column]
+        dark = abs(value / largest[column]) > 0.6
+        text = f"{value:.2f}" if largest[column] < 1 else f"{value:.1f}"
+        colour = "white" if dark else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    labels = [get_metric(key.split("/")[1]).label for key in keys]
+    axes.set_xticks(range(len(keys)), labels, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    gain = keys[0].startswith("delta/")
+    axes.set_title("improvement over the mixture" if gain else "mean over utterances")
+
+
+def _draw_bars(axes: Axes, numbers: pd.DataFrame, names: Sequence[str], metric: str) -> None:
+    places = np.arange(len(names))
+    sides = [side for side in ("in", "out") if _has(numbers, side, metric)]
+    height = 0.8 / max(1, len(sides))
+    for number, side in enumerate(sides):
+        means = _column(numbers, names, f"{side}/{metric}", "mean")
+        errors = _column(numbers, names, f"{side}/{metric}", "standard_error").fillna(0)
+        at = places + (number - (len(sides) - 1) / 2) * height
+        colour = COLOURS[side]
+        axes.barh(at, means, height, xerr=errors, color=colour, label=LABELS[side])
+    found = get_metric(metric)
+    axes.set_xlabel(f"{found.label} ({found.unit})" if found.unit else found.label)
+    axes.set_title("mean and standard error over utterances")
+    axes.axvline(0, color="black", linewidth=0.6)
+    axes.legend(fontsize=7)
+
+
+def _has(numbers: pd.DataFrame, side: str, metric: str) -> bool:
+    return bool(((numbers["side"] == side) & (numbers["metric"] == metric)).any())

@@ -1,0 +1,170 @@
+"""Tables of phones: by segment, by class in each utterance, by class, published columns first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from auditus import get_metric
+from evaluation.columns import column_name
+from evaluation.experiment import TestSet
+
+__all__ = [
+    "class_column",
+    "class_table",
+    "mean_by_class",
+    "renamed",
+    "segment_table",
+    "summary_table",
+    "utterance_table",
+]
+
+# The published columns, in their order; others follow.
+_PUBLISHED = (
+    "si-sir_in",
+    "si-sir_out",
+    "si-sar_out",
+    "si-sdr_out",
+    "fw-si-sir_in",
+    "fw-si-sir_out",
+    "fw-si-sar_out",
+    "fw-si-sdr_out",
+)
+_FACTS = ("speaker", "noise_type", "snr_db", "seen")
+
+
+def class_column(key: str) -> str:
+    """Return the column of a key in the table of classes, as published.
+
+    >>> class_column("out/fw_sdr"), class_column("in/stoi"), class_column("delta/si_sdr")
+    ('fw-si-sdr_out', 'stoi_in', 'delta_si-sdr')
+    """
+    side, name = key.split("/")
+    label = name.replace("_", "-")
+    if name in ("fw_sdr", "fw_sir", "fw_sar"):
+        label = label.replace("fw-", "fw-si-")
+    return f"delta_{label}" if side == "delta" else f"{label}_{side}"
+
+
+def _with_deltas(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Add `delta/<metric>`, what the estimate has more than the mixture, where both are known."""
+    more = {}
+    for key in keys:
+        side, name = key.split("/")
+        if side == "in" and f"out/{name}" in table:
+            more[f"delta/{name}"] = table[f"out/{name}"] - table[key]
+    return pd.concat([table, pd.DataFrame(more, index=table.index)], axis=1)
+
+
+def _figures(table: pd.DataFrame) -> list[str]:
+    return [column for column in table if "/" in column]
+
+
+def renamed(table: pd.DataFrame) -> pd.DataFrame:
+    """Name figures as the table of utterances does: `SI-SDR_out`, `Delta_SI-SDR`."""
+    names = {}
+    for key in _figures(table):
+        side, name = key.split("/")
+        label = get_metric(name).label
+        names[key] = f"Delta_{label}" if side == "delta" else column_name(key)
+    return table.rename(columns=names)
+
+
+def segment_table(
+    segments: pd.DataFrame, figures: pd.DataFrame, keys: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row per phone: what it is, where, and its figures by key."""
+    complete = _with_deltas(figures, keys).set_axis(segments.index)
+    return pd.concat([segments, complete], axis=1)
+
+
+def utterance_table(
+    samples: pd.DataFrame, classes: pd.DataFrame, keys: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row per utterance and class, with what is known of the utterance."""
+    known = ["Sample_ID", "id", *(fact for fact in _FACTS if fact in samples)]
+    table = samples[known].merge(classes, on="Sample_ID", how="right", sort=False)
+    figures = table[list(keys)].astype("float64")
+    return pd.concat([table.drop(columns=list(keys)), _with_deltas(figures, keys)], axis=1)
+
+
+def class_table(
+    testset: TestSet, names: Sequence[str], by_class: Mapping[str, pd.Series], method: str
+) -> pd.DataFrame:
+    """Return metrics_by_phoneme.csv: one row per class, the published columns first.
+
+    Args:
+        testset: the samples.
+        names: classes and groups, one row each, also those that no phone belongs to.
+        by_class: name -> its figures by key, and utterances, segments, duration_s.
+        method: how it was computed.
+    """
+    rows = []
+    for name in names:
+        found = by_class.get(name)
+        figures = {} if found is None else dict(found)
+        row: dict[str, object] = {
+            "testset": testset.name,
+            "loss": testset.system,
+            "phoneme": name,
+        }
+        row |= {class_column(key): value for key, value in figures.items() if "/" in key}
+        for count in ("utterances", "segments", "duration_s"):
+            row[count] = figures.get(count, 0)
+        rows.append(row | {"method": method})
+    table = pd.DataFrame(rows)
+    first = ["testset", "loss", "phoneme", *(name for name in _PUBLISHED if name in table)]
+    last = ["utterances", "segments", "duration_s", "method"]
+    rest = [column for column in table if column not in (*first, *last)]
+    table = table[[*first, *rest, *last]]
+    return table.astype({"utterances": int, "segments": int})
+
+
+def mean_by_class(utterances: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Series]:
+    """Average the figures of each class over the utterances that have it."""
+    figures = _figures(utterances)
+    found = {}
+    for name in names:
+        mine = utterances[utterances["phoneme"] == name]
+        if len(mine):
+            means = mine[figures].mean()
+            means["utterances"] = len(mine)
+            means["segments"] = mine["segments"].sum()
+            means["duration_s"] = mine["duration_s"].sum()
+            found[name] = means
+    return found
+
+
+def summary_table(
+    utterances: pd.DataFrame, segments: pd.DataFrame, members: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """Return one row per class and figure: means over utterances and over segments, with counts.
+
+    Args:
+        utterances: see `utterance_table`.
+        segments: see `segment_table`.
+        members: class or group -> the classes in it.
+    """
+    rows = []
+    for name, classes in members.items():
+        mine = utterances[utterances["phoneme"] == name]
+        parts = segments[segments["class"].isin(classes)]
+        for key in _figures(utterances):
+            metric = get_metric(key.split("/")[1])
+            over, each = mine[key].dropna(), parts[key].dropna()
+            rows.append(
+                {
+                    "phoneme": name,
+                    "figure": class_column(key),
+                    "unit": metric.unit,
+                    "mean_over_utterances": over.mean(),
+                    "std_over_utterances": over.std(),
+                    "utterances": len(over),
+                    "mean_over_segments": each.mean(),
+                    "std_over_segments": each.std(),
+                    "segments": len(each),
+                    "segments_without_value": len(parts) - len(each),
+                }
+            )
+    return pd.DataFrame(rows)
