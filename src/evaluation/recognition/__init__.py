@@ -1,0 +1,1 @@
+"""What a recogniser understands of clean, noisy and enhanced speech: words, phones, confusions."""
