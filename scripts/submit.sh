@@ -3,7 +3,6 @@
 # Source this file; it runs nothing.
 
 PROJECT_ROOT="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
-KNOWN_CLUSTERS=(local)
 
 # Leave with status 2 (wrong usage) or 1 (failed) and one line on stderr.
 usage_error() {
@@ -44,31 +43,81 @@ scripts/data/prepare_mini.py and scripts/data/make_mixtures.py make them"
   printf '%s\n' "$given"
 }
 
-check_cluster() {
-  local known
-  for known in "${KNOWN_CLUSTERS[@]}"; do
-    [[ $1 != "$known" ]] || return 0
-  done
-  usage_error "cluster must be one of ${KNOWN_CLUSTERS[*]}; got '$1'"
+# submit CLUSTER GPUS WALLTIME NAME RUN_DIR COMMAND...
+# Hand a command over to a cluster, or run it here. CLUSTER is local, auto or a profile in
+# configs/clusters; GPUS (of each node) and WALLTIME may be -, which is the profile's. NODES and
+# RANKS (processes of each node that has no GPU) may be set before. With DRY_RUN=1 print what would be run.
+# Output, submitted file, job number and state are kept in RUN_DIR/logs/NAME*.
+submit() {
+  local cluster=$1 gpus=$2 walltime=$3 name=$4 run_dir=$5 options=()
+  shift 5
+  [[ -z ${NODES:-} ]] || options+=(--nodes "$NODES")
+  [[ -z ${RANKS:-} ]] || options+=(--ranks "$RANKS")
+  [[ ${DRY_RUN:-0} != 1 ]] || options+=(--dry-run)
+  SELOSS_LAUNCHER=${0##*/} "$(project_python)" "$PROJECT_ROOT/scripts/cluster/submit.py" \
+    --cluster "$cluster" "--gpus=$gpus" "--walltime=$walltime" --name "$name" --run-dir "$run_dir" \
+    ${options[@]+"${options[@]}"} -- "$@"
 }
 
-# submit CLUSTER GPUS WALLTIME NAME RUN_DIR COMMAND...
-# Hand a command over to a cluster, or run it here. WALLTIME binds schedulers only. With
-# DRY_RUN=1 print what would be run. The output is kept in RUN_DIR/logs/NAME.log.
-submit() {
-  local cluster=$1 gpus=$2 walltime=$3 name=$4 run_dir=$5
+# Options that every launcher of training has: read_train_options "$@" sets these variables.
+#   train_json valid_json: files; DRY_RUN NODES RANKS: see submit; positional: the arguments;
+#   extra: the options of the recipe, after --
+read_train_options() {
+  train_json='' valid_json='' positional=() extra=()
+  while (($#)); do
+    case $1 in
+      -h | --help) help; exit 0 ;;
+      --dry-run) DRY_RUN=1 ;;
+      --train_json | --valid_json | --nodes | --ranks)
+        (($# > 1)) || usage_error "$1 needs a $([[ $1 == *_json ]] && echo file || echo number)"
+        case $1 in
+          --train_json) train_json=$2 ;;
+          --valid_json) valid_json=$2 ;;
+          --nodes) NODES=$2 ;;
+          --ranks) RANKS=$2 ;;
+        esac
+        [[ $1 == *_json || $2 =~ ^[1-9][0-9]*$ ]] || usage_error "$1 must be a number from 1 on; got '$2'"
+        shift
+        ;;
+      --) shift; extra=("$@"); break ;;
+      --*) usage_error "unknown option $1" ;;
+      *) positional+=("$1") ;;
+    esac
+    shift
+  done
+}
+
+# What the options above look like in a help text.
+train_options_help() {
+  cat <<'EOF'
+Options:
+  --train_json FILE, --valid_json FILE   manifests; default: $SELOSS_TRAIN_JSON, $SELOSS_VALID_JSON,
+                                         else data/mini_mixtures/{train,valid}.json
+  --nodes N                              machines, on a cluster (as its profile says, else 1)
+  --ranks N                              processes of each machine where GPUS is 0 (1)
+  --dry-run                              print what would be run or submitted
+  -h, --help                             this text
+
+CLUSTER is local (train here), auto (sbatch or oarsub where found, else here), or the name of a
+profile in configs/clusters; GPUS (of each machine) and WALLTIME may be -: as the profile says.
+The same command started again resumes a run that was stopped. scripts/status.sh TAG says how it is.
+EOF
+}
+
+# train RECIPE TAG CLUSTER GPUS WALLTIME FLAGS...
+# Submit the training of a recipe (a train.py below egs), after read_train_options.
+train() {
+  local recipe=$1 tag=$2 cluster=$3 gpus=$4 walltime=$5 run_dir train valid python command
   shift 5
-  check_cluster "$cluster"
-  [[ $gpus =~ ^[0-9]+$ ]] || usage_error "GPUs must be a number; got '$gpus'"
-  [[ $walltime =~ ^[0-9]+(:[0-5][0-9]){0,2}$ ]] ||
-    usage_error "walltime must be hours or H:MM:SS; got '$walltime'"
-  if [[ ${DRY_RUN:-0} == 1 ]]; then
-    printf '%q ' "$@"
-    printf '\n'
-    return 0
-  fi
-  local log="$run_dir/logs/$name.log"
-  mkdir -p -- "$run_dir/logs"
-  # Both streams reach the log and keep their way; the status is the command's (pipefail).
-  { "$@" 2>&1 >&3 3>&- | tee -a -- "$log" >&2 3>&-; } 3>&1 | tee -a -- "$log"
+  [[ $gpus == - || $gpus =~ ^[0-9]+$ ]] || usage_error "GPUs must be a number; got '$gpus'"
+  run_dir=$(experiment_folder "$tag")
+  train=$(manifest train "$train_json")
+  valid=$(manifest valid "$valid_json")
+  python=$(project_python)
+  command=("$python" "$PROJECT_ROOT/$recipe" --exp_dir "$run_dir" --train_json "$train" --valid_json "$valid")
+  # How many GPUs a profile gives is known in the job only: -1 takes them all.
+  if [[ $gpus == - ]]; then command+=(--gpus -1); else command+=(--gpus "$gpus"); fi
+  command+=("$@" ${extra[@]+"${extra[@]}"})
+  [[ ! -t 2 ]] || command+=(--progress_bar true)
+  submit "$cluster" "$gpus" "$walltime" train "$run_dir" "${command[@]}"
 }

@@ -9,7 +9,8 @@ __all__ = ["REQUEUE_FILE", "STOP_FILE", "Preempted", "is_several", "process_rank
 STOP_FILE = "STOP"
 """In the experiment's folder: the run is to save and leave."""
 REQUEUE_FILE = "REQUEUE"
-"""There too: the run has left and is to be started again; holds the number of its last step."""
+"""There too: the run has left and is to be started again; holds the numbers of
+its last step and of the one it began after."""
 
 
 class Preempted(Exception):  # noqa: N818 - not an error

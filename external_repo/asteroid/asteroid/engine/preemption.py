@@ -32,7 +32,7 @@ class Interruption(pl.Callback):
 
     Args:
         folder: The experiment's; ``STOP`` in it ends the run, which leaves ``REQUEUE`` there with
-            the number of its last step.
+            the numbers of its last step and of the step it began after.
         checkpoints: Where ``requeue.ckpt`` and ``timed.ckpt`` go.
         minutes: Time between two checkpoints inside an epoch; None: there is none.
     """
@@ -40,11 +40,12 @@ class Interruption(pl.Callback):
     def __init__(self, folder: Path, checkpoints: Path, minutes: float | None) -> None:
         self.folder, self.checkpoints, self.minutes = folder, checkpoints, minutes
         self._saved = time.monotonic()
+        self._began = 0
         self._trained = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Check that every process goes on at the same place of the same data."""
-        self._saved = time.monotonic()
+        self._saved, self._began = time.monotonic(), trainer.global_step
         sampler = _step_sampler(trainer)
         place = (trainer.current_epoch, trainer.global_step)
         data = None if sampler is None else (sampler.sampler.n_items, sampler.sampler.done)
@@ -64,10 +65,10 @@ class Interruption(pl.Callback):
             return
         wish = self._wish(trainer)
         if wish == _SAVE:
-            trainer.save_checkpoint(self.checkpoints / TIMED_CHECKPOINT)
+            trainer.save_checkpoint(self.checkpoints / TIMED_CHECKPOINT, weights_only=False)
             self._saved = time.monotonic()
         elif wish == _STOP:
-            trainer.save_checkpoint(self.checkpoints / REQUEUE_CHECKPOINT)
+            trainer.save_checkpoint(self.checkpoints / REQUEUE_CHECKPOINT, weights_only=False)
             self._leave(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -125,7 +126,7 @@ class Interruption(pl.Callback):
     def _leave(self, trainer: pl.Trainer) -> None:
         """Write down where the run stands and end it, in every process."""
         if trainer.is_global_zero:
-            write_text(self.folder / REQUEUE_FILE, f"{trainer.global_step}\n")
+            write_text(self.folder / REQUEUE_FILE, f"{trainer.global_step} {self._began}\n")
             (self.folder / STOP_FILE).unlink(missing_ok=True)
         trainer.strategy.barrier("preemption")
         raise Preempted(trainer.global_step)
