@@ -10,7 +10,14 @@ from auditus import get_metric
 from auditus.metric import Metric
 from evaluation.journal import Record
 
-__all__ = ["column_name", "keys_of", "sample_table", "summary_table"]
+__all__ = [
+    "column_name",
+    "drawn_columns",
+    "figure_columns",
+    "keys_of",
+    "sample_table",
+    "summary_table",
+]
 
 # The published columns, in their order; others follow.
 _PUBLISHED = (
@@ -52,6 +59,26 @@ def column_name(key: str) -> str:
     return label if side == "out" and label in _BARE else f"{label}_{side}"
 
 
+def drawn_columns(keys: Sequence[str]) -> dict[str, Metric]:
+    """Return the columns of the estimate, with their metrics."""
+    names = [key.split("/")[1] for key in keys if key.startswith("out/")]
+    return {column_name(f"out/{name}"): get_metric(name) for name in names}
+
+
+def figure_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return the table's columns of figures: estimate's, mixture's, and their difference."""
+    found = set(_metric_by_column(keys))
+    return [column for column in table if column in found]
+
+
+def _metric_by_column(keys: Sequence[str]) -> dict[str, Metric]:
+    metrics = {}
+    for key in keys:
+        metric = get_metric(key.split("/")[1])
+        metrics[column_name(key)] = metrics[f"Delta_{metric.label}"] = metric
+    return metrics
+
+
 def sample_table(
     samples: pd.DataFrame, records: Mapping[str, Record], keys: Sequence[str]
 ) -> pd.DataFrame:
@@ -75,12 +102,9 @@ def sample_table(
 
 def summary_table(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return one row per figure: mean over the samples that were scored, and how many were."""
-    sources = {}
-    for key in keys:
-        metric = get_metric(key.split("/")[1])
-        sources[column_name(key)] = sources[f"Delta_{metric.label}"] = metric
+    sources = _metric_by_column(keys)
     rows = []
-    for column in (column for column in table if column in sources):
+    for column in figure_columns(table, keys):
         scored = table[column].dropna()
         rows.append(
             {

@@ -35,7 +35,9 @@ class Outcome(Generic[I, R]):
     error: str
 
 
-def run_each(work: Callable[[I], R], items: Sequence[I], *, jobs: int) -> Iterator[Outcome[I, R]]:
+def run_each(
+    work: Callable[[I], R], items: Sequence[I], *, jobs: int, isolated: bool = False
+) -> Iterator[Outcome[I, R]]:
     """Yield the outcome of `work(item)` for every item, in the order in which they end.
 
     An exception becomes that item's error. So does the death of a worker process (a crash inside a
@@ -46,8 +48,9 @@ def run_each(work: Callable[[I], R], items: Sequence[I], *, jobs: int) -> Iterat
         work: a function that a fresh process can import.
         items: picklable.
         jobs: number of processes; 1 runs in this one.
+        isolated: let 1 be a process of its own, so that no crash ends this one.
     """
-    if jobs == 1:
+    if jobs <= 1 and not isolated:
         for item in items:
             yield _here(work, item)
         return

@@ -51,6 +51,11 @@ class TestSet:
         return str(self._paired()["name"]) if self.is_paired else self.folder.parent.name
 
     @property
+    def title(self) -> str:
+        """How it is called in print."""
+        return self.system if self.is_paired else f"{self.system} / {self.name}"
+
+    @property
     def estimates(self) -> Path:
         """The folder of estimates that `open_system` paired; this folder for an experiment's."""
         return Path(self._paired()["estimates"]) if self.is_paired else self.folder

@@ -17,6 +17,8 @@ NAMES = [
 ]
 # Judged with all signals at another level alike; the others also with the estimate's alone.
 BOUND_TO_LEVEL = ("snr", "seg_snr", "lsd", "cbak")
+# Trained on real speech.
+LEARNED = SLOW[:-1]
 # Its models know the level of recordings.
 DNSMOS = tuple(name for name in SLOW if name.startswith("dnsmos"))
 LEVEL_DB = 0.01
@@ -82,6 +84,9 @@ def test_arguments_stay_and_any_kind_of_tensor_will_do(name: str, case: Case) ->
 def test_padding_order_and_batch_do_not_count(name: str, case: Case) -> None:
     metric = get_metric(name)
     lengths = torch.tensor([16000, 13001])
+    if metric.min_seconds > 0.8:
+        case = tuple(torch.cat([signal, signal], -1) for signal in case)
+        lengths = lengths + 16000
     alone = [
         metric(*(signal[row : row + 1, ..., :length] for signal in case), sample_rate=RATE).item()
         for row, length in enumerate(lengths.tolist())
@@ -92,7 +97,7 @@ def test_padding_order_and_batch_do_not_count(name: str, case: Case) -> None:
         for signal in case
     ]
     for signal in padded:
-        signal[1, ..., 13001:] = torch.nan
+        signal[1, ..., lengths[1] :] = torch.nan
     assert metric(*padded, sample_rate=RATE, lengths=lengths).tolist() == alone
     turned = [signal.flip(0) for signal in padded]
     assert metric(*turned, sample_rate=RATE, lengths=lengths.flip(0)).tolist() == alone[::-1]
@@ -114,6 +119,8 @@ def test_level_does_not_count(name: str, gain_db: float, case: Case) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "sar" not in str(name)])
 def test_more_noise_is_never_better(name: str, case: Case) -> None:
+    if name in LEARNED:
+        pytest.skip("not on made-up speech")
     metric, (_, speech, noise) = get_metric(name), case
     values = [
         metric(speech + gain * noise, speech, noise, sample_rate=RATE).mean().item()

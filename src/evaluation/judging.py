@@ -1,0 +1,253 @@
+"""Score a test set and write its tables: what `utt_eval` does with its options."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+import asteroid.dsp
+import auditus
+from asteroid.utils.files import atomic_path
+from auditus.metric import Metric
+from evaluation.columns import (
+    column_name,
+    drawn_columns,
+    figure_columns,
+    keys_of,
+    sample_table,
+    summary_table,
+)
+from evaluation.groups import CROSSED, GROUPS, group_tables
+from evaluation.journal import Journal, Record
+from evaluation.parallel import run_each
+from evaluation.scoring import Task, score_sample
+from evaluation.testset import TestSet
+
+__all__ = ["Judgement", "judge", "score", "write_tables"]
+
+logger = logging.getLogger(__name__)
+
+JOURNAL = ".finished.jsonl"
+# Those that compute: with another version of one the figures are computed again.
+LIBRARIES = ("pesq", "pystoi", "fast-bss-eval", "speechmos", "distillmos", "pyclarity")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How a test set is judged.
+
+    Attributes:
+        metrics: which figures.
+        variant: "published" for the original's SI and FW numbers.
+        cut: cut signals of different lengths to the shortest.
+        snr_edges: of the classes of SNR; None: see `snr_classes`.
+    """
+
+    metrics: tuple[Metric, ...]
+    variant: str = "default"
+    cut: bool = False
+    snr_edges: tuple[float, ...] | None = None
+
+    def keys(self, paths: Mapping[str, Mapping[str, Path]]) -> tuple[str, ...]:
+        """Return the figures to compute; those of the mixture only where there is one."""
+        mixtures = any("mixture" in files for files in paths.values())
+        return tuple(key for key in keys_of(self.metrics) if mixtures or key.startswith("out/"))
+
+
+def judge(
+    testset: TestSet, judgement: Judgement, *, jobs: int = 0, progress: bool | None = None
+) -> pd.DataFrame:
+    """Score what is not scored yet and write the tables; return the means.
+
+    Args:
+        testset: the samples.
+        judgement: which figures, and how.
+        jobs: number of processes; 0: in this one.
+        progress: show a bar; None: on a terminal.
+
+    Raises:
+        FileNotFoundError: there is no sample.
+    """
+    samples, paths = testset.samples(), testset.signals()
+    if samples.empty:
+        raise FileNotFoundError(
+            f"{testset.folder} holds no folder sample_*: run evaluation.infer first"
+        )
+    keys = judgement.keys(paths)
+    journal = Journal(testset.metrics / JOURNAL)
+    wanted = {sample: paths.get(sample, {}) for sample in samples["Sample_ID"]}
+    logger.info("%s: %d samples", testset.folder, len(samples))
+    records = score(wanted, keys, judgement, journal, jobs=jobs, progress=progress)
+    journal.rewrite(records.values())
+    return write_tables(testset, samples, records, keys, judgement)
+
+
+def score(
+    paths: Mapping[str, Mapping[str, Path]],
+    keys: Sequence[str],
+    judgement: Judgement,
+    journal: Journal,
+    *,
+    jobs: int,
+    progress: bool | None = None,
+) -> dict[str, Record]:
+    """Return a record for every sample: the journal's where it still holds, else computed now.
+
+    What is computed is in the journal as soon as it is done. A sample whose process died is not
+    kept there: the next run tries again.
+
+    Args:
+        paths: files of each sample to score, by signal.
+        keys: the figures, as `out/si_sdr`.
+        judgement: how.
+        journal: what is finished.
+        jobs: number of processes; 0: in this one.
+        progress: show a bar; None: on a terminal.
+    """
+    records = _current(journal.read(), paths, judgement)
+    tasks = {}
+    for sample, record in records.items():
+        missing = tuple(key for key in keys if key not in record.values)
+        if missing:
+            tasks[sample] = Task(sample, paths[sample], missing, judgement.variant, judgement.cut)
+    logger.info("%d samples, %d to score", len(records), len(tasks))
+    processes = max(1, min(jobs, len(tasks)))
+    outcomes = run_each(score_sample, list(tasks.values()), jobs=processes, isolated=jobs > 0)
+    hidden = None if progress is None else not progress
+    for outcome in tqdm(outcomes, total=len(tasks), unit="sample", disable=hidden):
+        record = records[outcome.item.sample]
+        if outcome.result is None:  # not kept among the figures
+            record.reasons.update(dict.fromkeys(outcome.item.keys, outcome.error))
+            continue
+        _note(record, outcome.result)
+        journal.append(record)
+    return records
+
+
+def write_tables(
+    testset: TestSet,
+    samples: pd.DataFrame,
+    records: Mapping[str, Record],
+    keys: Sequence[str],
+    judgement: Judgement,
+) -> pd.DataFrame:
+    """Write all tables and the picture of a test set; return the means."""
+    table = sample_table(samples, records, keys)
+    means = summary_table(table, keys)
+    groups = group_tables(table, figure_columns(table, keys), judgement.snr_edges)
+    failures = _failures(samples, records, keys)
+    frames = {
+        "metrics_by_sample": table,
+        "failures": failures,
+        "metrics": means,
+        **{f"metrics_by_{name}": group for name, group in groups.items()},
+    }
+    for name, frame in frames.items():
+        with atomic_path(testset.metrics / f"{name}.csv") as temporary:
+            frame.to_csv(temporary, index=False, float_format="%.6g")
+    _write_figure(testset, groups.get("_".join(CROSSED)), keys)
+    for name in (*GROUPS, "_".join(CROSSED)):
+        if name not in groups:
+            (testset.metrics / f"metrics_by_{name}.csv").unlink(missing_ok=True)
+    if len(failures):
+        worst = f"{len(failures)} of {len(keys) * len(samples)} figures are not defined"
+        logger.warning("%s: the reasons are in %s", worst, testset.metrics / "failures.csv")
+    return means
+
+
+def _write_figure(testset: TestSet, crossed: pd.DataFrame | None, keys: Sequence[str]) -> None:
+    path = testset.metrics / f"metrics_by_{'_'.join(CROSSED)}.png"
+    if crossed is None:
+        path.unlink(missing_ok=True)
+        return
+    from evaluation.group_figure import draw_groups  # pictures take a second to import
+
+    columns = drawn_columns(keys)
+    metrics = list(columns.values())
+    figure = draw_groups(
+        crossed,
+        list(columns),
+        [metric.higher_is_better for metric in metrics],
+        [metric.unit for metric in metrics],
+    )
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+
+
+def _failures(
+    samples: pd.DataFrame, records: Mapping[str, Record], keys: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row per figure that is not defined, with the reason."""
+    rows = [
+        (sample, name, column_name(key), records[sample].reasons[key])
+        for sample, name in zip(samples["Sample_ID"], samples["id"], strict=True)
+        for key in keys
+        if records[sample].values.get(key) is None
+    ]
+    return pd.DataFrame(rows, columns=["Sample_ID", "id", "Metric", "Reason"])
+
+
+def _current(
+    old: Mapping[str, Record], paths: Mapping[str, Mapping[str, Path]], judgement: Judgement
+) -> dict[str, Record]:
+    """Return the old record of every sample where it still holds, else an empty one."""
+    settings = _settings(judgement)
+    records = {}
+    for sample, files in paths.items():
+        stamp = _stamp(files, settings)
+        known = old.get(sample)
+        records[sample] = known if known and known.stamp == stamp else Record(sample, stamp)
+    return records
+
+
+def _settings(judgement: Judgement) -> str:
+    """Return what all figures depend on: options, code, libraries."""
+    libraries = [f"{name} {_version(name)}" for name in LIBRARIES]
+    cut = ["cut"] if judgement.cut else []
+    return "; ".join([judgement.variant, *cut, _code(), *libraries])
+
+
+def _stamp(files: Mapping[str, Path], settings: str) -> str:
+    """Return what a sample's figures depend on: settings, and the files as they are now."""
+    parts = [settings]
+    for name, path in sorted(files.items()):
+        if path.is_file():
+            status = path.stat()
+            parts.append(f"{name} {path} {status.st_size} {status.st_mtime_ns}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+@cache
+def _code() -> str:
+    """Return a fingerprint of the code that defines the metrics."""
+    digest = hashlib.sha256()
+    for package in (auditus, asteroid.dsp):
+        for path in sorted(Path(package.__path__[0]).rglob("*.*")):
+            if path.suffix in (".py", ".csv"):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _note(record: Record, scores: Mapping[str, tuple[float, str]]) -> None:
+    """Enter figures into a record; NaN becomes None with its reason."""
+    for key, (value, reason) in scores.items():
+        defined = value == value
+        record.values[key] = value if defined else None
+        if not defined:
+            record.reasons[key] = reason
