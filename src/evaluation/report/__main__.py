@@ -27,7 +27,7 @@ from typing import Any
 from tqdm import tqdm
 
 from asteroid.utils.files import write_text
-from evaluation.command import add_experiment_options, positive_int, run
+from evaluation.command import add_experiment_options, available_cpus, positive_int, run
 from evaluation.experiment import open_system
 from evaluation.figure_style import figure_style, save_figure
 from evaluation.report.blind import blind_page, make_test
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ids", nargs="+", default=[], metavar="ID", help="utterances to have in any case")
     add("--audio", choices=tuple(FORMATS), default="flac", help="default: %(default)s (lossless)")
     add("--max_mb", type=float, default=20.0, metavar="MB", help="size (default: %(default)g)")
+    add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
     add("--blind", choices=("mushra", "abx"), help="a blind listening test instead of a report")
     add_experiment_options(parser)
     return parser
@@ -99,7 +100,7 @@ def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> i
     if baseline not in systems:
         raise ValueError(f"--baseline must be one of {', '.join(systems)}; got {baseline!r}")
     tables = read_scores(systems)
-    sections = build_sections(systems, tables, baseline=baseline, root=args.root)
+    sections = build_sections(systems, tables, baseline=baseline, root=args.root, jobs=args.jobs)
     chosen = _chosen(args, systems, tables)
     n_all = len(tables[0].scores)
     listening: dict[str, Any] = {

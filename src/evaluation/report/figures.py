@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from evaluation.drawing import MARKERS, Drawing, panels
 from evaluation.report.listening import MIXTURE, ScoreTable
 
-__all__ = ["Drawing", "by_condition", "distributions", "heat_map", "learning_curves"]
+__all__ = ["by_condition", "distributions", "heat_map", "learning_curves"]
 
-PANEL_INCHES = (3.3, 2.6)
-MARKERS = "osD^vP*X"
 INTERVAL_SIGMAS = 1.96  # a normal 95 % interval of a mean
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A figure to be drawn in any theme.
-
-    Attributes:
-        name: of its file.
-        draw: makes the figure.
-        caption: what it shows, in a sentence.
-        numbers: what is plotted.
-    """
-
-    name: str
-    draw: Callable[[], Figure]
-    caption: str
-    numbers: pd.DataFrame
 
 
 def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing | None:
@@ -53,8 +34,7 @@ def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing | None:
     shared = [name for name in shared if not name.startswith("val/loss")]
 
     def draw() -> Figure:
-        panels = len(histories) + len(shared)
-        figure, axes = _panels(panels)
+        figure, axes = panels(len(histories) + len(shared))
         for place, (system, part) in zip(axes, numbers.groupby("system", sort=False), strict=False):
             for name, style in (("train/loss", "--"), ("val/loss", "-")):
                 curve = part[part["quantity"] == name]
@@ -89,7 +69,7 @@ def distributions(tables: Sequence[ScoreTable]) -> Drawing:
     )
 
     def draw() -> Figure:
-        figure, axes = _panels(len(tables))
+        figure, axes = panels(len(tables))
         for place, table in zip(axes, tables, strict=True):
             names = list(table.scores)
             values = [table.scores[name].dropna().to_numpy() for name in names]
@@ -151,7 +131,7 @@ def by_condition(
 
     def draw() -> Figure:
         metrics = list(dict.fromkeys(numbers["metric"]))
-        figure, axes = _panels(len(metrics))
+        figure, axes = panels(len(metrics))
         for place, metric in zip(axes, metrics, strict=True):
             shown = numbers[numbers["metric"] == metric]
             names = list(dict.fromkeys(shown[column]))
@@ -205,18 +185,6 @@ def heat_map(
         return figure
 
     return Drawing(name, draw, caption, numbers)
-
-
-def _panels(count: int) -> tuple[Figure, list]:  # type: ignore[type-arg]
-    """Return a figure with so many axes, at most three in a row."""
-    columns = min(3, count)
-    rows = -(-count // columns)
-    size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for place in axes[count:]:
-        place.remove()
-    return figure, axes[:count]
 
 
 def _groups(values: pd.Series) -> pd.Series:

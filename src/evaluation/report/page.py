@@ -12,8 +12,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from evaluation.drawing import Drawing
 from evaluation.figure_style import svg_bytes
-from evaluation.report.figures import Drawing
 from evaluation.report.sections import Section
 
 __all__ = ["embedded_json", "render", "report_page", "verbatim"]

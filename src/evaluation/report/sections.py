@@ -13,15 +13,17 @@ from evaluation.comparison.differences import Options, means
 from evaluation.comparison.panel import ALL, LEVELS, read_panel, slices
 from evaluation.comparison.systems import System
 from evaluation.comparison.tables import Cell, Grid, difference_grids, mean_grids
+from evaluation.drawing import Drawing
 from evaluation.experiment import find_experiment
 from evaluation.report.figures import (
-    Drawing,
     by_condition,
     distributions,
     heat_map,
     learning_curves,
 )
 from evaluation.report.listening import ScoreTable
+from evaluation.spectra import spectra
+from evaluation.spectra_figures import average_spectra, band_ratios, class_ratios
 from evaluation.testset import TestSet
 
 __all__ = ["Section", "build_sections"]
@@ -58,6 +60,7 @@ def build_sections(
     baseline: str,
     root: str | None = None,
     options: Options | None = None,
+    jobs: int = 1,
 ) -> list[Section]:
     """Return the sections for which there is something to show.
 
@@ -67,6 +70,7 @@ def build_sections(
         baseline: the system that others are measured against.
         root: the folder of experiments, for the learning curves.
         options: of the statistics.
+        jobs: processes for the spectra.
 
     Raises:
         ValueError: the systems were given different test sets.
@@ -74,7 +78,7 @@ def build_sections(
     options = options or Options()
     comparison = _compared(systems, baseline, options)
     found = [_summary(comparison, options), _conditions(systems, tables)]
-    found += [_phonemes(comparison), _training(systems, root)]
+    found += [_phonemes(comparison), _spectra(systems, jobs), _training(systems, root)]
     found.append(Section("spread", "Spread over the utterances", drawings=[distributions(tables)]))
     return [one for one in found if one.grids or one.drawings]
 
@@ -169,6 +173,16 @@ def _phonemes(comparison: Comparison) -> Section:
             )
         )
     return Section("phonemes", "Phoneme classes", drawings=drawings)
+
+
+def _spectra(systems: Mapping[str, TestSet], jobs: int) -> Section:
+    try:
+        table = spectra(systems, jobs=jobs)
+    except FileNotFoundError as error:  # another system's folder may come without the noise
+        logger.warning("no spectral diagnostics: %s", error)
+        return Section("spectra", "Spectra")
+    drawings = [average_spectra(table), band_ratios(table), *class_ratios(table)]
+    return Section("spectra", "Spectral diagnostics", drawings=drawings)
 
 
 def _training(systems: Mapping[str, TestSet], root: str | None) -> Section:
