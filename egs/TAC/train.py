@@ -64,13 +64,13 @@ def main(argv: list[str]) -> None:
         import torch
 
         from asteroid.engine import EnhancementSystem, build_trainer, training_loaders
-        from asteroid.losses import build_loss
+        from asteroid.losses import build_training_loss
         from asteroid.models import FasNetTAC
         from auditus.metrics import get_metrics
 
         torch.manual_seed(training.seed)
         network = FasNetTAC(**asdict(config.net), sample_rate=sample_rate)
-        loss = build_loss(config.loss.name, reduction="none", **config.loss.options(sample_rate))
+        loss = build_training_loss(config.loss, sample_rate)
         metrics = get_metrics(training.metrics)
         system = EnhancementSystem(
             network,

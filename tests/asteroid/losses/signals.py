@@ -16,6 +16,21 @@ EVERY_LOSS += [
     for scale, n_bins in SCALES
     for weights_type in WEIGHTINGS.names()
 ]
+EVERY_LOSS += [
+    ("mse", {}),
+    ("mse_spectrum", {"n_fft": N_FFT, "hop_length": HOP_LENGTH}),
+    ("si_snr", {}),
+    ("sdr", {}),
+    ("weighted_sdr", {}),
+    ("lms", {}),
+    ("pmsqe", {}),
+    ("pmsqe", {"sample_rate": 8000}),
+    ("multi_scale_stft", {"n_ffts": (512, 128, 64)}),
+]
+NEW_LOSSES = EVERY_LOSS[-9:]
+#: What changes nothing: the level of the estimate alone, or of the whole recording.
+ESTIMATE_LEVEL_BLIND = {"xp1", "neg_sisdr", "si_snr", "pmsqe"}
+RECORDING_LEVEL_BLIND = {*ESTIMATE_LEVEL_BLIND, "sdr", "weighted_sdr"}
 
 
 def label(loss):

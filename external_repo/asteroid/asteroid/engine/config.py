@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .loss_config import LossConfig
+
 __all__ = [
     "FREE_KEYS",
     "PUBLISHED_FLAGS",
@@ -24,32 +26,6 @@ __all__ = [
     "option_names",
 ]
 
-LossName = Literal["neg_sisdr", "xp1"]
-Scale = Literal["linear", "mel", "critical"]
-Weighting = Literal[
-    "wo",
-    "None",
-    "speech_norm",
-    "log_snr_speech_norm",
-    "log_snr_softmax_speech_norm",
-    "softmax_inverse_snr_speech_norm",
-    "inverse_spectral_diff",
-    "softmax",
-    "softmax_ps",
-    "softmax_log",
-    "sigmoid",
-    "sigmoid_log",
-    "relu",
-    "relu_log",
-    "perceptual",
-    "perceptual-2",
-    "perceptual-3",
-    "perceptual-published",
-    "speech_presence",
-    "presence_competition",
-    "presence_flux",
-    "presence_competition_flux",
-]
 MetricName = Literal[
     "si_sdr", "si_sir", "si_sar", "fw_sdr", "fw_sir", "fw_sar", "stoi", "estoi", "pesq_wb"
 ]
@@ -103,50 +79,6 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         _positive("data", self, "sample_rate", "segment", "max_mics")
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Training loss.
-
-    Attributes:
-        name: Which loss (``--loss``): neg_sisdr is the frequency-weighted SI-SDR, xp1 the plain one
-            on waveforms, for which the options of bands do not count.
-        scale: Frequency scale of the bands.
-        n_fft: FFT size, samples.
-        hop_length: Hop of the STFT, samples.
-        n_bins: Number of bands: any for mel, 18, 21 or 25 for critical; not used by linear.
-        weights_type: Weighting of the bands, by its published name.
-        gamma: Exponent of the speech weight.
-        variant: default, or published: the original computation, which does not train from a random
-            start.
-    """
-
-    name: LossName = "neg_sisdr"
-    scale: Scale = "mel"
-    n_fft: int = 1024
-    hop_length: int = 256
-    n_bins: int | None = 18
-    weights_type: Weighting = "speech_norm"
-    gamma: float = 0.2
-    variant: Literal["default", "published"] = "default"
-
-    def __post_init__(self) -> None:
-        _positive("loss", self, "n_fft", "hop_length", "gamma")
-        if self.n_bins is not None and self.n_bins != -1 and self.n_bins < 1:
-            raise ValueError(f"loss.n_bins must be positive, -1 or null; got {self.n_bins}")
-        if self.scale == "critical" and self.n_bins not in (18, 21, 25):
-            raise ValueError(
-                f"loss.n_bins must be one of 18, 21, 25 on the critical scale; got {self.n_bins}"
-            )
-        if self.scale == "mel" and self.n_bins in (None, -1):
-            raise ValueError(f"loss.n_bins must be positive on the mel scale; got {self.n_bins}")
-
-    def options(self, sample_rate: int) -> dict[str, Any]:
-        """Return what the loss of this name is built with; ``xp1`` knows nothing of bands."""
-        options = dataclasses.asdict(self) | {"sample_rate": sample_rate}
-        variant, name = options["variant"], options.pop("name")
-        return {"variant": variant} if name == "xp1" else options
 
 
 @dataclass(frozen=True)

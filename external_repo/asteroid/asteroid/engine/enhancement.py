@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -13,9 +14,12 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from asteroid.data.batch import Batch
 from asteroid.data.sampling import StepSampler
+from asteroid.losses import SumLoss
 
+from .balance import balance_loss, write_balance
 from .config import OptimConfig
-from .distributed import average, gather_values, total
+from .distributed import average, gather_values
+from .epoch_means import EpochMeans
 from .finite import check_gradients, check_losses
 from .randomness import seed_step
 
@@ -23,6 +27,8 @@ __all__ = ["EnhancementSystem", "Metric"]
 
 Metric = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, "torch.Tensor | None"], torch.Tensor]
 """``(estimate, target, noise, lengths) -> (batch,)``, the signals ``(batch, samples)``."""
+
+SHARES_EVERY = 50  # batches; shares of the gradient cost one more pass through the losses
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -86,9 +92,12 @@ class EnhancementSystem(pl.LightningModule):
         if monitor not in known:
             raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
         self.config = dict(config or {})
-        self._scores: dict[str, list[float]] = {name: [] for name in ["loss", *self.metrics]}
-        self._sum: torch.Tensor | None = None
-        self._restored_sum: list[float] = [0.0, 0.0]
+        self._labels = list(loss.weights) if isinstance(loss, SumLoss) else []
+        of_loss = ["loss", *(f"loss_{label}" for label in self._labels)]
+        self._scores: dict[str, list[float]] = {name: [] for name in [*of_loss, *self.metrics]}
+        shares = [f"grad_share_{label}" for label in self._labels]
+        self._means = EpochMeans([*of_loss, *shares])
+        self._is_balanced = False
         self._mics_name = _argument(network.forward, "valid_mics", "n_mics")
         self._lengths_name = _argument(loss.forward, "lengths")
         self._plateau: ReduceLROnPlateau | None = None
@@ -103,9 +112,40 @@ class EnhancementSystem(pl.LightningModule):
 
     def losses(self, estimate: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the loss of each utterance ``(batch,)`` or, from a loss that averages, ``()``."""
+        return self._judge(estimate, batch)["loss"]
+
+    def _judge(self, estimate: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the ``loss``, and the parts of a sum without their weights as ``loss_<label>``."""
         options = {} if self._lengths_name is None else {self._lengths_name: batch.lengths}
+        signals = estimate.float(), batch.sources.float()
         with torch.autocast(estimate.device.type, enabled=False):
-            return torch.as_tensor(self.loss(estimate.float(), batch.sources.float(), **options))
+            if not isinstance(self.loss, SumLoss):
+                return {"loss": torch.as_tensor(self.loss(*signals, **options))}
+            parts = self.loss.parts(*signals, **options)
+            return {"loss": self.loss.total(parts)} | {f"loss_{k}": v for k, v in parts.items()}
+
+    def _gradient_shares(self, estimate: torch.Tensor, batch: Batch) -> dict[str, float]:
+        """Return each part's share of the gradient that reaches the estimate."""
+        if not isinstance(self.loss, SumLoss):
+            return {}
+        with torch.autocast(estimate.device.type, enabled=False):
+            shares = self.loss.gradient_shares(
+                estimate.float(), batch.sources.float(), batch.lengths
+            )
+        return {f"grad_share_{label}": share for label, share in shares.items()}
+
+    def on_train_start(self) -> None:
+        """Balance a sum of losses that asks for it, unless a checkpoint knows the weights."""
+        if not isinstance(self.loss, SumLoss) or self.loss.balance_by is None:
+            return
+        folder = Path(self.trainer.default_root_dir)
+        if not self._is_balanced:
+            loader = self.trainer.train_dataloader
+            assert loader is not None
+            balance_loss(self, self.loss, loader)
+            self._is_balanced = True
+        if self.trainer.is_global_zero:
+            write_balance(self.loss, folder)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed the step, so that it does not depend on what ran before it."""
@@ -114,19 +154,25 @@ class EnhancementSystem(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the mean loss of ``batch``."""
         self._step_ids += batch.ids
-        losses = self.losses(self(batch.mixture, batch.n_mics), batch)
-        check_losses(losses, batch.ids, self._where(batch_idx))
-        loss = losses.mean()
+        estimate = self(batch.mixture, batch.n_mics)
+        losses = self._judge(estimate, batch)
+        check_losses(losses["loss"], batch.ids, self._where(batch_idx))
+        loss = losses["loss"].mean()
         own, weight = self._share(len(batch.ids), batch_idx)
-        self._epoch_sum().add_(
-            loss.new_tensor([float(loss.detach()) * own, own], dtype=torch.float64)
-        )
+        means = {name: float(values.detach().mean()) for name, values in losses.items()}
+        if batch_idx % SHARES_EVERY == 0:
+            means |= self._gradient_shares(estimate, batch)
+        self._means.add(means, own, self.device, self.global_rank)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
         if self.trainer.is_last_batch:
-            value, count = total(self._epoch_sum())
-            self.log("train/loss", value / count, on_step=False, on_epoch=True, batch_size=1)
-            self._sum = None
+            for name, value in self._with_weights(self._means.pop()).items():
+                self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=1)
         return loss if weight == 1 else weight * loss
+
+    def _with_weights(self, means: dict[str, float]) -> dict[str, float]:
+        """Return the means with ``weighted_<label>`` beside each ``loss_<label>``."""
+        weights = self.loss.weights if isinstance(self.loss, SumLoss) else {}
+        return means | {f"weighted_{k}": w * means[f"loss_{k}"] for k, w in weights.items()}
 
     def _share(self, n_items: int, batch_idx: int) -> tuple[int, float]:
         """Return how many utterances of a step count here, and what its mean loss weighs.
@@ -139,14 +185,6 @@ class EnhancementSystem(pl.LightningModule):
         own, everyone = sampler.real(batch_idx)
         return own, own * sampler.world / everyone
 
-    def _epoch_sum(self) -> torch.Tensor:
-        """Return this rank's sum of losses and number of utterances ``(2,)`` in this epoch."""
-        if self._sum is None:
-            before = self._restored_sum if self.global_rank == 0 else [0.0, 0.0]
-            self._sum = torch.tensor(before, dtype=torch.float64, device=self.device)
-            self._restored_sum = [0.0, 0.0]
-        return self._sum
-
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse a gradient that is not finite before it reaches the weights."""
         norm = check_gradients(self.parameters(), self._step_ids, self._where())
@@ -156,9 +194,10 @@ class EnhancementSystem(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Add the losses and metrics of ``batch`` to the epoch's; return the estimates."""
         estimate: torch.Tensor = self(batch.mixture, batch.n_mics).float()
-        losses = self.losses(estimate, batch)
-        check_losses(losses, batch.ids, self._where(batch_idx, "validation"))
-        self._scores["loss"] += losses.expand(len(batch.ids)).tolist()
+        losses = self._judge(estimate, batch)
+        check_losses(losses["loss"], batch.ids, self._where(batch_idx, "validation"))
+        for name, values in losses.items():
+            self._scores[name] += values.expand(len(batch.ids)).tolist()
         for name, metric in self.metrics.items():
             target, noise = batch.sources[:, 0], batch.sources[:, 1]
             scores = metric(estimate[:, 0], target, noise, batch.lengths)
@@ -167,9 +206,10 @@ class EnhancementSystem(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the averages over all utterances of all ranks."""
-        for name, scores in self._scores.items():
-            mean = average(gather_values(scores))
+        means = {name: average(gather_values(scores)) for name, scores in self._scores.items()}
+        for name, mean in self._with_weights(means).items():
             self.log(f"val/{name}", mean, prog_bar=f"val/{name}" == self.monitor)
+        for scores in self._scores.values():
             scores.clear()
 
     def on_train_epoch_end(self) -> None:
@@ -200,7 +240,9 @@ class EnhancementSystem(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the scheduler, the configuration and what rebuilds the network."""
         checkpoint["config"] = self.config
-        checkpoint["train_sum"] = [0.0, 0.0] if self._sum is None else total(self._sum).tolist()
+        checkpoint["train_sum"] = self._means.state()
+        if isinstance(self.loss, SumLoss):
+            checkpoint["loss_weights"] = dict(self.loss.weights)
         if self._plateau is not None:
             checkpoint["plateau"] = self._plateau.state_dict()
         arguments = getattr(self.network, "get_model_args", None)
@@ -210,7 +252,10 @@ class EnhancementSystem(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the states of what does not exist yet."""
-        self._restored_sum = list(checkpoint.get("train_sum", [0.0, 0.0]))
+        self._means.load(checkpoint.get("train_sum"))
+        if isinstance(self.loss, SumLoss) and "loss_weights" in checkpoint:
+            self.loss.weights.update(checkpoint["loss_weights"])
+            self._is_balanced = True
         self._plateau_state = checkpoint.get("plateau")
 
     def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:

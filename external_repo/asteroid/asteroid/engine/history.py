@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..utils.files import write_text
 __all__ = ["History"]
 
 _LOG = logging.getLogger(__name__)
+_PART = re.compile(r"train/(loss_(?!step)|weighted_|grad_share_)|val/(loss_|weighted_)")
 
 
 class History(pl.Callback):
@@ -25,7 +27,7 @@ class History(pl.Callback):
 
     Args:
         path: The table; its columns are ``epoch, lr, train/loss, val/loss``, each
-            ``val/<metric>``, and ``seconds``.
+            ``val/<metric>``, of a sum of losses what is logged of each part, and ``seconds``.
         epochs: Number of epochs of the run, for the messages.
     """
 
@@ -46,15 +48,17 @@ class History(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row and write the table."""
         logged = trainer.callback_metrics
+        of_parts = sorted(name for name in logged if _PART.match(name))
         names = ["train/loss", "val/loss", *sorted(n for n in logged if n.startswith("val/"))]
-        names = [name for name in dict.fromkeys(names) if name in logged]
+        names = [name for name in dict.fromkeys(names) if name in logged and name not in of_parts]
+        said, names = names, names + of_parts
         row = {"epoch": float(trainer.current_epoch), "lr": _learning_rate(trainer)}
         row |= {name: float(logged[name]) for name in names}
         row["seconds"] = round(time.monotonic() - self._started, 2)
         self.rows.append(row)
         if trainer.is_global_zero:
             write_text(self.path, _as_csv(self.rows))
-            scores = "  ".join(f"{name} {row[name]:.3f}" for name in names)
+            scores = "  ".join(f"{name} {row[name]:.3f}" for name in said)
             _LOG.info("epoch %d of %d  %s", trainer.current_epoch + 1, self.epochs, scores)
 
     def state_dict(self) -> dict[str, Any]:

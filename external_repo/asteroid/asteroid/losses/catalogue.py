@@ -38,6 +38,10 @@ LOSSES.register("multi_scale_stft")(MultiScaleSTFTLoss)
 class _Terms(Protocol):
     """A training configuration's loss, such as :class:`asteroid.engine.config.LossConfig`."""
 
+    balance: bool
+    balance_by: str
+    balance_items: int
+
     def terms(self) -> Sequence[Mapping[str, Any]]: ...
 
 
@@ -45,7 +49,7 @@ def build_training_loss(config: _Terms, sample_rate: float) -> nn.Module:
     """Build what a training configuration asks for: one value per utterance, lower is better.
 
     Args:
-        config: Has ``terms()``, the parts as :class:`SumLoss` takes them.
+        config: Has ``terms()``, the parts as :class:`SumLoss` takes them, and how to balance them.
         sample_rate: Hz.
 
     Returns:
@@ -58,7 +62,13 @@ def build_training_loss(config: _Terms, sample_rate: float) -> nn.Module:
     if len(terms) == 1 and terms[0].get("weight", 1) == 1:
         options = {key: terms[0][key] for key in terms[0] if key not in ("weight", "label")}
         return build_part(options.pop("name"), options, sample_rate)
-    return SumLoss(terms, sample_rate=sample_rate, reduction="none")
+    return SumLoss(
+        terms,
+        sample_rate=sample_rate,
+        balance_by=config.balance_by if config.balance else None,
+        balance_items=config.balance_items,
+        reduction="none",
+    )
 
 
 def build_part(name: str, options: Mapping[str, object], sample_rate: float) -> nn.Module:

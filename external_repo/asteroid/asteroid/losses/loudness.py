@@ -120,7 +120,7 @@ class LoudnessModel(nn.Module):
         Args:
             est_power: ``(batch, frames, n_fft // 2 + 1)``.
             target_power: Alike; no gradient is needed.
-            n_frames: Frames of each utterance, ``(batch,)``; those behind are silent.
+            n_frames: Frames of each utterance, ``(batch,)``; those behind never count.
         """
         with torch.no_grad():
             target = self._hear(self._bark(target_power, n_frames))
@@ -131,8 +131,9 @@ class LoudnessModel(nn.Module):
 
     def _bark(self, power: Tensor, n_frames: Tensor) -> Tensor:
         """Powers of Bark bands at the common level, ``(batch, frames, bands)``."""
-        level = (power @ self.speech_band.to(power)).sum(-1) / n_frames
-        bands = power @ self.bark.to(power)
+        level = mean_over_time(power @ self.speech_band.to(power), n_frames)
+        inside = torch.arange(power.shape[1], device=power.device) < n_frames[:, None]
+        bands = (power @ self.bark.to(power)) * inside[..., None]
         # Not a product with the reciprocal: its gradient overflows where the level is 0.
         return LEVEL * (bands / (level + TINY)[:, None, None])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ class SumLoss(nn.Module):
             which it is logged (its name; a second one of the same name is called ``name_2``), and
             the loss's own options.
         sample_rate: Hz, for the losses that want to know.
+        balance_by: ``"range"`` or ``"gradient"``: the weights are shares that
+            :meth:`balance_weights` is to turn into weights; None: they are the weights.
+        balance_items: Over how many utterances.
         reduction: ``"mean"``, or ``"none"`` for one value per utterance.
 
     Raises:
@@ -41,15 +44,20 @@ class SumLoss(nn.Module):
         parts: Sequence[Mapping[str, object]],
         *,
         sample_rate: float = 16000,
+        balance_by: str | None = None,
+        balance_items: int = 16,
         reduction: str = "mean",
     ) -> None:
         from .catalogue import build_part
 
         super().__init__()
         check_choice("reduction", reduction, ("mean", "none"))
+        if balance_by is not None:
+            check_choice("balance_by", balance_by, ("range", "gradient"))
         if not parts:
             raise ValueError("a sum of losses needs at least one part")
-        self.reduction = reduction
+        self.reduction, self.balance_by, self.balance_items = reduction, balance_by, balance_items
+        self._given: list[dict[str, object]] = []
         self.losses = nn.ModuleDict()
         self.weights: dict[str, float] = {}
         for part in parts:
@@ -58,6 +66,7 @@ class SumLoss(nn.Module):
             label = _unused(str(options.pop("label", name.rpartition(":")[2])), self.weights)
             self.losses[label] = build_part(name, options, sample_rate)
             self.weights[label] = _check_weight(label, weight)
+            self._given.append({"name": name, "label": label, **options})
 
     def forward(
         self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
@@ -83,6 +92,46 @@ class SumLoss(nn.Module):
         """Return the weighted sum of ``parts``, ``(batch,)``."""
         weighted = [self.weights[label] * value for label, value in parts.items()]
         return torch.stack(weighted).sum(0)
+
+    def described(self) -> list[dict[str, object]]:
+        """Return the parts with their present weights, as the constructor takes them."""
+        return [{**part, "weight": self.weights[str(part["label"])]} for part in self._given]
+
+    def balance_weights(
+        self, signals: Iterable[tuple[Tensor, Tensor, Tensor | None]]
+    ) -> dict[str, float]:
+        """Choose weights so that the weighted parts' sizes are in the ratio of the weights given.
+
+        A part's size is the root mean square over utterances of its values (``"range"``) or over
+        batches of its gradient's norm (``"gradient"``). The first part keeps its weight.
+
+        Args:
+            signals: Estimates, targets and lengths of some batches.
+
+        Returns:
+            The sizes by label.
+
+        Raises:
+            ValueError: A part has size 0, so no weight makes it count.
+        """
+        squares: dict[str, list[float]] = {label: [] for label in self.weights}
+        for est_targets, targets, lengths in signals:
+            if self.balance_by == "gradient":
+                for label, norm in self.gradient_norms(est_targets, targets, lengths).items():
+                    squares[label].append(norm**2)
+            else:
+                with torch.no_grad():
+                    parts = self.parts(est_targets, targets, lengths)
+                for label, values in parts.items():
+                    squares[label] += values.double().square().tolist()
+        sizes = {label: math.sqrt(sum(found) / len(found)) for label, found in squares.items()}
+        counting = [label for label, weight in self.weights.items() if weight]
+        silent = [label for label in counting if not 0 < sizes[label] < math.inf]
+        if silent:
+            raise ValueError(f"cannot balance {', '.join(silent)}: nothing of it is to be seen")
+        for label in counting:
+            self.weights[label] *= sizes[counting[0]] / sizes[label]
+        return sizes
 
     def gradient_shares(
         self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
