@@ -205,3 +205,52 @@ def test_wrong_places_and_usage(place: Path, capsys: pytest.CaptureFixture[str])
         with pytest.raises(SystemExit) as stop:
             infer.main(options)
         assert stop.value.code == status
+
+
+def test_a_test_array_is_enhanced_like_a_manifest(place: Path) -> None:
+    from asteroid.data.array_writer import ArrayWriter
+    from asteroid.data.arrays import ArrayInfo
+
+    pairs = np.random.default_rng(0).standard_normal((4, 2, 3200)).astype(np.float32)
+    columns = {
+        "speaker": ["a", "a", "b", "b"],
+        "noise_type": ["bus"] * 4,
+        "snr_db": [0.0, 5.0, 0.0, 5.0],
+        "seen": [True, True, False, False],
+        "transcript": [None, "so", None, None],
+    }
+    axes = {"noise_class": ["seen", "unseen"], "snr_db": [0, 5]}
+    path = place / "data" / "test.npy"
+    info = ArrayInfo(path, (2, 2, 1, 2, 3200), SAMPLE_RATE, tuple("wxyz"), columns, axes)
+    with ArrayWriter(info) as writer:
+        writer.write(list(pairs), [{"length": 3200}] * 3 + [{"length": 3200}])
+        writer.finish()
+    assert run(place, manifest="data/test.npy") == 0
+    table = pd.read_csv(place / "XP" / "test" / "samples.csv")
+    assert table["id"].tolist() == list("wxyz")
+    assert table["snr_db"].tolist() == [0, 5, 0, 5]
+    assert table["seen"].tolist() == [True, True, False, False]
+    assert table["transcript"].fillna("").tolist() == ["", "so", "", ""]
+    speech = sf.read(place / "XP" / "test" / "sample_2" / "speech.wav", dtype="float32")[0]
+    assert np.array_equal(speech, pairs[2, 1])
+
+
+def test_ten_seconds_are_enhanced_whole(place: Path) -> None:
+    """The original kept the middle 3.072 s of a 10 s file."""
+    make_manifest(place / "long", n_items=1, seconds=10.0)
+    assert run(place, manifest="long/manifest.json") == 0
+    for name in ("mixture", "estimate"):
+        info = sf.info(place / "XP" / "test" / "sample_0" / f"{name}.wav")
+        assert info.frames == 10 * SAMPLE_RATE
+
+
+def test_a_network_of_one_channel_gets_the_first_microphone(place: Path) -> None:
+    network = ConvTasNet(
+        1, n_filters=8, n_blocks=1, n_repeats=1, bn_chan=4, hid_chan=4, skip_chan=4
+    )
+    torch.save(network.serialize(), place / "XP" / "best_model.pth")
+    assert run(place) == 0
+    estimate = sf.read(place / "XP" / "test" / "sample_0" / "estimate.wav", dtype="float32")[0]
+    mixture = sf.read(place / "XP" / "test" / "sample_0" / "mixture.wav", dtype="float32")[0]
+    expected = enhance(network.eval(), torch.from_numpy(mixture)[None])
+    assert np.allclose(estimate, expected, atol=1e-6)

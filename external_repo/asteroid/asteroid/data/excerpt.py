@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ FADE_S = 0.02
 #: A part this much weaker than its recording is a pause: another one is looked for.
 _WEAK_DB = 15.0
 _TRIES = 8
+_HEARD_S = 120
 
 
 def loop(signal: Signal, n_samples: int, fade: int) -> Signal:
@@ -94,20 +96,28 @@ def read_lively(path: Path, sample_rate: int, n_samples: int, draw: np.random.Ge
         start = int(draw.integers(length))
         parts = [longer[start : start + n_samples]]
     else:
-        starts = draw.integers(length - n_samples + 1, size=_TRIES)
-        parts = []
-        for start in starts:
+        enough, parts = _usual_power(path) / 10 ** (_WEAK_DB / 10), []
+        for start in draw.integers(length - n_samples + 1, size=_TRIES):
             parts.append(read_part(path, sample_rate, int(start), n_samples))
-            if _is_lively(parts):
+            if _power(parts[-1]) > enough:
                 break
-    loudest = max(parts, key=lambda part: float(np.mean(part**2)))
-    best = parts[-1] if _is_lively(parts) else loudest
+    best = max(parts, key=_power)
     if not best.any():
         raise DataError(str(path), [Problem(0, "samples", "is silent where it was listened to")])
     return np.pad(best, (0, n_samples - len(best)))
 
 
-def _is_lively(parts: list[Signal]) -> bool:
-    """Return whether the last part is about as strong as the strongest yet, of two at least."""
-    powers = [float(np.mean(part**2)) for part in parts]
-    return len(parts) > 1 and powers[-1] > max(powers) / 10 ** (_WEAK_DB / 10)
+def _power(signal: Signal) -> float:
+    return float(np.mean(signal**2)) if len(signal) else 0.0
+
+
+@lru_cache(maxsize=4096)
+def _usual_power(path: Path) -> float:
+    """Return the mean power of a file's first minutes."""
+    energy, heard = 0.0, 0
+    with _open(path) as audio:
+        for block in audio.blocks(audio.samplerate, always_2d=True):
+            energy, heard = energy + float(np.sum(block[:, 0] ** 2)), heard + len(block)
+            if heard >= _HEARD_S * audio.samplerate:
+                break
+    return energy / max(1, heard)

@@ -1,0 +1,75 @@
+"""The preparation of the DCCRN recipe as a program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asteroid.data import open_dataset
+from tests.asteroid.data.corpus import energy_db, make_noise, make_speech
+from tests.data import make_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+PREPARE = ROOT / "egs" / "DCCRN" / "local" / "prepare.py"
+
+
+def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PREPARE), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stderr
+    return done
+
+
+@pytest.fixture
+def folders(tmp_path):
+    speech = make_speech(tmp_path / "speech", ["a", "b", "c"], rate=22050)
+    noise = make_noise(tmp_path / "noise", ["x", "y", "z"], n_files=3, rate=48000)
+    return ["--speech", speech, "--noise", noise, "--out", tmp_path / "out", "--seconds", "0.5"]
+
+
+def test_folders_of_any_rate_become_the_published_arrays(folders, tmp_path):
+    announced = run(*folders, "--dry-run").stdout
+    assert not (tmp_path / "out").exists()
+    done = run(*folders, "--snr_db", "-5", "0", "5")
+    assert "[2, 3, 2, 2, 8000]" in done.stdout
+    assert "[2, 7, 2, 2, 8000]" in announced
+    dataset = open_dataset(tmp_path / "out" / "test.npy", sample_rate=16000)
+    for index, facts in enumerate(dataset.items):
+        assert energy_db(*dataset[index].sources.numpy()) == pytest.approx(facts.snr_db, abs=0.01)
+
+
+def test_manifests_of_the_tac_recipe(tmp_path):
+    manifests = []
+    for at, split in enumerate(("train", "valid", "test")):
+        path = make_manifest(tmp_path / split, seconds=0.5, seed=at, prefix=split)
+        path.write_text(path.read_text().replace('"speaker', f'"{split}').replace(f'"{split}":', '"speaker":'))
+        manifests.append(path)
+    run("--manifests", *manifests, "--out", tmp_path / "out", "--seconds", "0.5", "--snr_db", "0")
+    shape = np.load(tmp_path / "out" / "test.npy", mmap_mode="r").shape
+    assert shape == (2, 1, 2, 2, 8000)
+
+
+def test_an_array_from_elsewhere_is_described(tmp_path):
+    np.save(tmp_path / "t.npy", np.random.default_rng(0).standard_normal((3, 2, 100)))
+    run("--describe", tmp_path / "t.npy")
+    assert len(open_dataset(tmp_path / "t.npy", sample_rate=16000)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--noise", "x"], "belong together"),
+        (["--dns", "x", "--voicebank", "y"], "one corpus at a time; got --dns and --voicebank"),
+        (["--seconds", "0", "--mini", "nowhere"], "seconds must lie between"),
+        (["--describe", "none.npy"], "no array none.npy"),
+        (["--dns", "nowhere"], "is no DNS challenge folder"),
+    ],
+)
+def test_wrong_usage_is_told(arguments, what, tmp_path):
+    done = run("--out", tmp_path / "o", *arguments, status=1)
+    assert what in done.stderr
+    assert "Traceback" not in done.stderr
