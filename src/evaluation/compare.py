@@ -39,6 +39,7 @@ from evaluation.comparison.panel import ALL, LEVELS, Level, read_panel, slices
 from evaluation.comparison.statistics import CORRECTIONS, TESTS
 from evaluation.comparison.systems import System, check_same_testset, common_ids, parse_system
 from evaluation.comparison.tables import difference_grids, mean_grids, to_latex, to_markdown
+from evaluation.phonemes.classes import read_classes
 
 __all__ = ["Comparison", "compare", "main", "write"]
 
@@ -137,7 +138,7 @@ def _compare_level(
     panel = read_panel(systems, level, figures, ids=common_ids(systems))
     if by is not None and by not in panel.units:
         raise ValueError(f"{level.file} knows no {by!r}: name it in the manifest, or omit --by")
-    parts = list(slices(panel, by))
+    parts = list(slices(panel, by, list(read_classes().groups.items())))
     tested = differences(panel, parts, pairs, options)
     whole = tested[(tested["class"] == ALL) & (tested["group"] == ALL)]
     fewest = int(whole["clusters"].min())

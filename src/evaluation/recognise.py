@@ -52,7 +52,7 @@ def recognise(
     *,
     sides: Sequence[str] = tuple(SIDES),
     transcripts: Mapping[str, str] | None = None,
-    dictionary: Path | None = None,
+    lexicon: Path | None = None,
     classes: Path | None = None,
     store: Path | None = None,
     jobs: int = 1,
@@ -65,7 +65,7 @@ def recognise(
         recogniser: see `recognition.recognisers`.
         sides: which signals, out of clean, in (the mixture), out (the estimate).
         transcripts: by id, in place of those of samples.csv.
-        dictionary: pronunciations; see `recognition.pronunciation`.
+        lexicon: pronunciations beside the dictionary's; see `recognition.pronunciation`.
         classes: table of phone classes; see `phonemes.classes`.
         store: file of what was heard; by default in the folder of metrics.
         jobs: number of processes.
@@ -87,7 +87,7 @@ def recognise(
             f"no transcript is known of any sample in {testset.samples_file}: give `transcript` in "
             "the manifest and run evaluation.infer again, or --transcripts FILE"
         )
-    pronounced, table = read_dictionary(dictionary), read_classes(classes)
+    pronounced, table = read_dictionary(lexicon), read_classes(classes)
     signals = testset.signals()
     paths = {
         (side, sample): signals[sample].get(SIDES[side][0], Path(f"{SIDES[side][0]}.wav"))
@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"out of {', '.join(SIDES)} (default: all)",
     )
     add("--transcripts", type=Path, metavar="CSV", help="columns id, transcript")
-    add("--dictionary", type=Path, metavar="FILE", help="pronunciations, in CMU's format")
+    add("--lexicon", metavar="FILE", help="pronunciations: word, ARPAbet phones")
     add("--classes", type=Path, metavar="JSON", help="default: configs/phoneme-classes.json")
     add("--cache", type=Path, metavar="FILE", help="what was heard; to share among experiments")
     add(
@@ -188,7 +188,7 @@ def _work(args: argparse.Namespace) -> int:
             args.recogniser,
             sides=args.signals,
             transcripts=_read_transcripts(args.transcripts) if args.transcripts else None,
-            dictionary=args.dictionary,
+            lexicon=args.lexicon,
             classes=args.classes,
             store=args.cache,
             jobs=args.jobs or (1 if large else available_cpus()),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from evaluation.comparison.figures import is_outcome
 from evaluation.comparison.statistics import Sums
 from evaluation.comparison.systems import System
+from evaluation.groups import UNKNOWN, snr_classes
 
 __all__ = ["LEVELS", "Level", "Panel", "Slice", "read_panel", "slices"]
 
@@ -141,15 +142,25 @@ def slices(
             by_class.setdefault(name, labels.isin(list(members)).to_numpy())
     by_group = {ALL: everything}
     if by is not None:
-        groups = panel.units[by]
-        for value in sorted(groups.dropna().unique()):
+        groups = _groups(panel.units[by])
+        for value in groups.cat.categories:
             by_group[str(value)] = (groups == value).to_numpy()
-        if groups.isna().any():
-            by_group["unknown"] = groups.isna().to_numpy()
     for group, in_group in by_group.items():
         for of_class, in_class in by_class.items():
             if (chosen := in_class & in_group).any():
                 yield Slice(of_class, group, chosen)
+
+
+def _groups(known: pd.Series) -> pd.Series:
+    """Return the group of each unit, classes of SNR as in the tables of utt_eval."""
+    if known.name == "snr_db":
+        groups = snr_classes(known)
+    else:
+        text = known.map(lambda value: None if pd.isna(value) else str(value))
+        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=known.index)
+    if groups.isna().any():
+        groups = groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
+    return groups
 
 
 def read_panel(

@@ -30,14 +30,14 @@ class Judged:
         words: errors in words; None where there is nothing to judge.
         phones: errors in phones.
         hypothesis: the words that were heard.
-        unknown: words of reference or hypothesis that rules spelled out.
+        guessed: words of reference or hypothesis that the dictionary lacks.
         reason: why there is nothing to judge.
     """
 
     words: Errors | None
     phones: Errors | None
     hypothesis: str = ""
-    unknown: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
     reason: str = ""
 
     def errors(self, unit: str) -> Errors | None:
@@ -45,9 +45,7 @@ class Judged:
         return self.words if unit == "words" else self.phones
 
 
-def judge(
-    transcript: str | None, heard: Heard, dictionary: Mapping[str, tuple[str, ...]]
-) -> Judged:
+def judge(transcript: str | None, heard: Heard, dictionary: Mapping[str, str]) -> Judged:
     """Count errors of what was heard against what was said."""
     said = normalise(transcript) if transcript else []
     if not said:
@@ -60,7 +58,7 @@ def judge(
         count_errors(said, words),
         count_errors(reference.phones, hypothesis.phones),
         " ".join(words),
-        tuple(dict.fromkeys((*reference.unknown, *hypothesis.unknown))),
+        tuple(dict.fromkeys((*reference.guessed, *hypothesis.guessed))),
     )
 
 
@@ -85,8 +83,8 @@ def sample_table(samples: pd.DataFrame, judged: Mapping[str, Mapping[str, Judged
         row["reference"] = " ".join(normalise(said)) if isinstance(said, str) else ""
         for side, part in sides.items():
             row[f"hypothesis_{side}"] = part.hypothesis
-        row["spelled_out"] = " ".join(
-            dict.fromkeys(word for part in sides.values() for word in part.unknown)
+        row["guessed"] = " ".join(
+            dict.fromkeys(word for part in sides.values() for word in part.guessed)
         )
         reasons = {side: part.reason for side, part in sides.items() if part.reason}
         row["reason"] = "; ".join(f"{side}: {reason}" for side, reason in reasons.items())

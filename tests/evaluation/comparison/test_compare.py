@@ -56,7 +56,7 @@ def make_segments(folder: Path, shift: float) -> None:
     draw = np.random.default_rng([7, len(folder.parent.name)])
     rows = []
     for index in range(N):
-        for place, (phone, of_class) in enumerate((("P", "plosive"), ("AA", "vowel")) * 3):
+        for place, (phone, of_class) in enumerate((("P", "plosive"), ("AA", "open")) * 3):
             gain = shift if of_class == "plosive" else 0.0
             rows.append(
                 {
@@ -202,7 +202,8 @@ def test_phoneme_classes(root: Path) -> None:
         make_segments(root / "xp" / tag / "test", shift)
     assert run("A", "B", "--levels", "phoneme") == 0
     tests = read(root).set_index("class")
-    assert list(tests.loc[["all", "plosive", "vowel"], "n"]) == [72, 36, 36]
+    assert list(tests.index) == ["all", "plosive", "open", "consonant", "vowel"]
+    assert list(tests["n"]) == [72, 36, 36, 36, 36]
     assert set(tests["clusters"]) == {N}  # utterances, not phones
     assert tests.loc["plosive", "better"] == "B"
     assert tests.loc["vowel", "better"] == ""

@@ -51,34 +51,29 @@ def test_numbers(number: int, expected: str) -> None:
 def test_words_of_the_dictionary() -> None:
     found = pronounce(["the", "birch", "canoe"], read_dictionary())
     assert " ".join(found.phones) == "DH AH B ER CH K AH N UW"
-    assert found.unknown == ()
+    assert found.guessed == ()
 
 
-def test_other_words_are_composed_or_spelled_out() -> None:
+def test_other_words_are_guessed_and_named() -> None:
     dictionary = read_dictionary()
-    assert pronounce(["birdsong"], dictionary).phones == ("B", "ER", "D", "S", "AO", "NG")
-    assert pronounce(["birdsong"], dictionary).unknown == ()
-    strange = pronounce(["shoppy", "zzyt"], dictionary)
-    assert strange.unknown == ("shoppy", "zzyt")
-    assert strange.phones[:4] == ("SH", "AA", "P", "IY")
+    found = pronounce(["dogsong", "the", "shoppy"], dictionary)
+    assert found.phones[:6] == ("D", "AO", "G", "S", "AO", "NG")
+    assert found.phones[-5:-1] == ("AH", "SH", "AA", "P")
+    assert found.guessed == ("dogsong", "shoppy")
 
 
 def test_every_phone_has_a_class() -> None:
-    classes, dictionary = read_classes(), read_dictionary()
-    rules = Path(pronounce.__code__.co_filename).with_name("letters.csv").read_text().splitlines()
-    spelled = {phone for line in rules[1:] for phone in line.split(",")[1].split()}
-    phones = {phone for entry in dictionary.values() for phone in entry} | spelled
+    classes = read_classes()
+    phones = {phone for entry in read_dictionary().values() for phone in entry.split()}
     assert len(phones) == 39
     assert UNMAPPED not in {classes.classify(phone, "arpabet") for phone in phones}
 
 
-def test_a_dictionary_of_ones_own(tmp_path: Path) -> None:
-    path = tmp_path / "words.dict"
-    path.write_text(";;; comment\nHELLO  HH AH0 L OW1\nHELLO(2)  HH EH0 L OW1 # other\n")
-    assert dict(read_dictionary(path)) == {"hello": ("HH", "AH", "L", "OW")}
-    with pytest.raises(FileNotFoundError, match="no pronouncing dictionary"):
+def test_a_lexicon_goes_before_the_dictionary(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text(";; mine\nSHOPPY  SH AO1 P IY0\nthe  DH IY\n", encoding="utf-8")
+    found = pronounce(["the", "shoppy", "cat"], read_dictionary(path))
+    assert " ".join(found.phones) == "DH IY SH AO P IY K AE T"
+    assert found.guessed == ()
+    with pytest.raises(FileNotFoundError, match="no lexicon"):
         read_dictionary(tmp_path / "none")
-    other = tmp_path / "text.dict"
-    other.write_text("nothing here\n")
-    with pytest.raises(ValueError, match="holds no entry"):
-        read_dictionary(other)

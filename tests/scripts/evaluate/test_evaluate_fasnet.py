@@ -45,10 +45,12 @@ def evaluate(tmp_path):
 
 
 def programs(text: str) -> list[str]:
-    return [Path(shlex.split(line)[1]).name for line in text.splitlines()]
+    words = (shlex.split(line) for line in text.splitlines())
+    return [one[2] if one[1] == "-m" else Path(one[1]).name for one in words]
 
 
-INFER, JUDGE = "custom_inference.py", "-m"
+INFER, JUDGE = "custom_inference.py", "evaluation.utt_eval"
+HEAR, PHONES = "evaluation.recognise", "evaluation.ph_eval"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,9 @@ INFER, JUDGE = "custom_inference.py", "-m"
         ("1,2", [INFER, JUDGE]),
         ("1 2", [INFER, JUDGE]),
         ("2, 1", [JUDGE, INFER]),
-        ("all", [INFER, JUDGE]),
+        ("3", [HEAR]),
+        ("4,3", [PHONES, HEAR]),
+        ("all", [INFER, JUDGE, HEAR, PHONES]),
     ],
 )
 def test_stages(evaluate, stage, expected):
@@ -70,22 +74,44 @@ def test_stages(evaluate, stage, expected):
 
 def test_the_commands(evaluate, tmp_path):
     done = evaluate("--dry-run", "--device", "cpu", "--jobs", "2", "all", "XP1")
-    first, second = (shlex.split(line) for line in done.stdout.splitlines())
+    first, second, *others = (shlex.split(line) for line in done.stdout.splitlines())
     experiment = tmp_path / "my experiments" / "XP1"
     assert first[first.index("--model_path") + 1] == str(experiment / "best_model.pth")
     assert first[first.index("--output_dir") + 1] == str(experiment / "unseen")
     assert first[first.index("--device") + 1] == "cpu"
     assert second[1:3] == ["-m", "evaluation.utt_eval"]
     assert second[second.index("--testset") + 1] == "unseen"
-    assert second[second.index("--jobs") + 1] == "2"
+    for command in (second, *others):
+        assert command[command.index("--testset") + 1] == "unseen"
+        assert command[command.index("--jobs") + 1] == "2"
+
+
+def test_stages_that_need_a_transcript(evaluate, tmp_path):
+    done = evaluate("--dry-run", "--recogniser", "whisper:my model", "3", "XP1")
+    command = shlex.split(done.stdout)
+    assert command[command.index("--recogniser") + 1] == "whisper:my model"
+    silent = make_manifest(tmp_path / "silent", n_items=1, seconds=0.3, transcript=None)
+    done = evaluate("--dry-run", "all", "XP1", str(silent))
+    assert programs(done.stdout) == [INFER, JUDGE]
+    assert "[stage 3] recognise left out" in done.stderr
+    assert "has no transcript, textgrid, phones" in done.stderr
+    assert programs(evaluate("--dry-run", "3", "XP1", str(silent)).stdout) == [HEAR]  # asked for
+    known = make_manifest(
+        tmp_path / "known", n_items=1, seconds=0.3, transcript="", phones=[[0, 1, "a"]]
+    )
+    assert programs(evaluate("--dry-run", "all", "XP1", str(known)).stdout) == [
+        INFER,
+        JUDGE,
+        PHONES,
+    ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["1"], "2 or 3 arguments are needed; got 1"),
-        (["3", "XP1"], "STAGE must be 1, 2, a list of them, or all; got '3'"),
-        (["", "XP1"], "STAGE must be 1, 2, a list of them, or all; got nothing"),
+        (["5", "XP1"], "STAGE must be 1 to 4, a list of them, or all; got '5'"),
+        (["", "XP1"], "STAGE must be 1 to 4, a list of them, or all; got nothing"),
         (["1x2", "XP1"], "got '1x2'"),
         (["--what", "1", "XP1"], "unknown option --what"),
         (["1", "../XP1"], "the tag must be the plain name of a folder"),
