@@ -57,9 +57,12 @@ class _ComplexLayer(nn.Module):
         weight = _block(re, -im if transposed else im, self.groups)
         if bias is not None:
             bias = _by_group(bias[None], self.groups)[0]
-        y = torch.convolution(
-            x, weight, bias, stride, padding, dilation, transposed, output_padding, self.groups
-        )
+        if transposed:
+            y = F.conv_transpose2d(
+                x, weight, bias, stride, padding, output_padding, self.groups, dilation
+            )
+        else:
+            y = F.conv2d(x, weight, bias, stride, padding, dilation, self.groups)
         return _by_part(y[..., first : y.shape[-1] - last], self.groups)
 
 

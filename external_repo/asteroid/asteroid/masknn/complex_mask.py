@@ -63,8 +63,9 @@ def bound_polar(output: Tensor) -> Tensor:
     re, im = output.chunk(2, dim=1)
     power = re * re + im * im
     small = power < SMALL_POWER
-    magnitude = torch.where(small, 1.0, power).sqrt()
-    series = 1 - power * (1 / 3 - power * (2 / 15 - power * (17 / 315 - power * (62 / 2835))))
+    # each branch sees only what it is for: a gradient of 0 times infinity would be NaN
+    magnitude, little = torch.where(small, 1.0, power).sqrt(), torch.where(small, power, 0.0)
+    series = 1 - little * (1 / 3 - little * (2 / 15 - little * (17 / 315 - little * (62 / 2835))))
     factor = torch.where(small, series, magnitude.tanh() / magnitude)
     return torch.cat([re * factor, im * factor], dim=1)
 
