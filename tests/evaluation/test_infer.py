@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from asteroid.data.manifest import read_manifest, write_manifest
 from asteroid.models import ConvTasNet
+from asteroid.models.deep_complex_unet import DCUnet
 from evaluation import infer, utt_eval
 from evaluation.experiment import find_experiment
 from evaluation.infer import enhance, load_network
@@ -245,9 +246,7 @@ def test_ten_seconds_are_enhanced_whole(place: Path) -> None:
 
 
 def test_a_network_of_one_channel_gets_the_first_microphone(place: Path) -> None:
-    network = ConvTasNet(
-        1, n_filters=8, n_blocks=1, n_repeats=1, bn_chan=4, hid_chan=4, skip_chan=4
-    )
+    network = DCUnet("DCUnet-10", width=0.05)
     torch.save(network.serialize(), place / "XP" / "best_model.pth")
     assert run(place) == 0
     estimate = sf.read(place / "XP" / "test" / "sample_0" / "estimate.wav", dtype="float32")[0]
