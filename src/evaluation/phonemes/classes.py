@@ -121,8 +121,8 @@ def read_classes(path: str | Path | None = None) -> PhoneClasses:
 
     Args:
         path: JSON as `configs/phoneme-classes.json`; or flat, class -> phones, as published: then
-            groups, ARPAbet and silence are those of the default table, groups where their classes
-            are there.
+            groups, ARPAbet and silence are those of the default table, as far as their classes are
+            there.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -149,7 +149,15 @@ def _completed(flat: Mapping[str, Any]) -> dict[str, Any]:
     groups = {name: [one for one in of if one in flat] for name, of in default["groups"].items()}
     classes = {name: phones for name, phones in flat.items() if name not in groups}
     groups = {name: of for name, of in groups.items() if of}
-    return {**default, "classes": classes, "groups": groups}
+    arpabet = {}
+    for symbol, phone in default["arpabet"].items():
+        if not any(phone in phones for phones in classes.values()):
+            home = next(name for name, phones in default["classes"].items() if phone in phones)
+            if home not in classes:
+                continue
+            classes[home] = [*classes[home], phone]
+        arpabet[symbol] = phone
+    return {**default, "classes": classes, "groups": groups, "arpabet": arpabet}
 
 
 def _checked(table: Mapping[str, Any]) -> PhoneClasses:
