@@ -13,7 +13,17 @@ from pathlib import Path
 
 # Jobs of a scheduler that are neither waiting nor running any more.
 _GONE_SLURM = set(
-    "COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL PREEMPTED OUT_OF_MEMORY BOOT_FAIL DEADLINE".split()
+    [
+        "COMPLETED",
+        "CANCELLED",
+        "FAILED",
+        "TIMEOUT",
+        "NODE_FAIL",
+        "PREEMPTED",
+        "OUT_OF_MEMORY",
+        "BOOT_FAIL",
+        "DEADLINE",
+    ]
 )
 _GONE_OAR = {"Terminated", "Error"}
 _RUNNING = {"RUNNING", "COMPLETING", "Running", "Finishing", "Launching", "toLaunch"}
@@ -128,7 +138,7 @@ def _ask_slurm(job: Job) -> tuple[str | None, str, str]:
 
 
 def _ask_oar(job: Job) -> tuple[str | None, str, str]:
-    done = _run("oarstat", "-J", "--array", job.array)
+    done = _run("oarstat", "-f", "-J", "--array", job.array)
     text = done.stdout[done.stdout.find("{") : done.stdout.rfind("}") + 1]
     if done.returncode or not text:
         word = done.stderr.strip() or done.stdout.strip()
@@ -143,8 +153,8 @@ def _ask_oar(job: Job) -> tuple[str | None, str, str]:
     number, facts = max(mine, key=lambda one: one[0])
     state = facts.get("state", "")
     if state in _GONE_OAR:
-        code = facts.get("exit_code")
-        left = f", exit status {int(code) >> 8}" if str(code or "").isdigit() else ""
+        code = re.match(r"\d+", str(facts.get("exit_code") or ""))
+        left = f", exit status {int(code[0]) >> 8}" if code else ""
         return "gone", f"OAR says {state}{left}", str(number)
     return state, facts.get("message", "") or "", str(number)
 

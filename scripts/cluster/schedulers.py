@@ -39,6 +39,11 @@ def _sbatch(request: Request, n_tasks: int) -> list[str]:
     return [*words, *profile.options, str(request.script)]
 
 
+def oar_can_name(log: str) -> bool:
+    """Return whether OAR accepts a log's name: plain ASCII only."""
+    return re.fullmatch(r"[a-zA-Z0-9_./%\\ -]+", log) is not None
+
+
 def _oarsub(request: Request, n_tasks: int) -> list[str]:
     profile = request.profile
     usual = "host={nodes}/gpu={gpus}" if request.gpus else "host={nodes}/core={cores}"
@@ -47,9 +52,10 @@ def _oarsub(request: Request, n_tasks: int) -> list[str]:
     for name, number in numbers.items():
         resource = resource.replace(f"{{{name}}}", str(number))
     log = f"{request.folder / request.stem}_%jobid%"
+    logs = [f"{log}.log", f"{log}.err"] if oar_can_name(log) else ["/dev/null", "/dev/null"]
     words = ["oarsub", "-n", request.title, "-l", f"{resource},walltime={request.walltime}"]
     words += ["-t", "idempotent", "--checkpoint", str(request.grace), "--signal", str(_SIGUSR1)]
-    words += ["-O", f"{log}.log", "-E", f"{log}.err"]
+    words += ["-O", logs[0], "-E", logs[1]]
     for option, value in (
         ("-q", profile.queue),
         ("-p", profile.property),

@@ -19,7 +19,7 @@ from pathlib import Path
 from jobs import Job, find_state, now, record
 from profiles import ROOT, CommandError, UsageError
 from request import Request, Task, add_options, make_request
-from schedulers import read_ids, submission
+from schedulers import oar_can_name, read_ids, submission
 
 # Handed on to the job beside all that begin with SELOSS_; the schedulers differ in what they keep.
 _KEPT_VARIABLES = ("PYTHON", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LANG", "LC_ALL")
@@ -40,6 +40,10 @@ def script_text(request: Request, tasks: Sequence[Task]) -> str:
     when = time.strftime("%Y-%m-%d %H:%M:%S")
     lines = ["#!/usr/bin/env bash", f"# {request.title}, for {request.cluster}, {when}"]
     lines += ["set -euo pipefail", "exec 2>&1"]
+    log = f"{request.folder / request.stem}_"
+    if request.scheduler == "oar" and not oar_can_name(log):
+        lines += [f'[[ -z ${{OAR_JOB_ID:-}} ]] || exec >>{shlex.quote(log)}"$OAR_JOB_ID.log"']
+        lines += ["exec 2>&1"]
     lines += [f"export {key}={shlex.quote(value)}" for key, value in kept.items()]
     lines += request.profile.setup_lines()
     lines += [f"cd -- {shlex.quote(str(Path.cwd()))}"]

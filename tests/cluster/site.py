@@ -1,0 +1,131 @@
+"""A place on a cluster with data, profiles and experiments, from which the launchers are called."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cluster.schedulers import ROOT, Scheduler
+from tests.data import make_manifest
+
+TINY = "--enc_dim 8 --feature_dim 8 --hidden_dim 8 --n_layers 1 --window_ms 16 --segment 0.3"
+TINY_OPTIONS = [*TINY.split(), "--num_workers", "0", "--batch_size", "1", "--listen", "0"]
+
+
+class Site:
+    """Folders for one test on one scheduler (or none: this machine).
+
+    Args:
+        scheduler: Where to submit.
+        folder: Where everything goes.
+        profile: Lines of the profile ``here`` beyond the scheduler's name.
+    """
+
+    def __init__(self, scheduler: Scheduler | None, folder: Path, profile: str = "") -> None:
+        self.scheduler, self.folder = scheduler, folder
+        self.experiments = folder / "experiments"
+        (folder / "clusters").mkdir(parents=True)
+        kind = scheduler.kind if scheduler else "local"
+        text = f"scheduler: {kind}\ncpus: 1\ngpus: 0\ngrace: 60\n{profile}"
+        (folder / "clusters" / "here.yml").write_text(text, encoding="utf-8")
+        self.experiments.mkdir()
+        self._own(folder)
+
+    root = ROOT
+
+    def make_data(self, name: str, **options: object) -> Path:
+        """Write mixtures and their manifest."""
+        path = make_manifest(self.folder / "data", name=f"{name}.json", prefix=name, **options)  # type: ignore[arg-type]
+        self._own(self.folder)
+        return path
+
+    def run(self, *command: object, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the project on the front end."""
+        words = [str(word) for word in command]
+        variables = {
+            "SELOSS_EXPERIMENTS": str(self.experiments),
+            "SELOSS_CLUSTERS": str(self.folder / "clusters"),
+            "SELOSS_TRAIN_JSON": str(self.folder / "data" / "train.json"),
+            "SELOSS_VALID_JSON": str(self.folder / "data" / "valid.json"),
+            "SELOSS_TEST_JSON": str(self.folder / "data" / "test.json"),
+            "PYTHON": sys.executable,
+            "OMP_NUM_THREADS": "1",
+            "LANG": "C.UTF-8",
+            **env,
+        }
+        if self.scheduler is not None:
+            return self.scheduler.run(*words, env=variables, cwd=self.folder)
+        return subprocess.run(
+            words,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, **variables},
+        )
+
+    def script(self, name: str, *arguments: object, **env: str) -> str:
+        """Run one of the project's scripts, which must succeed; return what it printed."""
+        done = self.run("bash", ROOT / "scripts" / name, *arguments, **env)
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def status(self, tag: str) -> str:
+        """Return what status.sh says of an experiment."""
+        return self.script("status.sh", tag)
+
+    def wait(self, what: str, condition: Callable[[], object], seconds: float = 240) -> None:
+        """Wait until something is the case; show the logs if it does not become so."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not come about\n{self.logs()}"
+            time.sleep(0.3)
+
+    def wait_for_state(
+        self, tag: str, *kinds: str, name: str = "train", seconds: float = 240
+    ) -> str:
+        """Wait for a job's state; return it with its detail."""
+        path = self.experiments / tag / "logs" / f"{name}.state"
+
+        def state() -> str:
+            return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+        self.wait(f"{tag}: {kinds}", lambda: state().split(" ")[0] in kinds, seconds)
+        return state()
+
+    def job(self, tag: str, name: str = "train") -> str:
+        """Return the number of the last job submitted."""
+        lines = (self.experiments / tag / "logs" / f"{name}.jobs").read_text().splitlines()
+        return str(json.loads(lines[-1])["id"])
+
+    def progress(self, tag: str) -> int:
+        """Return the last step that the running training has told of."""
+        path = self.experiments / tag / "progress.json"
+        return int(json.loads(path.read_text())["step"]) if path.is_file() else 0
+
+    def history(self, tag: str) -> list[dict[str, float]]:
+        """Return the learning curves without the time they took."""
+        with (self.experiments / tag / "history.csv").open() as table:
+            rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table)]
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+    def logs(self) -> str:
+        """Return the ends of all logs."""
+        paths = sorted(self.experiments.glob("*/logs/*"))
+        texts = [p.read_text(errors="replace")[-3000:] for p in paths if p.is_file()]
+        return "\n".join(f"--- {p}\n{t}" for p, t in zip(paths, texts, strict=True))
+
+    def _own(self, folder: Path) -> None:
+        """Let the user who submits write here."""
+        if self.scheduler is not None and self.scheduler.kind == "oar":
+            shutil.chown(folder, 5001, 5001)
+            for path in folder.rglob("*"):
+                shutil.chown(path, 5001, 5001)

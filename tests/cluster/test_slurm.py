@@ -1,0 +1,177 @@
+"""Our launchers on a real SLURM: two nodes, signals, kills, preemption."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+
+import pytest
+import torch
+
+from tests.cluster.site import TINY_OPTIONS, Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+ODD = ["a b", "it's", 'say "hi"', "$HOME `id` \\ *", "été 日本", "", "line\nbreak", "--flag=x y"]
+ECHO = "import json, os, sys; json.dump([sys.argv[1:], dict(os.environ)], open(sys.argv[1], 'w'))"
+
+
+@pytest.fixture
+def site(slurm, tmp_path):
+    site = Site(slurm, tmp_path / "my site é")
+    site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
+    site.make_data("valid", n_items=5, seconds=0.4, seed=9)
+    return site
+
+
+def submit(site: Site, *command: str, gpus: int = 0, walltime: str = "0:10:00") -> dict:
+    """Submit a command by the function that every launcher calls; return what it was given."""
+    out = site.folder / "echoed.json"
+    script = 'source "$0"; submit here "$1" "$2" echo "$3" "${@:4}"'
+    run_dir = site.experiments / "ECHO"
+    done = site.run(
+        "bash", "-c", script, site.root / "scripts/submit.sh", gpus, walltime, run_dir, *command,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    site.wait_for_state("ECHO", "finished", "failed", name="echo", seconds=60)
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def train(site: Site, tag: str, *options: str, epochs: int, **launcher: str) -> str:
+    before = [word for key, value in launcher.items() for word in (f"--{key}", value)]
+    return site.script(
+        "train/train_fasnet.sh", *before, tag, "xp1", "here", "0", "0:30:00",
+        "--", *TINY_OPTIONS, "--epochs", epochs, *options,
+    )  # fmt: skip
+
+
+def scancel(site: Site, *arguments: str) -> None:
+    done = site.run("scancel", *arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def test_two_nodes_stopped_and_queued_again_learn_what_one_process_learns(site):
+    """The walltime's signal comes in the first epoch; the reference is never interrupted."""
+    alone = Site(None, site.folder / "alone")
+    alone.run("ln", "-s", site.folder / "data", alone.folder / "data")
+    train(alone, "ALONE", "--batch_size", "2", epochs=2)
+
+    said = train(site, "TWO", epochs=2, nodes="2")
+    job = site.job("TWO")
+    assert f"TWO: train is job {job} on here (slurm)" in said
+    site.wait("the first steps", lambda: site.progress("TWO") > 0)
+    assert "running" in site.status("TWO")
+    scancel(site, "--batch", "--signal=USR1", job)
+    assert "after step" in site.wait_for_state("TWO", "requeued", "finished")
+    site.wait_for_state("TWO", "running", "finished", seconds=60)
+    site.wait_for_state("TWO", "finished", "failed")
+
+    log = (site.experiments / "TWO" / "logs" / f"train_{job}.log").read_text()
+    assert "effective batch size 2: 1 per CPU process x 1 per node x 2 node(s)" in log
+    assert "asked to stop" in log
+    assert "resuming" in log
+    assert "requeue.ckpt" in log
+    assert "finished" in site.status("TWO")
+    # float32 sums in another order, amplified by two epochs of training
+    for ours, theirs in zip(site.history("TWO"), alone.history("ALONE"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+    assert (site.experiments / "TWO" / "best_model.pth").is_file()
+
+
+def test_a_job_that_is_pushed_aside_goes_on_from_its_last_checkpoint(slurm, tmp_path):
+    """A better job preempts it (SIGKILL, no warning); SLURM starts it again by itself."""
+    site = Site(slurm, tmp_path / "site", "options: [--partition=besteffort, --exclusive]\n")
+    site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
+    site.make_data("valid", n_items=5, seconds=0.4, seed=9)
+    train(site, "POOR", "--checkpoint_minutes", "0.01", epochs=400, ranks="2")
+    timed = site.experiments / "POOR" / "checkpoints" / "timed.ckpt"
+    site.wait("a checkpoint inside an epoch", timed.is_file)
+    rich = site.run(
+        "sbatch", "-N2", "--exclusive", "--wait", "--wrap", "sleep 3", "-o", "/dev/null"
+    )
+    assert rich.returncode == 0, rich.stderr
+    saved = int(torch.load(timed, weights_only=True)["global_step"])
+    log = site.experiments / "POOR" / "logs" / f"train_{site.job('POOR')}.log"
+    site.wait("the second start", lambda: "resuming" in log.read_text())
+    first = site.progress("POOR")
+    site.wait("further steps", lambda: site.progress("POOR") > first)
+    assert site.progress("POOR") > saved
+    scancel(site, site.job("POOR"))
+
+
+def test_a_cancelled_job_stays_cancelled(site):
+    train(site, "GONE", epochs=4000)
+    job = site.job("GONE")
+    site.wait("the first steps", lambda: site.progress("GONE") > 0)
+    again = site.run(
+        "bash", "-c", f"source {shlex.quote(str(site.root / 'scripts/submit.sh'))}; "
+        f"submit here 0 1 train {shlex.quote(str(site.experiments / 'GONE'))} true",
+    )  # fmt: skip
+    assert again.returncode == 2
+    assert f"train is running already, as job {job}" in again.stderr
+    scancel(site, job)
+    site.wait(
+        "the end", lambda: "JobState=CANCELLED" in site.run("scontrol", "show", "job", job).stdout
+    )
+    time.sleep(4)  # longer than a job that is queued again has to wait
+    shown = site.run("scontrol", "show", "job", job).stdout
+    assert "JobState=CANCELLED" in shown
+    assert "Restarts=0" in shown
+    status = site.status("GONE")
+    assert "stopped" in status or "failed" in status
+
+
+def test_a_job_whose_training_fails_says_why(site):
+    train(site, "WRONG", "--scale", "bark", epochs=1)
+    site.wait_for_state("WRONG", "failed")
+    status = site.status("WRONG")
+    assert "failed" in status
+    assert "loss.scale: must be one of linear, mel, critical; got bark" in status
+
+
+def test_a_job_that_runs_out_of_time_says_so(site):
+    """It is told to stop in time but does not listen."""
+    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+    script = 'source "$0"; submit here 0 0:01:00 train "$1" python3 -c "$2"'
+    run_dir = site.experiments / "SLOW"
+    done = site.run("bash", "-c", script, site.root / "scripts/submit.sh", run_dir, ignore)
+    assert done.returncode == 0, done.stderr
+    site.wait(
+        "the end", lambda: "TIMEOUT" in site.run("scontrol", "show", "job", site.job("SLOW")).stdout
+    )
+    assert "SLURM says TIMEOUT" in site.status("SLOW")
+    assert "DUE TO TIME LIMIT" in site.status("SLOW")
+
+
+def test_arguments_arrive_as_they_were_given(site):
+    out = str(site.folder / "echoed.json")
+    arguments, environment = submit(site, "python3", "-c", ECHO, out, *ODD, gpus=2)
+    assert arguments == [out, *ODD]
+    assert environment["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert environment["SELOSS_EXPERIMENTS"] == str(site.experiments)
+
+
+def test_what_a_dry_run_shows_is_what_slurm_takes(site):
+    shown = site.script(
+        "train/train_fasnet.sh", "--dry-run", "--nodes", "2", "DRY", "xp1", "here", "2", "48"
+    )
+    submission, _, script = shown.partition("\n\n")
+    assert not (site.experiments / "DRY").exists()
+    path = site.folder / "shown.sh"
+    path.write_text(script.partition("\n")[2], encoding="utf-8")
+    words = [word for word in shlex.split(submission)[1:-1] if not word.startswith("--output")]
+    done = site.run("sbatch", "--test-only", *words, path)
+    assert done.returncode == 0, done.stderr
+    assert "on nodes n[1-2]" in done.stderr
+
+
+def test_what_slurm_refuses_is_said(slurm, tmp_path):
+    site = Site(slurm, tmp_path / "site", "partition: nowhere\n")
+    site.make_data("train", n_items=1, seconds=0.4)
+    site.make_data("valid", n_items=1, seconds=0.4, seed=9)
+    launcher = site.root / "scripts/train/train_fasnet.sh"
+    done = site.run("bash", launcher, "NO", "xp1", "here", "0", "1")
+    assert done.returncode == 1
+    assert "train_fasnet.sh: error: sbatch failed with status 1" in done.stderr
+    assert "partition" in done.stderr
