@@ -21,6 +21,7 @@ from .checkpoints import (
     ResumableEarlyStopping,
 )
 from .config import TrainingConfig
+from .curves import Curves
 from .distributed import PATIENCE, Layout, RunningStatistics, find_layout
 from .experiment import Experiment
 from .history import History
@@ -64,6 +65,7 @@ def build_trainer(
     callbacks: list[pl.Callback] = [
         RunningStatistics(),
         History(experiment.folder / "history.csv", training.epochs),
+        Curves(experiment.folder),
         Progress(experiment.folder / "progress.json", training.epochs),
         Interruption(experiment.folder, experiment.checkpoints, training.checkpoint_minutes),
         best,
