@@ -1,12 +1,17 @@
-"""Speed and memory of the frequency-weighted SI-SDR against the published way of computing it.
+"""Speed and memory of the losses against the published ways of computing them.
 
-Prints, for forward + backward of one batch: time (median and minimum of interleaved runs), peak
-memory of the tensors alive, number of tensor operations (views not counted), and their ratio to
+First the frequency-weighted SI-SDR. Prints, for forward + backward of one batch: time (median and
+minimum of interleaved runs), peak memory of the tensors alive, number of tensor operations (views
+not counted), and their ratio to
 
 * the published way, restated plainly here: the filter bank rebuilt row by row at every transform,
   a Python loop over the batch, float64;
 * the floor: the STFTs that cannot be avoided, one with a gradient (the distortion) and one (two
   where the weighting looks at the noise) without.
+
+Then the others: time of forward + backward, and its ratio to Asteroid's PMSQE, fed by Asteroid's
+own STFT as its documentation says, or by torch.stft (``fft``), which is what ours saves beyond the
+transform; and to a log-mel loss whose filters are made anew at every call, as published.
 
 Example: ``python benchmarks/losses.py --batch 4 --seconds 4 --threads 2``.
 """
@@ -22,11 +27,13 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from asteroid_filterbanks import STFTFB, Encoder
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asteroid.dsp.bands import SKIRT_GAIN, band_table
-from asteroid.losses import NegSISDRLoss
+from asteroid.losses import LOSSES, NegSISDRLoss, SingleSrcPMSQE, build_loss
+from asteroid.losses.log_mel import mel_bank
 
 SAMPLE_RATE = 16000
 CASES = [
@@ -117,6 +124,53 @@ def floor(needs_noise: bool, n_fft: int, hop: int, device: str) -> Loss:
         return torch.view_as_real(spectra(estimate)).sum()
 
     return loss
+
+
+def asteroid_pmsqe(fft: bool, device: str) -> Loss:
+    """Asteroid's PMSQE on power spectra by its own STFT, a convolution, or by torch.stft."""
+    pmsqe = SingleSrcPMSQE().to(device)
+    encoder = Encoder(STFTFB(kernel_size=512, n_filters=512, stride=256)).to(device)
+    window = torch.hann_window(512, device=device).sqrt()
+
+    def power(signal: Tensor) -> Tensor:
+        if fft:
+            spectrum = torch.stft(
+                signal, 512, 256, window=window, center=False, return_complex=True
+            )
+            powers: Tensor = spectrum.abs().square()
+        else:
+            real, imaginary = encoder(signal[:, None]).chunk(2, 1)
+            powers = real.square() + imaginary.square()
+        return powers.transpose(1, 2)
+
+    return lambda estimate, speech, noise: pmsqe(power(estimate), power(speech)).mean()
+
+
+def plain_lms(device: str) -> Loss:
+    """The log-mel loss with a transform per signal and its filters made at every call."""
+    window = torch.hann_window(400, device=device)
+
+    def logarithms(signal: Tensor, count: int) -> Tensor:
+        frames = torch.nn.functional.pad(signal, (300, 300)).unfold(-1, 400, 100) * window
+        spectrum = torch.fft.rfft(frames, n=512)
+        magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-7).sqrt() / 512
+        return (magnitude @ mel_bank(count, 512, SAMPLE_RATE).T.to(device) + 1e-7).log()
+
+    def loss(estimate: Tensor, speech: Tensor, noise: Tensor) -> Tensor:
+        distances = [
+            ((logarithms(estimate, n) - logarithms(speech, n)).square().mean(-1) + 1e-7).sqrt()
+            for n in (16, 32, 64)
+        ]
+        return torch.stack(distances).mean()
+
+    return loss
+
+
+def other(name: str, signals: list[Tensor]) -> Loss:
+    """One of the project's other losses."""
+    module = build_loss(name).to(signals[0].device)
+    targets = torch.stack(signals[1:], 1)
+    return lambda estimate, speech, noise: module(estimate, targets)
 
 
 class CountOperations(TorchDispatchMode):
@@ -214,6 +268,32 @@ def main() -> None:
             losses["published"] = as_published(*setting)
         found = times_ms(losses, signals, options.runs)
         show(f"{scale} {n_bins if n_bins > 0 else ''} {weighting}", losses, found, signals)
+    show_others(signals, options.runs)
+
+
+def show_others(signals: list[Tensor], runs: int) -> None:
+    """Print the times of the other losses, and of what some of them are compared with."""
+    device = str(signals[0].device)
+    losses = {name: other(name, signals) for name in LOSSES.names() if name != "neg_sisdr"}
+    references = {
+        "pmsqe": {
+            "Asteroid": asteroid_pmsqe(False, device),
+            "Asteroid, fft": asteroid_pmsqe(True, device),
+        },
+        "lms": {"filters made anew": plain_lms(device)},
+    }
+    print(f"\n{'loss':26}{'ours ms (min)':>16}   faster than")
+    for name, ours_ in losses.items():
+        compared = {"ours": ours_} | references.get(name, {})
+        found = times_ms(compared, signals, runs)
+        medians = {key: statistics.median(times) for key, times in found.items()}
+        line = f"{name:26}{medians['ours']:>9.1f} ({min(found['ours']):.1f})   "
+        line += ", ".join(
+            f"{key} ({medians[key]:.1f} ms) {medians[key] / medians['ours']:.2f} times"
+            for key in compared
+            if key != "ours"
+        )
+        print(line)
 
 
 def show(
