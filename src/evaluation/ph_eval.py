@@ -36,6 +36,7 @@ from evaluation.command import run, systems_of
 from evaluation.experiment import TestSet
 from evaluation.figure_style import figure_style, save_figure
 from evaluation.phonemes import tables
+from evaluation.phonemes.classes import read_classes
 from evaluation.phonemes.command import add_phone_options, named_classes, options_of
 from evaluation.phonemes.concatenated import join_testset
 from evaluation.phonemes.figure import class_figure
@@ -54,9 +55,11 @@ FAILURES = ["Sample_ID", "phoneme", "Metric", "Method", "Reason"]
 Failure = tuple[str, str, str]
 
 
-def _evaluate(testset: TestSet, segments: Segments, args: argparse.Namespace) -> pd.DataFrame:
+def _evaluate(testset: TestSet, args: argparse.Namespace) -> pd.DataFrame:
     """Compute and write everything for one test set; return its table of classes."""
-    names = named_classes(args.phoneme, segments.classes)
+    options = options_of(args, testset)
+    names = named_classes(args.phoneme, read_classes(options.classes))
+    segments = retrieve(testset, options, jobs=args.jobs)
     failures = [
         dict(zip(FAILURES, (sample, "all", "all", "alignment", reason), strict=True))
         for sample, reason in segments.failures.items()
@@ -185,8 +188,7 @@ def _work(args: argparse.Namespace) -> int:
     _checked(args)
     scored = 0
     for testset in systems_of(args):
-        segments = retrieve(testset, options_of(args, testset), jobs=args.jobs)
-        table = _evaluate(testset, segments, args)
+        table = _evaluate(testset, args)
         figures = table.drop(columns=["testset", "loss", "method"]).set_index("phoneme")
         print(f"{testset.system} / {testset.name}: {table['method'].iloc[0]}")
         print(figures.to_string(float_format="%.2f", na_rep="-"))

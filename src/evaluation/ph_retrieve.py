@@ -25,6 +25,7 @@ import sys
 from collections.abc import Sequence
 
 from evaluation.command import run, systems_of
+from evaluation.phonemes.classes import read_classes
 from evaluation.phonemes.command import add_phone_options, named_classes, options_of
 from evaluation.phonemes.concatenated import SIGNAL_TYPES, write_cuts
 from evaluation.phonemes.segments import FOLDER, retrieve
@@ -49,8 +50,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _work(args: argparse.Namespace) -> int:
     for testset in systems_of(args):
-        segments = retrieve(testset, options_of(args, testset), jobs=args.jobs)
-        names = named_classes(args.phoneme, segments.classes)
+        options = options_of(args, testset)
+        names = named_classes(args.phoneme, read_classes(options.classes))
+        segments = retrieve(testset, options, jobs=args.jobs)
         print(f"{testset.system} / {testset.name}: {len(segments.table)} phones")
         for name in names:
             mine = segments.table[segments.table["class"].isin(segments.classes.members(name))]

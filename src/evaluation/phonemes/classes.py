@@ -147,7 +147,8 @@ def _completed(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Make a whole table of a flat one."""
     default = json.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
     groups = {name: [one for one in of if one in flat] for name, of in default["groups"].items()}
-    classes = {name: phones for name, phones in flat.items() if name not in groups}
+    named = {name: phones for name, phones in flat.items() if name not in groups}
+    classes = {name: list(phones) for name, phones in _lists(named, "classes").items()}
     groups = {name: of for name, of in groups.items() if of}
     arpabet = {}
     for symbol, phone in default["arpabet"].items():
@@ -155,7 +156,7 @@ def _completed(flat: Mapping[str, Any]) -> dict[str, Any]:
             home = next(name for name, phones in default["classes"].items() if phone in phones)
             if home not in classes:
                 continue
-            classes[home] = [*classes[home], phone]
+            classes[home].append(phone)
         arpabet[symbol] = phone
     return {**default, "classes": classes, "groups": groups, "arpabet": arpabet}
 

@@ -189,7 +189,8 @@ def _write(
     ):
         with atomic_path(folder / name) as temporary:
             frame.to_csv(temporary, index=False, float_format="%.6g")
-    write_text(folder / OPTIONS_FILE, json.dumps(_absolute(options), indent=1) + "\n")
+    if found:  # what failed is not what the next run is to go on with
+        write_text(folder / OPTIONS_FILE, json.dumps(_absolute(options), indent=1) + "\n")
     _warn(folder, segments, found, unmapped)
 
 

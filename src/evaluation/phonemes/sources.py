@@ -30,8 +30,8 @@ class Options:
 
     Attributes:
         source: one of `SOURCES`; auto: of the others the first that a sample has, in their order.
-        textgrids: folder with `<id>.TextGrid` or `<Sample_ID>.TextGrid` for each sample; without
-            it, the files that the manifest names.
+        textgrids: folder with `<id>.TextGrid` or, for an experiment, `<Sample_ID>.TextGrid` for
+            each sample; without it, the files that the manifest names.
         tier: regular expression for the tier of phones.
         transcripts: a table (CSV: id, transcript) instead of the manifest's transcripts.
         lexicon: pronunciations for the aligner.
@@ -105,7 +105,9 @@ def tasks_of(testset: TestSet, options: Options) -> list[AlignTask]:
     tasks = []
     for row in samples.to_dict("records"):
         paths = signals.get(row["Sample_ID"], {})
-        names = [row["id"], row["Sample_ID"], Path(str(row["id"])).stem]
+        names = [str(row["id"]), Path(str(row["id"])).stem]
+        if not testset.is_paired:  # the numbers of another system's samples are nobody's names
+            names.append(str(row["Sample_ID"]))
         named = _text(row, "textgrid")
         if options.textgrids is not None:
             found = next((files[name] for name in names if name in files), ())
