@@ -182,7 +182,7 @@ def test_weighted_sdr_gives_the_reference_values(tones, case):
     expected = REFERENCE["weighted_sdr"]["cases"][case]
     targets = torch.stack(tones)[None]
     estimate = ESTIMATES[case](*tones)[None]
-    assert WeightedSDRLoss()(estimate, targets).item() == pytest.approx(expected["wsdr"], abs=1e-8)
+    assert WeightedSDRLoss()(estimate, targets).item() == pytest.approx(expected["wsdr"], abs=1e-7)
     published = WeightedSDRLoss(variant="published")(estimate, targets).item()
     assert published == pytest.approx(expected["seed_formula_with_eps"], abs=1e-9)
 
