@@ -234,6 +234,19 @@ class NegSISDRLoss(XP1Loss):
             frames = self.stft.frame_mask(lengths, target.shape[-1])[:, None]
         return Cells(self._bands(target, lengths), noise_bands, self.scale, frames)
 
+    def weights_of(
+        self, target: Tensor, noise: Tensor | None, lengths: Tensor | None = None
+    ) -> Tensor:
+        """Return the weight of every band and frame, ``(batch, bands, frames)``, to look at.
+
+        Args:
+            target: Speech, ``(batch, samples)``.
+            noise: ``(batch, samples)``, or None if the weighting does not ask for it.
+            lengths: Valid samples of each utterance, ``(batch,)``.
+        """
+        with torch.no_grad():
+            return self._weights(self.cells(remove_mean(target, lengths), noise, lengths))
+
     def _weights(self, cells: Cells) -> Tensor:
         """Weights with a highest of 1, also if all are 0; the published ones as they are."""
         weights = self.weighting(cells)
