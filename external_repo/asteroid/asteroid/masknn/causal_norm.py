@@ -48,17 +48,19 @@ class MapNorm(nn.Module):
             weight, bias, y = self.weight.to(exact), self.bias.to(exact), x.to(exact)
             if self.kind == "utterance":
                 return F.group_norm(y, self.parts, weight, bias, self.eps).to(x.dtype)
-            grouped = y.unflatten(1, (self.parts, -1)).flatten(2, 3)
-            moments = torch.stack([grouped.mean(2), grouped.square().mean(2)])
+            groups = (x.shape[0], self.parts, -1, x.shape[-1])
+            variance, mean = torch.var_mean(y.reshape(groups), dim=2, correction=0)
             if self.kind == "cumulative":
-                moments = running_mean(moments, self, state)
-            mean, power = moments
-            scale = ((power - mean.square()).clamp_min(0) + self.eps).rsqrt()
-            scale, shift = scale.to(exact), (-mean * scale).to(exact)
-            n_channels = weight.shape[0] // self.parts
-            scale = scale.repeat_interleave(n_channels, 1)[:, :, None] * weight[:, None, None]
-            shift = shift.repeat_interleave(n_channels, 1)[:, :, None] * weight[:, None, None]
-            return torch.addcmul(shift + bias[:, None, None], y, scale).to(x.dtype)
+                power = torch.addcmul(variance, mean, mean)
+                mean, power = running_mean(torch.stack([mean, power]), self, state).unbind()
+                variance = torch.addcmul(power, mean, mean, value=-1).clamp_min(0)
+                mean, variance = mean.to(exact), variance.to(exact)
+            scale = (variance + self.eps).rsqrt()
+            split = (self.parts, -1, 1, 1)
+            gain = scale[:, :, None, None] * weight.view(split)
+            shift = torch.addcmul(bias.view(split), mean[:, :, None, None], gain, value=-1)
+            y = torch.addcmul(shift, y.unflatten(1, (self.parts, -1)), gain)
+            return y.flatten(1, 2).to(x.dtype)
 
 
 class RunningLevel(nn.Module):
@@ -81,12 +83,12 @@ class RunningLevel(nn.Module):
 
 def running_mean(x: Tensor, owner: nn.Module, state: StreamState | None) -> Tensor:
     """Return the mean of all frames so far, float64: ``(..., frames)``."""
-    total, n_before = x.double().cumsum(-1), 0.0
+    total = x.double().cumsum(-1)
+    count = torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=torch.float64)
     if state is not None:
-        before = state.get(owner)
-        if before is not None:
-            total, n_before = total + before[..., :1], float(before.flatten()[-1])
-        count = torch.full_like(total[..., -1:], n_before + x.shape[-1])
-        state.set(owner, torch.cat([total[..., -1:], count], dim=-1))
-    steps = torch.arange(1, x.shape[-1] + 1, device=x.device, dtype=torch.float64)
-    return total / (steps + n_before)
+        before = state.get(owner), state.get(owner, "count")
+        if before[0] is not None and before[1] is not None:
+            total, count = total + before[0], count + before[1]
+        state.set(owner, total[..., -1:])
+        state.set(owner, count[-1:], "count")
+    return total / count

@@ -69,8 +69,8 @@ class PartsPReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``(batch, parts * channels, freq, frames)``."""
         weight = self.weight.to(x.dtype)
-        if weight.numel() > 1 and self.repeats > 1:
-            weight = weight.repeat_interleave(self.repeats)
+        if self.repeats > 1:
+            weight = weight[:, None].expand(-1, self.repeats).flatten()
         return F.prelu(x, weight)
 
 

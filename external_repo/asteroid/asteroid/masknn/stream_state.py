@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,6 +37,19 @@ class StreamState:
     def set(self, owner: nn.Module, value: Tensor, name: str = "past") -> None:
         """Remember ``value`` for ``owner`` under ``name``."""
         self._memories[owner, name] = value.detach()
+
+    def restart(self) -> None:
+        """Go back to the start of a stream: every memory starts as zeros."""
+        for key, value in self._memories.items():
+            self._memories[key] = torch.zeros_like(value)
+
+    def swap(self, values: Sequence[Tensor]) -> None:
+        """Put ``values`` in the place of what :meth:`values` returns."""
+        self._memories = dict(zip(self._memories, values, strict=True))
+
+    def values(self) -> list[Tensor]:
+        """Return all memories, in the order in which they were first set."""
+        return list(self._memories.values())
 
     def n_values(self) -> int:
         """Return how many numbers are remembered."""

@@ -15,7 +15,12 @@ KERNEL = 17  # frames of the convolutions of the complex attention
 
 
 def moving_average(x: Tensor, owner: nn.Module, state: StreamState | None) -> Tensor:
-    """Mean of the last 32 frames, zeros standing for those before the first: ``(..., frames)``."""
+    """Mean of the last 32 frames, zeros standing for those before the first: ``(..., frames)``.
+
+    It is taken behind the convolution that follows it in the papers, and before that one's bias:
+    both are filters over time that start from zeros, so their order makes no difference, and the
+    convolution leaves fewer channels to remember.
+    """
     extended = with_past(x, MEMORY - 1, owner, state, "average")
     if x.shape[-1] == 1:
         return extended.mean(-1, keepdim=True)
@@ -52,8 +57,14 @@ class TimeFreqAttention(nn.Module):
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         """Gate ``(batch, channels, freq, frames)``."""
-        gates = self.time(x.mean(2, keepdim=True))
-        gated: Tensor = x * gates * self.freq(moving_average(x, self, state))
+        squeeze, *rest = self.freq
+        assert isinstance(squeeze, nn.Conv2d)
+        assert squeeze.bias is not None
+        gates = moving_average(F.conv2d(x, squeeze.weight), self, state)
+        gates = gates + squeeze.bias[:, None, None]
+        for layer in rest:
+            gates = layer(gates)
+        gated: Tensor = x * self.time(x.mean(2, keepdim=True)) * gates
         return gated
 
 
@@ -88,26 +99,56 @@ class ComplexTimeFreqAttention(nn.Module):
         """Gate ``(batch, 2 * channels, freq, frames)``."""
         parts = x.unflatten(1, (2, -1))
         flat = parts.flatten(0, 1)  # both parts go through both attentions
-        time = self._gates(flat.mean(2, keepdim=True), "time", state)
-        freq = self._gates(moving_average(flat, self, state), "freq", state)
+        time = self._time_gates(flat.mean(2, keepdim=True), state)
+        freq = self._freq_gates(flat, state)
         gates = (time * freq).unflatten(0, (-1, 2)).unsqueeze(3)  # batch, part, attention, 1, ...
         re, im = parts.unbind(1)
         y_re = re * gates[:, 0, 0] - im * gates[:, 1, 1]
         y_im = re * gates[:, 0, 1] + im * gates[:, 1, 0]
         return torch.cat([y_re, y_im], dim=1)
 
-    def _gates(self, x: Tensor, axis: str, state: StreamState | None) -> Tensor:
-        """Gates of both attentions ``(n, 2, rows, frames)`` of ``(n, channels, rows, frames)``."""
-        re, im = getattr(self, f"{axis}_re"), getattr(self, f"{axis}_im")
-        x = self._extend(x, axis, re.first, state)
-        y = F.relu(F.conv2d(x, *_both(re.first, im.first)))
-        y = self._extend(y, axis, re.second, state)
-        return F.conv2d(y, *_both(re.second, im.second), groups=2).sigmoid()
+    def _time_gates(self, x: Tensor, state: StreamState | None) -> Tensor:
+        """Gates of both attentions ``(n, 2, 1, frames)`` of ``(n, channels, 1, frames)``."""
+        first, second = _both(self.time_re.first, self.time_im.first), self.time_re.second
+        y = F.relu(F.conv2d(self._extend(x, self.time_re.first, state), *first))
+        y = self._extend(y, second, state)
+        return F.conv2d(y, *_both(second, self.time_im.second), groups=2).sigmoid()
 
-    def _extend(self, x: Tensor, axis: str, owner: nn.Module, state: StreamState | None) -> Tensor:
-        if axis == "time" and self.symmetric:
+    def _extend(self, x: Tensor, owner: nn.Module, state: StreamState | None) -> Tensor:
+        if self.symmetric:
             return F.pad(x, (KERNEL // 2, KERNEL // 2))
         return with_past(x, KERNEL - 1, owner, state)
+
+    def _freq_gates(self, x: Tensor, state: StreamState | None) -> Tensor:
+        """Gates of both attentions ``(n, 2, rows, frames)`` of ``(n, channels, rows, frames)``."""
+        weight, bias = _both(self.freq_re.first, self.freq_im.first)
+        y = moving_average(_convolve_time(x, weight, self, state), self, state)
+        second = self.freq_re.second
+        y = with_past(F.relu(y + bias[:, None, None]), KERNEL - 1, second, state)
+        return F.conv2d(y, *_both(second, self.freq_im.second), groups=2).sigmoid()
+
+
+def _convolve_time(
+    x: Tensor, weight: Tensor, owner: nn.Module, state: StreamState | None
+) -> Tensor:
+    """Causal convolution over time of ``(n, channels, rows, frames)`` by ``(out, channels, 1, k)``.
+
+    On a stream, what each frame adds to the outputs to come is remembered instead of the frame.
+    """
+    n_out, n_taps = weight.shape[0], weight.shape[-1]
+    if state is None:
+        return F.conv2d(F.pad(x, (n_taps - 1, 0)), weight)
+    spread = weight.permute(0, 3, 1, 2).flip(1).flatten(0, 1)[..., None]  # (out * taps, channels)
+    shares = F.conv2d(x, spread).unflatten(1, (n_out, n_taps)).movedim(2, -1)
+    coming, outputs = state.get(owner, "coming"), []
+    if coming is None:
+        coming = torch.zeros_like(shares[:, :, :, 0, 1:])
+    for share in shares.unbind(3):
+        total = F.pad(coming, (0, 1)) + share
+        outputs.append(total[..., :1])
+        coming = total[..., 1:]
+    state.set(owner, coming, "coming")
+    return torch.cat(outputs, dim=-1)
 
 
 def _both(re: nn.Conv2d, im: nn.Conv2d) -> tuple[Tensor, Tensor]:
