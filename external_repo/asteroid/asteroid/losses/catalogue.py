@@ -38,9 +38,14 @@ LOSSES.register("multi_scale_stft")(MultiScaleSTFTLoss)
 class _Terms(Protocol):
     """A training configuration's loss, such as :class:`asteroid.engine.config.LossConfig`."""
 
-    balance: bool
-    balance_by: str
-    balance_items: int
+    @property
+    def balance(self) -> bool: ...
+
+    @property
+    def balance_by(self) -> str: ...
+
+    @property
+    def balance_items(self) -> int: ...
 
     def terms(self) -> Sequence[Mapping[str, Any]]: ...
 
