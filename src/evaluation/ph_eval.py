@@ -191,7 +191,9 @@ def _work(args: argparse.Namespace) -> int:
         table = _evaluate(testset, args)
         figures = table.drop(columns=["testset", "loss", "method"]).set_index("phoneme")
         print(f"{testset.system} / {testset.name}: {table['method'].iloc[0]}")
-        print(figures.to_string(float_format="%.2f", na_rep="-"))
+        published = [name for name in tables.PUBLISHED if name in figures]
+        shown = figures[[*published, *figures.columns[-3:]]] if published else figures
+        print(shown.to_string(float_format="%.2f", na_rep="-"))
         scored += int(figures.iloc[:, :-3].notna().to_numpy().sum())
     if not scored:
         raise RuntimeError("no figure could be computed: see phoneme_failures.csv")

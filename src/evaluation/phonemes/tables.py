@@ -11,6 +11,7 @@ from evaluation.columns import column_name
 from evaluation.experiment import TestSet
 
 __all__ = [
+    "PUBLISHED",
     "class_column",
     "class_table",
     "mean_by_class",
@@ -21,7 +22,7 @@ __all__ = [
 ]
 
 # The published columns, in their order; others follow.
-_PUBLISHED = (
+PUBLISHED = (
     "si-sir_in",
     "si-sir_out",
     "si-sar_out",
@@ -114,7 +115,7 @@ def class_table(
             row[count] = figures.get(count, 0)
         rows.append(row | {"method": method})
     table = pd.DataFrame(rows)
-    first = ["testset", "loss", "phoneme", *(name for name in _PUBLISHED if name in table)]
+    first = ["testset", "loss", "phoneme", *(name for name in PUBLISHED if name in table)]
     last = ["utterances", "segments", "duration_s", "method"]
     rest = [column for column in table if column not in (*first, *last)]
     table = table[[*first, *rest, *last]]
