@@ -14,7 +14,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import soundfile
@@ -25,9 +24,9 @@ from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import Experiment, TestSet, find_experiment
+from evaluation.figure_style import figure_style, save_figure
 
 __all__ = ["compare_figure", "level_db", "main"]
 
@@ -102,6 +101,7 @@ def _draw(
             shading="nearest",
             rasterized=True,
         )
+        axes.grid(visible=False)
         axes.set(
             title=title, xlabel="time (s)", xlim=(0, len(signal) / rate), ylim=(0, rate / 2000)
         )
@@ -123,8 +123,7 @@ def _draw_curves(axes: Axes, tag: str, history: pd.DataFrame) -> None:
             axes.plot(drawn["epoch"], drawn[column], style, marker=".", label=column)
     axes.set(title=f"training of {tag}", xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend()
 
 
 def _curve_figures(tag: str, history: pd.DataFrame) -> pd.DataFrame:
@@ -179,15 +178,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _work(args: argparse.Namespace) -> int:
     experiments = [find_experiment(tag, args.root) for tag in args.tags]
-    with matplotlib.rc_context({"font.size": 8}):
+    with figure_style():
         figure, numbers = compare_figure(experiments, args.sample, args.testset)
-        if args.output.suffix.lstrip(".") not in figure.canvas.get_supported_filetypes():
-            raise ValueError(f"{args.output} must end in .png, .pdf or .svg")
-        with atomic_path(args.output) as temporary:
-            figure.savefig(temporary, dpi=150)
-    with atomic_path(args.output.with_suffix(".csv")) as temporary:
-        numbers.to_csv(temporary, index=False, float_format="%.6g")
-    print(f"{args.output} and {args.output.with_suffix('.csv')}")
+        table = save_figure(figure, args.output, numbers)
+    print(f"{args.output} and {table}")
     return 0
 
 
