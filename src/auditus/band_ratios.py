@@ -32,6 +32,7 @@ from torch import Tensor
 
 from asteroid.dsp.bands import Scale, build_scale
 from asteroid.dsp.stft import Stft
+from auditus.memory import once
 from auditus.metric import Rows, Scores, metric
 from auditus.ratios import PUBLISHED_EPS, check_variant, split, without_copies
 
@@ -102,12 +103,12 @@ def fw_frames(
         return view.frames(target, view(parts.interference))
     if ratio == "sdr":
         if published:
-            whole = view(parts.target + parts.interference + parts.artefact)
+            whole = view(parts.target, parts.interference, parts.artefact)
             return view.frames(target, whole - target)
-        return view.frames(target, view(parts.interference + parts.artefact))
+        return view.frames(target, view(parts.interference, parts.artefact))
     if published:
         return view.frames(target + view(parts.interference), view(parts.artefact))
-    return view.frames(view(parts.target + parts.interference), view(parts.artefact))
+    return view.frames(view(parts.target, parts.interference), view(parts.artefact))
 
 
 def fw_hop(sample_rate: int) -> int:
@@ -148,26 +149,47 @@ def speech_frames(spectrum: Tensor, range_db: float = DYNAMIC_RANGE_DB) -> Tenso
     return energy > energy.amax(-1, keepdim=True) * 10 ** (-range_db / 10)
 
 
+@lru_cache(maxsize=4)
+def _stft(n_fft: int, device: torch.device) -> Stft:
+    return Stft(n_fft, n_fft // OVERLAP).to(device, torch.float64)
+
+
+@once
+def _spectrum(signal: Tensor, n_fft: int) -> Tensor:
+    spectrum: Tensor = _stft(n_fft, signal.device)(signal)
+    return spectrum
+
+
+@once
+def _speech_magnitude(target: Tensor, n_fft: int) -> Tensor:
+    return _magnitude(_spectrum(target - target.mean(-1, keepdim=True), n_fft))
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    """Return absolute values, without hypot's care for what double precision cannot square."""
+    return torch.addcmul(spectrum.real.square(), spectrum.imag, spectrum.imag).sqrt()
+
+
 class _BandView:
     """Critical-band magnitudes and the weights of one batch's speech."""
 
     def __init__(self, rows: Rows, n_bands: int | None, *, published: bool) -> None:
         n_fft = _n_fft(rows.sample_rate)
         count = n_bands or (PUBLISHED_N_BANDS if published else N_BANDS)
-        device = rows.estimate.device
-        self.published = published
-        self.stft = Stft(n_fft, n_fft // OVERLAP).to(device, torch.float64)
-        self.scale = critical_bands(n_fft, rows.sample_rate, count, device)
-        spectrum = self.stft(rows.target - rows.target.mean(-1, keepdim=True))
-        bands: Tensor = self.scale(spectrum.abs())
+        self.published, self.n_fft = published, n_fft
+        self.scale = critical_bands(n_fft, rows.sample_rate, count, rows.estimate.device)
+        magnitude = _speech_magnitude(rows.target, n_fft)
+        bands: Tensor = self.scale(magnitude)
         self.weights = bands**GAMMA
-        self.counts = (
-            torch.ones_like(bands[:, 0], dtype=torch.bool) if published else speech_frames(spectrum)
-        )
+        everything = torch.ones_like(bands[:, 0], dtype=torch.bool)
+        self.counts = everything if published else speech_frames(magnitude)
 
-    def __call__(self, signal: Tensor) -> Tensor:
-        """Return the band magnitudes `(rows, bands, frames)`."""
-        bands: Tensor = self.scale(self.stft(signal).abs())
+    def __call__(self, *signals: Tensor) -> Tensor:
+        """Return the band magnitudes of the signals' sum, `(rows, bands, frames)`."""
+        spectrum = _spectrum(signals[0], self.n_fft)
+        for signal in signals[1:]:
+            spectrum = spectrum + _spectrum(signal, self.n_fft)
+        bands: Tensor = self.scale(_magnitude(spectrum))
         return bands
 
     def frames(self, numerator: Tensor, denominator: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["checked", "groups", "is_silent", "to_float64"]
+from auditus.memory import once
+
+__all__ = ["Prepared", "checked", "groups", "is_silent", "prepared"]
 
 # A signal whose mean-free energy is below this share of its energy is a constant: what is left is
 # rounding.
@@ -41,7 +44,7 @@ def checked(
             f"{name} must have the estimate's shape {tuple(estimate.shape)}; "
             f"got {tuple(signal.shape)}"
         )
-    return signal.detach()
+    return signal.detach() if signal.requires_grad else signal
 
 
 def groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tensor]]:
@@ -61,9 +64,24 @@ def groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tens
         yield length, torch.nonzero(on_cpu == length)[:, 0]
 
 
-def to_float64(signal: Tensor) -> Tensor:
-    """Return the signal in double precision, on the CPU where its device has none."""
-    return (signal.cpu() if signal.device.type == "mps" else signal).to(torch.float64)
+class Prepared(NamedTuple):
+    """Rows of one length of a signal: float64, a copy; and of each whether it can be judged."""
+
+    signal: Tensor
+    finite: tuple[bool, ...]
+    silent: tuple[bool, ...]
+
+
+@once
+def prepared(signal: Tensor, length: int, rows: tuple[int, ...]) -> Prepared:
+    """Return the first `length` samples of some rows in double precision.
+
+    On the CPU where the device has none. All metrics of one utterance share what is returned.
+    """
+    picked = signal[torch.tensor(rows, device=signal.device)][..., :length]
+    cut = (picked.cpu() if picked.device.type == "mps" else picked).to(torch.float64)
+    finite = torch.isfinite(cut).flatten(1).all(-1).tolist()
+    return Prepared(cut, tuple(finite), tuple(is_silent(cut).tolist()))
 
 
 def is_silent(signal: Tensor) -> Tensor:

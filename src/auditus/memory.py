@@ -1,6 +1,9 @@
-"""Compute what several metrics share once: the last results, found again by the signals' content.
+"""Compute what several metrics share once.
 
-CSIG, CBAK, COVL and PESQ share a run of PESQ; the four figures of DNSMOS share a run of its models.
+`remembered` finds results again by the signals' content: CSIG, CBAK, COVL and PESQ share a run of
+PESQ, the four figures of DNSMOS a run of its models. `once` finds them again as long as the very
+same tensors are asked for: all metrics of an utterance share its signals in double precision, those
+of one family their spectra.
 """
 
 from __future__ import annotations
@@ -13,8 +16,9 @@ from typing import TypeVar
 
 import numpy as np
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
 
-__all__ = ["remembered"]
+__all__ = ["once", "remembered"]
 
 T = TypeVar("T")
 
@@ -42,6 +46,30 @@ def remembered(most: int) -> Callable[[Callable[..., T]], Callable[..., T]]:
         return call
 
     return wrap
+
+
+def once(function: Callable[..., T]) -> Callable[..., T]:
+    """Make a function remember what it gave for these tensors, as long as the first one lives.
+
+    Tensors count by identity; one that was changed in place is another. The result must not hold
+    the first tensor, which would never die; and it is shared: do not change it.
+    """
+    kept = WeakIdKeyDictionary()
+
+    @wraps(function)
+    def call(first: Tensor, *others: object) -> T:
+        tensors = [one for one in (first, *others) if isinstance(one, Tensor)]
+        if any(one.is_inference() for one in tensors) or any(one is first for one in others):
+            return function(first, *others)  # no version to know changes by; or holds itself
+        versions = tuple(one._version for one in tensors)
+        key = (versions, *(id(one) if isinstance(one, Tensor) else one for one in others))
+        results: dict[Hashable, tuple[tuple[object, ...], T]] = kept.setdefault(first, {})
+        if key not in results:
+            # with the other tensors, so that their ids stay theirs
+            results[key] = (others, function(first, *others))
+        return results[key][1]
+
+    return call
 
 
 def _key(argument: object) -> Hashable:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from auditus.checks import checked, groups, is_silent, to_float64
+from auditus.checks import Prepared, checked, groups, prepared
 from auditus.scores import Rows, Scores
 
 __all__ = ["Metric", "Rows", "Scores", "metric"]
@@ -156,43 +156,41 @@ class Metric:
         options: Mapping[str, object],
     ) -> Scores:
         """Judge the rows that share one length; the result is on the CPU."""
-        cut = {
-            name: to_float64(signal[rows.to(signal.device)][..., :length])
-            for name, signal in signals.items()
-        }
-        reasons = self._conditions(cut, length, sample_rate)
+        which = tuple(rows.tolist())
+        cut = {name: prepared(signal, length, which) for name, signal in signals.items()}
+        reasons = self._conditions(cut, length, len(which), sample_rate)
         values = torch.full((len(reasons),), torch.nan, dtype=torch.float64)
-        sound = torch.tensor(
-            [row for row, reason in enumerate(reasons) if not reason], dtype=torch.long
-        )
-        if len(sound):
-            clean = {name: signal[sound.to(signal.device)] for name, signal in cut.items()}
+        sound = [row for row, reason in enumerate(reasons) if not reason]
+        if sound:
+            clean = {name: one.signal for name, one in cut.items()}
+            if len(sound) < len(reasons):
+                clean = {
+                    name: signal[torch.tensor(sound, device=signal.device)]
+                    for name, signal in clean.items()
+                }
             scores = self.core(Rows(clean, sample_rate), **options)
             values[sound] = scores.values.cpu()
-            for row, reason in zip(sound.tolist(), scores.reasons, strict=True):
+            for row, reason in zip(sound, scores.reasons, strict=True):
                 reasons[row] = reason
         return Scores(values, tuple(reasons))
 
-    def _conditions(self, cut: Mapping[str, Tensor], length: int, sample_rate: int) -> list[str]:
+    def _conditions(
+        self, cut: Mapping[str, Prepared], length: int, n_rows: int, sample_rate: int
+    ) -> list[str]:
         """Say for each row why the metric is not defined on it, "" where it is."""
-        n_rows = len(cut["estimate"])
         if self.sample_rates and sample_rate not in self.sample_rates:
             rates = " or ".join(str(rate) for rate in self.sample_rates)
             return [f"defined at {rates} Hz; the signals are at {sample_rate} Hz"] * n_rows
-        if length == 0 or length < self.min_seconds * sample_rate:
-            return [
-                f"shorter than {self.min_seconds:g} s: {length / sample_rate:.3f} s"
-                if length
-                else "no samples"
-            ] * n_rows
+        if length == 0:
+            return ["no samples"] * n_rows
+        if length < self.min_seconds * sample_rate:
+            return [f"shorter than {self.min_seconds:g} s: {length / sample_rate:.3f} s"] * n_rows
         reasons = [""] * n_rows
-        for name, signal in cut.items():
-            finite = torch.isfinite(signal).flatten(1).all(-1).tolist()
-            silent = is_silent(signal).tolist() if name in self.sounding else [False] * n_rows
-            for row in range(n_rows):
-                if not finite[row]:
+        for name, one in cut.items():
+            for row, (finite, silent) in enumerate(zip(one.finite, one.silent, strict=True)):
+                if not finite:
                     reasons[row] = reasons[row] or f"the {name} holds values that are not finite"
-                elif silent[row]:
+                elif silent and name in self.sounding:
                     reasons[row] = reasons[row] or f"the {name} is silent"
         return reasons
 

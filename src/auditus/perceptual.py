@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auditus.memory import remembered
+from auditus.memory import once, remembered
 from auditus.metric import Rows, Scores, metric
 from auditus.pesq_process import pesq_score
 
@@ -103,6 +103,7 @@ def _by_row(rows: Rows, judge: Callable[[_Array, _Array], tuple[float, str]]) ->
     return Scores(values, tuple(reason for _, reason in pairs))
 
 
+@once
 def _unit_power(signal: Tensor) -> _Array:
     """Scale every row to a mean square of 1."""
     scaled = signal / signal.square().mean(-1, keepdim=True).sqrt()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from asteroid.dsp.projection import Decomposition, decompose, project, remove_mean
+from auditus.memory import once
 from auditus.metric import Rows, Scores, metric
 
 __all__ = ["energy_ratio_db", "si_sar", "si_sar_leroux", "si_sdr", "si_sir", "snr"]
@@ -121,7 +122,12 @@ def snr(rows: Rows) -> Scores:
 def split(rows: Rows, *, published: bool) -> Decomposition:
     """Split the estimate into target, interference and artefact, each mean-free."""
     decomposition = "separate" if published else "joint"
-    return decompose(rows.estimate, rows.target, rows.noise, decomposition=decomposition)
+    return _split(rows.estimate, rows.target, rows.noise, decomposition)
+
+
+@once
+def _split(estimate: Tensor, target: Tensor, noise: Tensor, decomposition: str) -> Decomposition:
+    return decompose(estimate, target, noise, decomposition=decomposition)
 
 
 def without_copies(scores: Scores, rows: Rows) -> Scores:
