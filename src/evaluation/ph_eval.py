@@ -87,7 +87,7 @@ def _pooled(
     metrics: Sequence[str],
     args: argparse.Namespace,
 ) -> tuple[pd.DataFrame, list[Failure]]:
-    keys = keys_of(get_metrics(metrics))
+    keys = _keys(testset, metrics)
     pooled = pool_testset(testset, segments, keys, jobs=args.jobs)
     by_segment = tables.segment_table(segments.table, pooled.segments, keys)
     utterances = tables.utterance_table(testset.samples(), pooled.classes, keys)
@@ -111,7 +111,7 @@ def _pooled(
 def _concatenated(
     testset: TestSet, segments: Segments, names: Sequence[str], args: argparse.Namespace
 ) -> tuple[pd.DataFrame, list[Failure]]:
-    keys = keys_of(get_metrics(args.metrics))
+    keys = _keys(testset, args.metrics)
     joined, failures = join_testset(
         testset, segments, names, keys, variant=args.variant, jobs=args.jobs
     )
@@ -121,6 +121,13 @@ def _concatenated(
     table = tables.class_table(testset, names, found, method)
     _write(testset, "metrics_by_phoneme_concatenated.csv", table)
     return table, failures
+
+
+def _keys(testset: TestSet, metrics: Sequence[str]) -> tuple[str, ...]:
+    """Return what is computed; of the mixtures only where there are some."""
+    mixed = any("mixture" in paths for paths in testset.signals().values())
+    keys = keys_of(get_metrics(metrics))
+    return keys if mixed else tuple(key for key in keys if not key.startswith("in/"))
 
 
 def _listed(found: Sequence[Failure], method: str) -> list[dict[str, str]]:

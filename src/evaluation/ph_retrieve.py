@@ -25,7 +25,7 @@ import sys
 from collections.abc import Sequence
 
 from evaluation.command import run, systems_of
-from evaluation.phonemes.classes import read_classes
+from evaluation.phonemes.classes import UNMAPPED, read_classes
 from evaluation.phonemes.command import add_phone_options, named_classes, options_of
 from evaluation.phonemes.concatenated import SIGNAL_TYPES, write_cuts
 from evaluation.phonemes.segments import FOLDER, retrieve
@@ -57,6 +57,9 @@ def _work(args: argparse.Namespace) -> int:
         for name in names:
             mine = segments.table[segments.table["class"].isin(segments.classes.members(name))]
             print(f"  {name:12s} {len(mine):6d}  {mine['duration_s'].sum():8.2f} s")
+        unmapped = int((segments.table["class"] == UNMAPPED).sum())
+        if unmapped:
+            print(f"  {UNMAPPED:12s} {unmapped:6d}  in no class, see unmapped.csv")
         print(f"  in {testset.folder / FOLDER / 'segments.csv'}")
         if args.signal_type:
             kinds = list(SIGNAL_TYPES) if args.signal_type == "all" else [args.signal_type]

@@ -84,13 +84,16 @@ class PhoneClasses:
         return order[0](text) or order[1](text) or UNMAPPED
 
     def alphabet_of(self, labels: Iterable[str]) -> str:
-        """Tell which alphabet an alignment uses, since `y` and `r` mean different phones.
+        """Tell which alphabet labels are of, since `y` and `r` mean different phones.
 
-        ARPAbet where every label is one and some is not IPA: upper case, or a digraph as `sh`.
+        The one to which more of the different labels belong alone: ARPAbet has digraphs as `sh`,
+        and upper case.
         """
-        phones = {text for text in map(str.strip, labels) if self.classify(text) not in (SILENCE,)}
-        strange = [text for text in phones if not self._ipa(unicodedata.normalize("NFC", text))]
-        return "arpabet" if strange and all(self._arpabet(text) for text in phones) else "ipa"
+        texts = {unicodedata.normalize("NFC", label.strip()) for label in labels}
+        phones = [text for text in texts if self.classify(text) != SILENCE]
+        ipa = sum(bool(self._ipa(text)) and not self._arpabet(text) for text in phones)
+        arpabet = sum(bool(self._arpabet(text)) and not self._ipa(text) for text in phones)
+        return "arpabet" if arpabet > ipa else "ipa"
 
     @cached_property
     def _by_phone(self) -> dict[str, str]:

@@ -16,7 +16,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,10 +110,12 @@ def retrieve(
         else:
             found[outcome.item.sample] = outcome.result
     samples = testset.samples()
+    alphabets = _alphabets(found.values(), classes, options.alphabet)
     rows = []
     for known in samples.to_dict("records"):
         if known["Sample_ID"] in found:
-            rows += _rows(known, found[known["Sample_ID"]], classes, options.alphabet)
+            alignment = found[known["Sample_ID"]]
+            rows += _rows(known, alignment, classes, alphabets[alignment.source])
     segments = Segments(pd.DataFrame(rows, columns=COLUMNS), classes, failures)
     _write(testset, segments, found, options, samples)
     if not found:
@@ -122,13 +124,23 @@ def retrieve(
     return segments
 
 
+def _alphabets(found: Iterable[Alignment], classes: PhoneClasses, alphabet: str) -> dict[str, str]:
+    """Return the alphabet of each source of alignments, by the labels of all utterances."""
+    labels: dict[str, set[str]] = {}
+    for alignment in found:
+        labels.setdefault(alignment.source, set()).update(phone.label for phone in alignment.phones)
+    return {
+        source: classes.alphabet_of(used) if alphabet == "auto" else alphabet
+        for source, used in labels.items()
+    }
+
+
 def _rows(
     known: Mapping[str, object], alignment: Alignment, classes: PhoneClasses, alphabet: str
 ) -> list[dict[str, object]]:
     """Return the rows of one utterance; pauses are neighbours only."""
     labels = [phone.label.strip() for phone in alignment.phones]
-    used = classes.alphabet_of(labels) if alphabet == "auto" else alphabet
-    kinds = [classes.classify(label, used) for label in labels]
+    kinds = [classes.classify(label, alphabet) for label in labels]
     names = [PAUSE if kind == SILENCE else label for label, kind in zip(labels, kinds, strict=True)]
     rows: list[dict[str, object]] = []
     for at, (phone, kind) in enumerate(zip(alignment.phones, kinds, strict=True)):

@@ -35,7 +35,7 @@ class Options:
         tier: regular expression for the tier of phones.
         transcripts: a table (CSV: id, transcript) instead of the manifest's transcripts.
         lexicon: pronunciations for the aligner.
-        alphabet: ipa, arpabet, or auto: as the labels of each sample look.
+        alphabet: ipa, arpabet, or auto: as the labels of each source look.
         classes: table of classes.
         cache: where the aligner keeps its results.
     """

@@ -348,6 +348,25 @@ def test_another_systems_folder_is_judged_alike(test_folder, tmp_path):
     assert plosive["utterances"] == 1  # utt-0 has labels of that name
 
 
+def test_without_mixtures_and_noise_what_needs_neither_is_judged(test_folder, tmp_path):
+    for name in ("estimate", "speech"):
+        (tmp_path / name).mkdir()
+        signal, rate = sf.read(test_folder / "sample_0" / f"{name}.wav")
+        sf.write(tmp_path / name / "utt-0.wav", signal, rate, subtype="FLOAT")
+    arguments = ["--estimates", str(tmp_path / "estimate"), "--targets", str(tmp_path / "speech")]
+    more = ["--metrics", "si_sdr", "si_sir", "--jobs", "1", *_labels(tmp_path)]
+    assert ph_eval.main([*arguments, *more]) == 0
+    folder = tmp_path / "estimate_results"
+    table = _table(folder, "metrics/metrics_by_phoneme.csv").set_index("phoneme")
+    assert "si-sdr_in" not in table
+    assert np.isfinite(table.loc["plosive", "si-sdr_out"])
+    failures = _table(folder, "metrics/phoneme_failures.csv")
+    assert failures[["Metric", "Reason"]].to_numpy().tolist() == [
+        ["SI-SIR_out", "there is no noise"]
+    ]
+    assert (folder / "figures" / "phonemes.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
