@@ -38,8 +38,9 @@ from asteroid.data.dataset import SizedDataset
 from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import SIGNALS, TestSet, find_experiment
+from evaluation.shards import Shard, add_shard_option
 
-__all__ = ["enhance", "load_network", "main", "write_testset"]
+__all__ = ["enhance", "load_network", "main", "pick_device", "write_testset"]
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ def write_testset(
     fingerprint: str,
     match_level: bool = False,
     progress: bool | None = None,
+    shard: Shard | None = None,
 ) -> list[str]:
     """Enhance every mixture that is not there yet.
 
@@ -116,6 +118,7 @@ def write_testset(
         fingerprint: of the network; samples of another one are made again.
         match_level: see `enhance`.
         progress: show a bar; None: on a terminal.
+        shard: the part of the mixtures to enhance; None: all.
 
     Returns:
         One line for each mixture that failed: its id and why. The others are done.
@@ -126,12 +129,13 @@ def write_testset(
         {"id": mixture.id, "network": fingerprint, "match_level": match_level}
         for mixture in mixtures
     ]
+    part = (shard or Shard()).part(range(len(mixtures)))
     todo = [
         index
-        for index, mixture in enumerate(mixtures)
-        if _record(testset.folder / names[mixture.id]) != wanted[index]
+        for index in part
+        if _record(testset.folder / names[mixtures[index].id]) != wanted[index]
     ]
-    logger.info("%s: %d samples, %d to enhance", testset.folder, len(mixtures), len(todo))
+    logger.info("%s: %d samples, %d to enhance", testset.folder, len(part), len(todo))
     failures = []
     for index in tqdm(todo, unit="sample", disable=None if progress is None else not progress):
         item = data[index]
@@ -216,11 +220,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--match_level", action="store_true", help="scale each estimate to the level of its mixture"
     )
+    add_shard_option(parser)
     add_experiment_options(parser)
     return parser
 
 
-def _device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """Return a device by name; `auto`: a GPU where there is one.
+
+    Raises:
+        RuntimeError: there is no such device.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
@@ -231,7 +241,7 @@ def _device(name: str) -> torch.device:
 def _work(args: argparse.Namespace) -> int:
     experiment = find_experiment(args.experiment_tag, args.root)
     checkpoint = experiment.checkpoint
-    network = load_network(checkpoint, _device(args.device))
+    network = load_network(checkpoint, pick_device(args.device))
     sample_rate = round(float(getattr(network, "sample_rate", 16000)))
     data = open_dataset(args.manifest, sample_rate=sample_rate)
     failures = write_testset(
@@ -240,6 +250,7 @@ def _work(args: argparse.Namespace) -> int:
         network,
         fingerprint=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         match_level=args.match_level,
+        shard=args.shard,
     )
     if failures:
         shown = "; ".join(failures[:10])

@@ -1,0 +1,1 @@
+"""Enhancement of files of any length, rate and number of channels, in bounded memory."""
