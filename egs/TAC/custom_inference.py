@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from evaluation.shards import add_shard_option
+
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="default: experiments/TAG/NAME for a manifest NAME.json",
     )
+    add_shard_option(made)
     return made
 
 
@@ -66,6 +69,7 @@ def work(args: argparse.Namespace) -> int:
         open_dataset(manifest, sample_rate=sample_rate),
         network.eval().to(device),
         fingerprint=hashlib.sha256(model.read_bytes()).hexdigest(),
+        shard=args.shard,
     )
     if failures:
         raise RuntimeError(

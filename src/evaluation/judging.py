@@ -29,9 +29,10 @@ from evaluation.groups import CROSSED, GROUPS, group_tables
 from evaluation.journal import Journal, Record
 from evaluation.parallel import run_each
 from evaluation.scoring import Task, score_sample
+from evaluation.shards import Shard
 from evaluation.testset import TestSet
 
-__all__ = ["Judgement", "judge", "score", "write_tables"]
+__all__ = ["Judgement", "judge", "judge_shard", "score", "write_tables"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,8 @@ def judge(
 ) -> pd.DataFrame:
     """Score what is not scored yet and write the tables; return the means.
 
+    What shards have done (see `judge_shard`) is taken over.
+
     Args:
         testset: the samples.
         judgement: which figures, and how.
@@ -76,18 +79,61 @@ def judge(
     Raises:
         FileNotFoundError: there is no sample.
     """
+    samples, wanted, keys = _work_of(testset, judgement)
+    journal = Journal(testset.metrics / JOURNAL)
+    shards = sorted(testset.metrics.glob(".finished.*_of_*.jsonl"))
+    for path in shards:
+        _take_over(Journal(path), journal, wanted, judgement)
+    records = score(wanted, keys, judgement, journal, jobs=jobs, progress=progress)
+    journal.rewrite(records.values())
+    for path in shards:
+        path.unlink(missing_ok=True)
+    return write_tables(testset, samples, records, keys, judgement)
+
+
+def judge_shard(
+    testset: TestSet,
+    judgement: Judgement,
+    shard: Shard,
+    *,
+    jobs: int = 0,
+    progress: bool | None = None,
+) -> int:
+    """Score a part of the samples, into a journal of its own; return how many have a figure.
+
+    Args:
+        testset: the samples.
+        judgement: which figures, and how.
+        shard: the part.
+        jobs: number of processes; 0: in this one.
+        progress: show a bar; None: on a terminal.
+
+    Raises:
+        FileNotFoundError: there is no sample.
+    """
+    _, wanted, keys = _work_of(testset, judgement)
+    own = {sample: wanted[sample] for sample in shard.part(list(wanted))}
+    journal = Journal(testset.metrics / f".finished.{shard.suffix}.jsonl")
+    records = score(own, keys, judgement, journal, jobs=jobs, progress=progress)
+    journal.rewrite(records.values())
+    figures = [record.values.values() for record in records.values()]
+    return sum(any(value is not None for value in values) for values in figures)
+
+
+def _work_of(
+    testset: TestSet, judgement: Judgement
+) -> tuple[pd.DataFrame, dict[str, Mapping[str, Path]], tuple[str, ...]]:
+    """Return the table of samples, the files of each, and the figures to compute."""
     samples, paths = testset.samples(), testset.signals()
     if samples.empty:
         raise FileNotFoundError(
             f"{testset.folder} holds no folder sample_*: run evaluation.infer first"
         )
-    keys = judgement.keys(paths)
-    journal = Journal(testset.metrics / JOURNAL)
-    wanted = {sample: paths.get(sample, {}) for sample in samples["Sample_ID"]}
     logger.info("%s: %d samples", testset.folder, len(samples))
-    records = score(wanted, keys, judgement, journal, jobs=jobs, progress=progress)
-    journal.rewrite(records.values())
-    return write_tables(testset, samples, records, keys, judgement)
+    wanted: dict[str, Mapping[str, Path]] = {
+        sample: paths.get(sample, {}) for sample in samples["Sample_ID"]
+    }
+    return samples, wanted, judgement.keys(paths)
 
 
 def score(
@@ -193,6 +239,26 @@ def _failures(
         if records[sample].values.get(key) is None
     ]
     return pd.DataFrame(rows, columns=["Sample_ID", "id", "Metric", "Reason"])
+
+
+def _take_over(
+    part: Journal,
+    whole: Journal,
+    paths: Mapping[str, Mapping[str, Path]],
+    judgement: Judgement,
+) -> None:
+    """Add the records of a shard's journal that still hold to the whole one, beside its own."""
+    known, found = whole.read(), part.read()
+    fresh = _current({}, {name: paths[name] for name in found if name in paths}, judgement)
+    for sample, empty in fresh.items():
+        new, old = found[sample], known.get(sample)
+        if new.stamp != empty.stamp:
+            continue
+        if old is not None and old.stamp == new.stamp:
+            new = Record(
+                sample, new.stamp, {**old.values, **new.values}, {**old.reasons, **new.reasons}
+            )
+        whole.append(new)
 
 
 def _current(

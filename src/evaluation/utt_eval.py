@@ -39,7 +39,8 @@ from evaluation.command import (
     run,
     systems_of,
 )
-from evaluation.judging import Judgement, judge
+from evaluation.judging import Judgement, judge, judge_shard
+from evaluation.shards import add_shard_option
 from evaluation.testset import TestSet
 
 __all__ = ["judge", "main"]
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         default=available_cpus(),
         help="processes; 0: none but this one, which a crash would end (default: %(default)s)",
     )
+    add_shard_option(parser)
     return parser
 
 
@@ -118,12 +120,15 @@ def _work(args: argparse.Namespace) -> int:
             args.cut_to_shortest,
             tuple(args.snr_edges) if args.snr_edges else None,
         )
+        if args.shard is not None:
+            scored += judge_shard(testset, judgement, args.shard, jobs=args.jobs)
+            continue
         means = judge(testset, judgement, jobs=args.jobs)
         scored += int(means["Scored"].sum())
         shown = means[["Metric", "Mean", "Std", "Unit", "Scored", "Failed"]]
         print(testset.title)
         print(shown.to_string(index=False, float_format="%.3f"))
-    if not scored:
+    if not scored and args.shard is None:  # a part may be empty
         folders = ", ".join(str(testset.metrics) for testset in testsets)
         raise RuntimeError(f"no sample could be scored: see failures.csv in {folders}")
     return 0

@@ -1,0 +1,65 @@
+"""Share a test set among the tasks of a job array.
+
+Task ``i`` of ``N`` takes every N-th sample from the i-th on, whatever is finished already, so that
+a task that failed is run again alone and does what it would have done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+__all__ = ["Shard", "add_shard_option"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a test set.
+
+    Attributes:
+        index: which, from 1 on.
+        count: of how many.
+    """
+
+    index: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.count:
+            raise ValueError(f"a shard must be from 1/{self.count} on; got {self.index}")
+
+    def part(self, samples: Sequence[T]) -> list[T]:
+        """Return the samples of this part."""
+        return list(samples[self.index - 1 :: self.count])
+
+    @property
+    def suffix(self) -> str:
+        """What the names of this part's files end in."""
+        return f"{self.index}_of_{self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``2/8``, for ``type=``.
+
+        Raises:
+            argparse.ArgumentTypeError: it is nothing like that.
+        """
+        match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise argparse.ArgumentTypeError(f"must be i/N with i from 1 to N; got {text!r}")
+        return cls(int(match[1]), int(match[2]))
+
+
+def add_shard_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--shard``."""
+    parser.add_argument(
+        "--shard",
+        type=Shard.parse,
+        metavar="I/N",
+        help="do the I-th of N parts only, as a task of a job array (tables: run again without)",
+    )
