@@ -32,7 +32,7 @@ SlurmctldPort=7001
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket=$folder/munge/socket,cred_expire=2
+AuthInfo=socket=$folder/munge/socket,cred_expire=5
 CredType=cred/munge
 CommunicationParameters=NoCtldInAddrAny
 StateSaveLocation=$folder/state

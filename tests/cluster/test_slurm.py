@@ -25,6 +25,18 @@ def site(slurm, tmp_path):
     return site
 
 
+@pytest.fixture(scope="module", autouse=True)
+def overdue(slurm, tmp_path_factory):
+    """A job that will run out of its minute while the other tests run, on the second node."""
+    site = Site(slurm, tmp_path_factory.mktemp("overdue"), "options: [--nodelist=n2]\n")
+    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+    script = 'source "$0"; submit here 0 0:01:00 train "$1" python3 -c "$2"'
+    run_dir = site.experiments / "SLOW"
+    done = site.run("bash", "-c", script, site.root / "scripts/submit.sh", run_dir, ignore)
+    assert done.returncode == 0, done.stderr
+    return site
+
+
 def submit(site: Site, *command: str, gpus: int = 0, walltime: str = "0:10:00") -> dict:
     """Submit a command by the function that every launcher calls; return what it was given."""
     out = site.folder / "echoed.json"
@@ -81,7 +93,9 @@ def test_two_nodes_stopped_and_queued_again_learn_what_one_process_learns(site):
 
 def test_a_job_that_is_pushed_aside_goes_on_from_its_last_checkpoint(slurm, tmp_path):
     """A better job preempts it (SIGKILL, no warning); SLURM starts it again by itself."""
-    site = Site(slurm, tmp_path / "site", "options: [--partition=besteffort, --exclusive]\n")
+    site = Site(
+        slurm, tmp_path / "site", "options: [--partition=besteffort, --nodelist=n1, --exclusive]\n"
+    )
     site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
     site.make_data("valid", n_items=5, seconds=0.4, seed=9)
     train(site, "POOR", "--checkpoint_minutes", "0.01", epochs=400, ranks="2")
@@ -130,20 +144,6 @@ def test_a_job_whose_training_fails_says_why(site):
     assert "loss.scale: must be one of linear, mel, critical; got bark" in status
 
 
-def test_a_job_that_runs_out_of_time_says_so(site):
-    """It is told to stop in time but does not listen."""
-    ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
-    script = 'source "$0"; submit here 0 0:01:00 train "$1" python3 -c "$2"'
-    run_dir = site.experiments / "SLOW"
-    done = site.run("bash", "-c", script, site.root / "scripts/submit.sh", run_dir, ignore)
-    assert done.returncode == 0, done.stderr
-    site.wait(
-        "the end", lambda: "TIMEOUT" in site.run("scontrol", "show", "job", site.job("SLOW")).stdout
-    )
-    assert "SLURM says TIMEOUT" in site.status("SLOW")
-    assert "DUE TO TIME LIMIT" in site.status("SLOW")
-
-
 def test_arguments_arrive_as_they_were_given(site):
     out = str(site.folder / "echoed.json")
     arguments, environment = submit(site, "python3", "-c", ECHO, out, *ODD, gpus=2)
@@ -175,3 +175,11 @@ def test_what_slurm_refuses_is_said(slurm, tmp_path):
     assert done.returncode == 1
     assert "train_fasnet.sh: error: sbatch failed with status 1" in done.stderr
     assert "partition" in done.stderr
+
+
+def test_a_job_that_runs_out_of_time_says_so(overdue):
+    """It was told to stop in time but does not listen."""
+    job = overdue.job("SLOW")
+    overdue.wait("the end", lambda: "TIMEOUT" in overdue.run("scontrol", "show", "job", job).stdout)
+    assert "SLURM says TIMEOUT" in overdue.status("SLOW")
+    assert "DUE TO TIME LIMIT" in overdue.status("SLOW")
