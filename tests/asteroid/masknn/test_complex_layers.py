@@ -120,7 +120,7 @@ def test_three_products_have_the_gradients_of_the_block_weight(kind, options, mo
 @pytest.mark.usefixtures("algorithm")
 def test_gradients_of_a_convolution_are_right():
     layer = ComplexConv2d(2, 2, (2, 2)).double()
-    parameters = [p for p in layer.parameters()]
+    parameters = list(layer.parameters())
 
     def output(x, *values):
         named = dict(zip([n for n, _ in layer.named_parameters()], values, strict=True))
@@ -228,6 +228,29 @@ def test_gradients_of_the_norms_are_right(kind, training):
         return torch.func.functional_call(norm, named, (x,))
 
     assert torch.autograd.gradcheck(output, (x, *parameters), atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["parts", "whitening"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("slopes", [0.01, [0.3], [0.3, -0.2, 0.1, 0.5]])
+def test_norm_and_activation_in_one_step_equal_one_after_the_other(kind, training, slopes):
+    norm = ComplexBatchNorm2d(2, kind).double().train(training)
+    other = ComplexBatchNorm2d(2, kind).double().train(training)
+    x, given = noise(2, 4, 3, 5), isinstance(slopes, list)
+    results = []
+    for module, fused in ((norm, True), (other, False)):
+        signal = x.clone().requires_grad_()
+        slope = torch.tensor(slopes, dtype=torch.float64, requires_grad=True) if given else slopes
+        if fused:
+            y = module(signal, slope)
+        else:
+            normed = module(signal)
+            y = F.prelu(normed, slope) if given else F.leaky_relu(normed, slope)
+        (y * noise(2, 4, 3, 5, seed=3)).sum().backward()
+        grads = [signal.grad, *[p.grad for p in module.parameters()], *module.buffers()]
+        results.append([y.detach(), *grads, *([slope.grad] if given else [])])
+    for mine, expected in zip(*results, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", ["parts", "whitening"])

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .norm_activation import batch_norm_leaky, leaky
+from .whitening import moments, whiten
+
 __all__ = ["ComplexBatchNorm2d", "ComplexLeakyReLU", "ComplexPReLU"]
 
 KINDS = ("parts", "whitening")
@@ -65,18 +68,31 @@ class ComplexBatchNorm2d(nn.Module):
         self.register_buffer("running_covariance", unit)
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(batch, 2 * channels, freq, frames)``; the result has the type of ``x``."""
-        return self._parts(x) if self.kind == "parts" else self._whiten(x)
+    def forward(self, x: Tensor, slope: Tensor | float | None = None) -> Tensor:
+        """Normalise ``(batch, 2 * channels, freq, frames)``; the result has the type of ``x``.
 
-    def _parts(self, x: Tensor) -> Tensor:
+        Args:
+            x: The map.
+            slope: Of a leaky ReLU that follows, one or ``(2 * channels,)``: both in one step, which
+                takes less time and memory than one after the other. None: the norm alone.
+        """
+        if self.kind == "parts":
+            return self._parts(x, slope)
+        y = self._whiten(x)
+        return y if slope is None else leaky(y, slope)
+
+    def _parts(self, x: Tensor, slope: Tensor | float | None) -> Tensor:
         """One real batch norm over all parts, with the parameters of two."""
         both = (self.re_module, self.im_module)
         weight, bias = (torch.cat([getattr(n, p) for n in both]) for p in ("weight", "bias"))
         with torch.no_grad():
             mean = torch.cat([norm.running_mean for norm in both])
             variance = torch.cat([norm.running_var for norm in both])
-        y = F.batch_norm(x, mean, variance, weight, bias, self.training, self.momentum, self.eps)
+        options = (self.training, self.momentum, self.eps)
+        if slope is None:
+            y = F.batch_norm(x, mean, variance, weight, bias, *options)
+        else:
+            y = batch_norm_leaky(x, mean, variance, weight, bias, slope, *options)
         if self.training:
             with torch.no_grad():
                 for norm, m, v in zip(both, mean.chunk(2), variance.chunk(2), strict=True):
@@ -86,18 +102,24 @@ class ComplexBatchNorm2d(nn.Module):
         return y
 
     def _whiten(self, x: Tensor) -> Tensor:
-        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        exact = torch.promote_types(x.dtype, torch.float)
         with torch.autocast(x.device.type, enabled=False):
-            parts = x.to(exact).unflatten(1, (2, self.channels))
+            wide = x.to(exact)
             if self.training:
-                mean, covariance = _moments(parts)
-                self._track(mean.detach(), covariance.detach(), x.numel() // x.shape[1])
+                mean, covariance = moments(wide.detach())
+                self._track(mean, covariance, x.numel() // x.shape[1])
             else:
                 mean, covariance = self.running_mean.to(exact), self.running_covariance.to(exact)
-            matrix = _product(self.weight.to(exact), _inverse_root(covariance, self.eps))
-            shift = self.bias.to(exact) - _apply(matrix, mean[None, :, :, None, None])[0, ..., 0, 0]
-            y = _apply(matrix, parts) + shift[:, :, None, None]
-        return y.flatten(1, 2).to(x.dtype)
+            y = whiten(
+                wide,
+                self.weight.to(exact),
+                self.bias.to(exact),
+                mean,
+                covariance,
+                eps=self.eps,
+                of_batch=self.training,
+            )
+        return y.to(x.dtype)
 
     @torch.no_grad()
     def _track(self, mean: Tensor, covariance: Tensor, n: int) -> None:
@@ -109,6 +131,10 @@ class ComplexBatchNorm2d(nn.Module):
 
 class ComplexLeakyReLU(nn.LeakyReLU):
     """Leaky ReLU of the real and the imaginary part, each by itself: no parameters to tell them."""
+
+    def slope(self, channels: int) -> float:
+        """Return the slope for negative values."""
+        return float(self.negative_slope)
 
 
 class ComplexPReLU(nn.Module):
@@ -126,48 +152,13 @@ class ComplexPReLU(nn.Module):
             self.re_module, self.im_module = nn.PReLU(), nn.PReLU()
         self.shared = shared
 
+    def slope(self, channels: int) -> Tensor:
+        """Return the slopes for negative values: one, or ``(2 * channels,)``."""
+        if self.shared:
+            return self.weight
+        parts = (self.re_module, self.im_module)
+        return torch.cat([part.weight.expand(channels) for part in parts])
+
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``(batch, 2 * channels, ...)``."""
-        if self.shared:
-            return F.prelu(x, self.weight)
-        n_channels = x.shape[1] // 2
-        slopes = [part.weight.expand(n_channels) for part in (self.re_module, self.im_module)]
-        return F.prelu(x, torch.cat(slopes))
-
-
-def _moments(parts: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean ``(2, C)`` and covariance ``(3, C)``: re re, re im, im im. ``(batch, 2, C, F, T)``."""
-    mean = parts.mean(dim=(0, 3, 4))
-    re, im = (parts - mean[:, :, None, None]).unbind(1)
-    products = (re * re, re * im, im * im)
-    return mean, torch.stack([product.mean(dim=(0, 2, 3)) for product in products])
-
-
-def _inverse_root(covariance: Tensor, eps: float) -> Tensor:
-    """``(V + eps I)^(-1/2)`` of symmetric ``(3, C)``, by Cayley and Hamilton.
-
-    The determinant is summed from terms that cannot be negative: computed as a difference, it would
-    be for proportional parts of large variance.
-    """
-    a, b, c = covariance
-    determinant = (a * c - b * b).clamp_min(0) + eps * (a + c) + eps * eps
-    a, c = a + eps, c + eps
-    root = determinant.sqrt()
-    scale = 1 / (root * (a + c + 2 * root).sqrt())
-    return torch.stack([(c + root) * scale, -b * scale, (a + root) * scale])
-
-
-def _product(left: Tensor, right: Tensor) -> Tensor:
-    """Product ``(2, 2, C)`` of two symmetric matrices ``(3, C)``."""
-    a, b, c = left
-    d, e, f = right
-    return torch.stack(
-        [torch.stack([a * d + b * e, a * e + b * f]), torch.stack([b * d + c * e, b * e + c * f])]
-    )
-
-
-def _apply(matrix: Tensor, parts: Tensor) -> Tensor:
-    """Multiply each channel's ``[re; im]`` by its matrix: ``(2, 2, C)`` and ``(B, 2, C, F, T)``."""
-    re, im = parts.unbind(1)
-    m = matrix[..., None, None]
-    return torch.stack([m[0, 0] * re + m[0, 1] * im, m[1, 0] * re + m[1, 1] * im], dim=1)
+        return leaky(x, self.slope(x.shape[1] // 2))

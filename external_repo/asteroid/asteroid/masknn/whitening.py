@@ -1,0 +1,126 @@
+"""Whitening of complex channels: ``y = M (x - mean) + bias`` for each channel's ``[re; im]``.
+
+``M`` is a learnt symmetric 2 x 2 matrix times the inverse square root of the channel's covariance.
+Maps are real tensors ``(batch, 2 * C, freq, frames)``, the real parts first; symmetric matrices are
+``(3, C)``: re re, re im, im im.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+__all__ = ["moments", "whiten"]
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean ``(2, C)`` and covariance ``(3, C)`` of a map."""
+    mean = x.mean(dim=(0, 2, 3))
+    re, im = (x - mean[:, None, None]).chunk(2, dim=1)
+    products = (re * re, re * im, im * im)
+    covariance = torch.stack([product.mean(dim=(0, 2, 3)) for product in products])
+    return mean.unflatten(0, (2, -1)), covariance
+
+
+def whiten(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    covariance: Tensor,
+    *,
+    eps: float,
+    of_batch: bool,
+) -> Tensor:
+    """Whiten a map.
+
+    Args:
+        x: The map, float32 or float64.
+        weight: Learnt symmetric matrices ``(3, C)``.
+        bias: ``(2, C)``.
+        mean: What :func:`moments` gave, or running averages of it.
+        covariance: Likewise.
+        eps: Added to both variances.
+        of_batch: The moments are those of ``x``, so gradients flow through them. They must come
+            without a graph: it is taken into account here.
+    """
+    if torch.compiler.is_compiling():
+        mean, covariance = moments(x) if of_batch else (mean, covariance)
+        centred = x - mean.flatten()[:, None, None]
+        return _mix(_matrix(covariance, weight, eps), centred) + bias.flatten()[:, None, None]
+    result: Tensor = _Whiten.apply(x, weight, bias, mean, covariance, eps, of_batch)
+    return result
+
+
+class _Whiten(torch.autograd.Function):
+    """Keeps the input alone, and has its gradients by hand, those of the small matrices excepted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        covariance: Tensor,
+        eps: float,
+        of_batch: bool,
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight, mean, covariance)
+        ctx.eps, ctx.of_batch = eps, of_batch
+        y = _mix(_matrix(covariance, weight, eps), x - mean.flatten()[:, None, None])
+        return y.add_(bias.flatten()[:, None, None])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        x, weight, mean, covariance = ctx.saved_tensors
+        centred = x - mean.flatten()[:, None, None]
+        of_bias = grad.sum(dim=(0, 2, 3)).unflatten(0, (2, -1))
+        with torch.enable_grad():
+            leaves = [covariance.detach().requires_grad_(), weight.detach().requires_grad_()]
+            matrix = _matrix(leaves[0], leaves[1], ctx.eps)
+        of_matrix = torch.stack(
+            [
+                torch.stack([(g * part).sum(dim=(0, 2, 3)) for part in centred.chunk(2, dim=1)])
+                for g in grad.chunk(2, dim=1)
+            ]
+        )
+        of_covariance, of_weight = torch.autograd.grad(matrix, leaves, of_matrix)
+        back = matrix.detach().transpose(0, 1)
+        of_x = _mix(back, grad)
+        if ctx.of_batch:
+            count = x.numel() // x.shape[1]
+            a, b, c = of_covariance / count
+            of_x += _mix(torch.stack([torch.stack([2 * a, b]), torch.stack([b, 2 * c])]), centred)
+            of_mean = (back * of_bias).sum(1) / count
+            of_x -= of_mean.flatten()[:, None, None]
+        return of_x, of_weight, of_bias, None, None, None, None
+
+
+def _matrix(covariance: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Learnt matrix times ``(V + eps I)^(-1/2)``: ``(2, 2, C)``; the root by Cayley and Hamilton.
+
+    The determinant is summed from terms that cannot be negative: computed as a difference, it would
+    be for proportional parts of large variance.
+    """
+    a, b, c = covariance
+    determinant = (a * c - b * b).clamp_min(0) + eps * (a + c) + eps * eps
+    a, c = a + eps, c + eps
+    root = determinant.sqrt()
+    scale = 1 / (root * (a + c + 2 * root).sqrt())
+    d, e, f = (c + root) * scale, -b * scale, (a + root) * scale
+    p, q, r = weight
+    rows = [p * d + q * e, p * e + q * f], [q * d + r * e, q * e + r * f]
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+def _mix(matrix: Tensor, x: Tensor) -> Tensor:
+    """Multiply each channel's ``[re; im]`` by its matrix ``(2, 2, C)``."""
+    re, im = x.chunk(2, dim=1)
+    m = matrix[..., None, None]
+    parts = [torch.addcmul(re * row[0], im, row[1]) for row in m]
+    return torch.cat(parts, dim=1)
