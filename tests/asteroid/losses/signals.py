@@ -26,8 +26,9 @@ EVERY_LOSS += [
     ("pmsqe", {}),
     ("pmsqe", {"sample_rate": 8000}),
     ("multi_scale_stft", {"n_ffts": (512, 128, 64)}),
+    ("compressed_spectrum", {}),
 ]
-NEW_LOSSES = EVERY_LOSS[-9:]
+NEW_LOSSES = EVERY_LOSS[-10:]
 #: What changes nothing: the level of the estimate alone, or of the whole recording.
 ESTIMATE_LEVEL_BLIND = {"xp1", "neg_sisdr", "si_snr", "pmsqe"}
 RECORDING_LEVEL_BLIND = {*ESTIMATE_LEVEL_BLIND, "sdr", "weighted_sdr"}

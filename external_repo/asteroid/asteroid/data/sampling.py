@@ -160,7 +160,7 @@ def build_loader(
     """Return a loader of `Batch`; the last, smaller batch is kept.
 
     Args:
-        dataset: What to load.
+        dataset: What to load; its own ``collate``, if it has one, makes the batches.
         batch_size: Mixtures per batch (of one process).
         shuffle: Whether each epoch has an order of its own; then the batches are those of
             `StepSampler`. Else each process gets its share of the items, none of them twice.
@@ -179,7 +179,7 @@ def build_loader(
     return DataLoader(
         dataset,  # type: ignore[arg-type]
         num_workers=num_workers,
-        collate_fn=collate,
+        collate_fn=getattr(dataset, "collate", collate),
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=num_workers > 0,
         pin_memory=torch.cuda.is_available(),

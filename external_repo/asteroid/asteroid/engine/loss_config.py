@@ -57,6 +57,13 @@ LOSS_OPTIONS: dict[str, tuple[str, ...]] = {
     "lms": ("n_mels", "n_fft", "win_length", "hop_length", "variant"),
     "pmsqe": (),
     "multi_scale_stft": ("n_ffts", "alpha"),
+    "compressed_spectrum": (
+        "complex_weight",
+        "magnitude_weight",
+        "power",
+        "win_length",
+        "hop_length",
+    ),
 }
 """Each loss by name and the options it takes (all are told the sampling rate, if they ask)."""
 
@@ -70,8 +77,8 @@ class LossConfig:
 
     Attributes:
         name: Which loss (--loss): neg_sisdr (frequency-weighted SI-SDR), xp1 (SI-SDR), si_snr, sdr,
-            mse, mse_spectrum, weighted_sdr, lms, pmsqe, multi_scale_stft, or one's own as
-            FILE.py:CLASS. A sum of several as --loss si_snr+0.5*lms, as a list in YAML or JSON
+            mse, mse_spectrum, weighted_sdr, lms, pmsqe, multi_scale_stft, compressed_spectrum, or
+            one's own as FILE.py:CLASS. A sum of several as --loss si_snr+0.5*lms, as a list in YAML or JSON
             (see parts), from a file (--loss FILE.yml) or as one of configs/losses (--loss_preset
             NAME).
         scale: Frequency scale of the bands of neg_sisdr, as are the five options that follow; in a

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from ..utils.registry import Registry
+from .compressed_spectrum import CompressedSpectrumLoss
 from .log_mel import LogMelLoss
 from .loudness import PMSQELoss
 from .multi_scale import MultiScaleSTFTLoss
@@ -33,6 +34,7 @@ LOSSES.register("weighted_sdr")(WeightedSDRLoss)
 LOSSES.register("lms")(LogMelLoss)
 LOSSES.register("pmsqe")(PMSQELoss)
 LOSSES.register("multi_scale_stft")(MultiScaleSTFTLoss)
+LOSSES.register("compressed_spectrum")(CompressedSpectrumLoss)
 
 
 class _Terms(Protocol):

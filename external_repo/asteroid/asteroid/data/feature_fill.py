@@ -1,0 +1,108 @@
+"""Filling a store of features: what is missing is known, and its size told, before it starts."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from .dataset import SizedDataset
+from .feature_store import FeatureStore, audio_hash
+
+__all__ = ["StorePlan", "fill_store", "plan_store"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """What has to be computed.
+
+    Attributes:
+        missing: Indices of the utterances that the store does not have.
+        stale: How many of them it has, from other audio.
+        total: Utterances of the data set.
+        n_bytes: What the missing ones will take.
+        seconds: Their duration.
+    """
+
+    missing: list[int] = field(default_factory=list)
+    stale: int = 0
+    total: int = 0
+    n_bytes: int = 0
+    seconds: float = 0.0
+
+    def describe(self, store: FeatureStore, what: str) -> str:
+        """Return one line for people."""
+        there = self.total - len(self.missing)
+        free = shutil.disk_usage(store.folder).free
+        return (
+            f"{what} of {self.total} utterances: {there} there, {len(self.missing)} to compute "
+            f"({self.stale} because their audio changed; {self.seconds / 60:.1f} min): "
+            f"{self.n_bytes / 2**20:.1f} MiB to {store.folder} ({free / 2**30:.1f} GiB free)"
+        )
+
+
+def plan_store(
+    store: FeatureStore, dataset: SizedDataset, bytes_of: Callable[[int], int]
+) -> StorePlan:
+    """Compare a store with a data set of whole utterances.
+
+    Args:
+        store: What is there.
+        dataset: The audio; the first channel of each mixture counts.
+        bytes_of: Size of what is stored, by the number of samples.
+    """
+    missing, stale, n_bytes, n_samples = [], 0, 0, 0
+    for index in range(len(dataset)):
+        item = dataset[index]
+        mark = audio_hash(item.mixture[0])
+        if store.has(item.id, mark):
+            continue
+        stale += store.is_stale(item.id, mark)
+        missing.append(index)
+        n_bytes += bytes_of(item.mixture.shape[-1])
+        n_samples += item.mixture.shape[-1]
+    seconds = n_samples / dataset.sample_rate
+    return StorePlan(missing, stale, len(dataset), n_bytes, seconds)
+
+
+def fill_store(
+    store: FeatureStore,
+    dataset: SizedDataset,
+    compute: Callable[[Tensor], Tensor],
+    *,
+    bytes_of: Callable[[int], int],
+    what: str = "features",
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> StorePlan:
+    """Compute what a store lacks; a killed run loses one shard at most and goes on from there.
+
+    Args:
+        store: Is brought up to date.
+        dataset: Whole utterances.
+        compute: Noisy signal ``(samples,)`` to what is stored.
+        bytes_of: Its size by the number of samples, for the announcement.
+        what: Its name, for the announcement.
+        progress: Wraps the indices, such as ``tqdm.tqdm``.
+
+    Returns:
+        What had to be done.
+
+    Raises:
+        OSError: The disk has less room than it needs; nothing was computed.
+    """
+    plan = plan_store(store, dataset, bytes_of)
+    line = plan.describe(store, what)
+    if plan.n_bytes > shutil.disk_usage(store.folder).free:
+        raise OSError(f"not enough room. {line}")
+    _LOG.info("%s", line)
+    for index in progress(plan.missing):
+        item = dataset[index]
+        signal = item.mixture[0]
+        store.put(item.id, compute(signal), audio_hash(signal))
+    store.flush()
+    return plan

@@ -1,0 +1,178 @@
+"""Tensors of many utterances on disk, computed once: embeddings and latents.
+
+A store is a folder of shards (safetensors), each written whole or not at all, with
+``identity.json``: what the tensors depend on beside the audio. Each tensor is kept with a hash of
+the audio it was computed from. So a killed run goes on where it was, and neither another model nor
+changed audio is taken for the stored ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..utils.files import atomic_path, remove_leftovers, write_text
+from .mixture import DataError, Problem
+
+__all__ = ["FeatureStore", "audio_hash"]
+
+_LOG = logging.getLogger(__name__)
+_HASHES = "audio_hashes"
+
+
+def audio_hash(signal: Tensor) -> str:
+    """Return 16 hexadecimal digits that depend on every sample of a signal (as float32)."""
+    samples = np.ascontiguousarray(signal.detach().cpu().to(torch.float32).numpy())
+    return hashlib.blake2b(
+        samples.tobytes() + str(samples.shape).encode(), digest_size=8
+    ).hexdigest()
+
+
+class FeatureStore:
+    """A folder of tensors by utterance.
+
+    Args:
+        folder: Where; made if it is missing.
+        identity: What the tensors depend on beside the audio, as JSON can hold it.
+        shard_bytes: Tensors are written when this much has come together; at most so much work is
+            lost by a kill.
+        read_only: Refuse a folder that does not exist or holds something else, instead of making
+            it or starting afresh.
+
+    Raises:
+        FileNotFoundError: ``read_only``, and there is no store.
+        ValueError: ``read_only``, and the store was made from something else.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        identity: Mapping[str, Any],
+        *,
+        shard_bytes: int = 64 * 2**20,
+        read_only: bool = False,
+    ) -> None:
+        self.folder, self.shard_bytes = Path(folder), shard_bytes
+        self.identity: dict[str, Any] = json.loads(json.dumps(dict(identity)))
+        self._waiting: dict[str, tuple[Tensor, str]] = {}
+        self._open(read_only)
+        self._index: dict[str, tuple[Path, str]] = {}
+        for shard in self._shards():
+            self._index |= {name: (shard, mark) for name, mark in _read_hashes(shard).items()}
+
+    def _open(self, read_only: bool) -> None:
+        told = self.folder / "identity.json"
+        found = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else None
+        if found == self.identity:
+            if not read_only:
+                remove_leftovers(self.folder)
+            return
+        if read_only and found is None:
+            raise FileNotFoundError(f"{self.folder} holds no stored features (no identity.json)")
+        changed = _differences(found or {}, self.identity)
+        if read_only:
+            raise ValueError(f"{self.folder} is stale, it was made from something else: {changed}")
+        if found is not None:
+            _LOG.warning("%s is stale and is made anew: %s", self.folder, changed)
+            for shard in self._shards():
+                shard.unlink()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(told, json.dumps(self.identity, indent=1))
+
+    def _shards(self) -> list[Path]:
+        return sorted(self.folder.glob("shard-*.safetensors"))
+
+    def __len__(self) -> int:
+        """Return the number of utterances on disk and waiting."""
+        return len(self._index.keys() | self._waiting.keys())
+
+    def holds(self, name: str) -> bool:
+        """Return whether ``name`` is there, whatever audio it was computed from."""
+        return name in self._index or name in self._waiting
+
+    def has(self, name: str, mark: str) -> bool:
+        """Return whether ``name`` is there, computed from the audio of hash ``mark``."""
+        if name in self._waiting:
+            return self._waiting[name][1] == mark
+        return name in self._index and self._index[name][1] == mark
+
+    def is_stale(self, name: str, mark: str) -> bool:
+        """Return whether ``name`` is there, but computed from other audio."""
+        return self.holds(name) and not self.has(name, mark)
+
+    def put(self, name: str, value: Tensor, mark: str) -> None:
+        """Add a tensor; it is on disk when a shard is full, or after :meth:`flush`."""
+        self._waiting[name] = (value.detach().cpu().contiguous(), mark)
+        if sum(value.nbytes for value, _ in self._waiting.values()) >= self.shard_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        if not self._waiting:
+            return
+        from safetensors.torch import save_file
+
+        shards = self._shards()
+        number = 1 + int(shards[-1].stem.rpartition("-")[2]) if shards else 0
+        shard = self.folder / f"shard-{number:05d}.safetensors"
+        hashes = {name: mark for name, (_, mark) in self._waiting.items()}
+        with atomic_path(shard, durable=True) as temporary:
+            values = {name: value for name, (value, _) in self._waiting.items()}
+            save_file(values, temporary, metadata={_HASHES: json.dumps(hashes)})
+        self._index |= {name: (shard, mark) for name, mark in hashes.items()}
+        self._waiting = {}
+        self._write_index()
+
+    def _write_index(self) -> None:
+        """Write ``index.json``: for people and other programs; the shards are what is read."""
+        rows = {
+            name: {"shard": path.name, "audio": mark} for name, (path, mark) in self._index.items()
+        }
+        write_text(self.folder / "index.json", json.dumps(rows, indent=1))
+
+    def get(self, name: str, mark: str | None = None) -> Tensor:
+        """Return the tensor of an utterance.
+
+        Args:
+            name: Its id.
+            mark: Hash of its audio; None: not compared.
+
+        Raises:
+            DataError: There is none, or it was computed from other audio.
+        """
+        if name in self._waiting:
+            return self._waiting[name][0]
+        if name not in self._index:
+            raise DataError(str(self.folder), [Problem(0, name, "is not in the store")])
+        shard, known = self._index[name]
+        if mark is not None and known != mark:
+            raise DataError(
+                str(self.folder),
+                [Problem(0, name, "is stale: its audio changed since; store it again")],
+            )
+        from safetensors import safe_open
+
+        with safe_open(shard, framework="pt") as opened:
+            value: Tensor = opened.get_tensor(name)
+        return value
+
+
+def _read_hashes(shard: Path) -> dict[str, str]:
+    from safetensors import safe_open
+
+    with safe_open(shard, framework="pt") as opened:
+        hashes: dict[str, str] = json.loads(opened.metadata()[_HASHES])
+    return hashes
+
+
+def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
+    return "; ".join(f"{key} was {found.get(key)!r}, is {wanted.get(key)!r}" for key in keys)
