@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from asteroid.data.command import run_command
@@ -23,9 +22,9 @@ from asteroid.data.corpora import VALID_SPEAKERS, voicebank_pairs
 from asteroid.data.listing import Recording, read_folder
 from asteroid.data.mini_corpus import prepare
 from asteroid.data.noise_scheme import NoiseScheme, read_scheme
-from asteroid.data.on_the_fly import write_source_lists
 from asteroid.data.pair_set import convert_pairs, describe_plans, mix_pairs, place_recordings
 from asteroid.data.scheme_plan import Pools, assign, make_artificial, plan_scheme
+from asteroid.data.source_lists import write_source_lists
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEMES = CONFIGS / "schemes"
@@ -118,8 +117,14 @@ def _write_lists(options: argparse.Namespace, pools: Pools, scheme: NoiseScheme)
         place_recordings(options.out / "sources" / part, found, sample_rate=options.sample_rate)
         for part, found in zip(("speech", "noise"), pools["train"], strict=True)
     ]
-    ratios: Sequence[float] = scheme.train.snr_db
-    write_source_lists(path, *placed, sample_rate=options.sample_rate, snr_db=ratios)
+    write_source_lists(
+        path,
+        *placed,
+        sample_rate=options.sample_rate,
+        snr_db=scheme.train.snr_db,
+        repeats=scheme.repeats.get("train", 1),
+        augment=scheme.augment,
+    )
     return path
 
 

@@ -12,7 +12,7 @@ from asteroid.data import open_dataset
 from asteroid.data.dataset import build_loader
 from asteroid.data.listing import read_folder
 from asteroid.data.mixture import DataError
-from asteroid.data.on_the_fly import write_source_lists
+from asteroid.data.source_lists import write_source_lists
 from tests.asteroid.data.corpus import energy_db, make_noise, make_speech
 
 RATE = 16000
@@ -111,3 +111,29 @@ def test_a_range_of_ratios(lists, tmp_path):
     ratios = [dataset.draw(epoch, 0)[2] for epoch in range(200)]
     assert -5 <= min(ratios) < -4
     assert 4 < max(ratios) <= 5
+
+
+def test_repeats_give_an_utterance_several_noises_in_an_epoch(lists, tmp_path):
+    dataset = open_dataset(change(lists, tmp_path, repeats=3), sample_rate=RATE)
+    assert len(dataset) == 18
+    assert [dataset.items[index].id for index in (0, 6, 12)] == ["p1_000", "p1_000_1", "p1_000_2"]
+    assert not torch.equal(dataset[(0, 0)].sources[1], dataset[(0, 6)].sources[1])
+
+
+def test_speech_is_played_faster_and_mixtures_are_brought_to_a_level(lists, tmp_path):
+    spans = {"speed": {"from": 1.25, "to": 1.25}, "level_db": {"from": -40, "to": -30}}
+    dataset = open_dataset(change(lists, tmp_path, **spans), sample_rate=RATE)
+    levels = []
+    for epoch in range(20):
+        item = dataset[(epoch, 0)]
+        assert item.mixture.shape[1] == 6400  # of 8000
+        levels.append(10 * torch.log10(item.mixture.square().mean()).item())
+        ratio = energy_db(*item.sources.numpy())
+        assert min(abs(ratio - one) for one in RATIOS) < 0.01
+    assert -40.01 < min(levels) < -37
+    assert -33 < max(levels) < -29.99
+    cut = open_dataset(change(lists, tmp_path, **spans), sample_rate=RATE, segment_s=0.3)
+    assert cut[(0, 0)].mixture.shape[1] == 4800
+    for wrong in ({"speed": {"from": 2, "to": 1}}, {"speed": 1.1}, {"repeats": 0}):
+        with pytest.raises(DataError, match=next(iter(wrong))):
+            open_dataset(change(lists, tmp_path, **wrong), sample_rate=RATE)

@@ -10,6 +10,8 @@ and test, which have none in common, and the speakers kept for validation::
     artificial_seconds: 120
     repeats: {train: 1, valid: 1, test: 1}
 
+``augment: {speed: [0.9, 1.1], level_db: [-35, -20]}`` holds for training mixed on the fly.
+
 Every utterance meets ``repeats`` conditions (noise and ratio); a speaker's utterances share all
 conditions evenly.
 """
@@ -55,6 +57,7 @@ class NoiseScheme:
     artificial: tuple[str, ...] = ("babble", "ssn")
     artificial_seconds: float = 120.0
     repeats: Mapping[str, int] = field(default_factory=dict)
+    augment: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         trained = {*self.train.noises, *self.artificial}
@@ -107,6 +110,7 @@ def read_scheme(path: str | Path) -> NoiseScheme:
             artificial=tuple(told.get("artificial", ("babble", "ssn")) or ()),
             artificial_seconds=float(told.get("artificial_seconds", 120)),
             repeats=told.get("repeats") or {},
+            augment={name: tuple(span) for name, span in (told.get("augment") or {}).items()},
         )
     except (ValueError, TypeError, yaml.YAMLError) as error:
         raise DataError(str(path), [Problem(0, "scheme", str(error))]) from None

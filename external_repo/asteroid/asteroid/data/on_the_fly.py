@@ -1,152 +1,28 @@
 """Speech and noise mixed while training: in every epoch each utterance meets another noise.
 
-The lists are a JSON object; paths are relative to it::
-
-    {"sample_rate": 16000, "snr_db": [0, 5, 10, 15],
-     "speech": [{"id": "p226_001", "path": "wav/p226_001.wav", "speaker": "p226"}],
-     "noise": [{"path": "noise/DKITCHEN.wav", "noise_type": "DKITCHEN"}]}
-
-``snr_db`` lists the ratios to draw from, or is ``{"from": -5, "to": 10}``. Every draw follows from
-seed, epoch and id, so a resumed run hears what it would have heard, in whichever worker.
+Every draw follows from seed, epoch and id, so a resumed run hears what it would have heard, in
+whichever worker.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import soxr
 import torch
 from torch.utils.data import Dataset
 
-from ..utils.files import write_text
-from .additive import mix_at_snr
+from .additive import PEAK, mix_at_snr
+from .audio import Signal
 from .batch import Item, ItemFacts
 from .draw import generator
 from .excerpt import length_at, read_lively, read_part
-from .listing import Recording, short_names
-from .mixture import DataError, Problem
-from .validation import find_file_problems
+from .source_lists import SourceLists
 
-__all__ = ["OnTheFlyDataset", "SourceLists", "read_source_lists", "write_source_lists"]
+__all__ = ["OnTheFlyDataset"]
 
-_EXPECTED = "expected an object with sample_rate, snr_db, speech and noise"
 Key = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class SourceLists:
-    """What is mixed.
-
-    Attributes:
-        sample_rate: Of every file, Hz.
-        snr_db: Ratios to draw from.
-        snr_range: Lowest and highest ratio to draw between, in place of ``snr_db``.
-        speech: id, file and speaker of each utterance.
-        noise: file and type of each noise.
-    """
-
-    sample_rate: int
-    snr_db: tuple[float, ...]
-    snr_range: tuple[float, float] | None
-    speech: tuple[tuple[str, Path, str | None], ...]
-    noise: tuple[tuple[Path, str], ...]
-
-
-def _ratios(told: Any) -> tuple[tuple[float, ...], tuple[float, float] | None]:
-    span = isinstance(told, dict) and {"from", "to"} <= told.keys()
-    values = [told["from"], told["to"]] if span else told
-    good = isinstance(values, list) and values
-    if not good or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
-        raise ValueError(f"'snr_db' must list ratios, or be {{'from': .., 'to': ..}}; got {told!r}")
-    if span:
-        return (), (float(values[0]), float(values[1]))
-    return tuple(float(v) for v in values), None
-
-
-def _entries(
-    told: Any, part: str, folder: Path, keys: Sequence[str]
-) -> list[tuple[Path, dict[str, Any]]]:
-    if not isinstance(told, list) or not told:
-        raise ValueError(f"{part!r} must be a list of at least one {{'path': ...}}")
-    for at, entry in enumerate(told):
-        lacking = [key for key in keys if not isinstance(entry, dict) or key not in entry]
-        if lacking:
-            raise ValueError(f"{part!r} number {at + 1} has no {lacking[0]!r}")
-    return [(Path(os.path.normpath(folder / entry["path"])), entry) for entry in told]
-
-
-def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
-    """Read the lists and check every file they name.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        DataError: If the lists or a file cannot be used; names the first ten.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no lists {path}; scripts/data/voicebank_demand.py writes them")
-    folder = path.absolute().parent
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict) or "sample_rate" not in told:
-            raise ValueError(_EXPECTED)
-        choices, span = _ratios(told.get("snr_db"))
-        speech = _entries(told.get("speech"), "speech", folder, ("id", "path"))
-        noise = _entries(told.get("noise"), "noise", folder, ("path", "noise_type"))
-    except ValueError as error:
-        raise DataError(str(path), [Problem(0, "lists", str(error))]) from None
-    if told["sample_rate"] != sample_rate:
-        what = f"'sample_rate' is {told['sample_rate']} Hz, expected {sample_rate}; prepare it anew"
-        raise DataError(str(path), [Problem(0, "lists", what)])
-    counts = Counter(entry["id"] for _, entry in speech)
-    problems = [Problem(0, name, "is given twice") for name, n in counts.items() if n > 1]
-    problems += find_file_problems(
-        [file for file, _ in (*speech, *noise)],
-        sample_rate=sample_rate,
-        cache=path.with_name(f".{path.stem}.checked.json"),
-    )
-    if problems:
-        raise DataError(str(path), problems)
-    return SourceLists(
-        sample_rate,
-        choices,
-        span,
-        tuple((entry["id"], file, entry.get("speaker")) for file, entry in speech),
-        tuple((file, entry["noise_type"]) for file, entry in noise),
-    )
-
-
-def write_source_lists(
-    path: str | Path,
-    speech: Iterable[Recording],
-    noise: Iterable[Recording],
-    *,
-    sample_rate: int,
-    snr_db: Sequence[float] | Mapping[str, float],
-) -> None:
-    """Write the lists in one step, with paths relative to them."""
-    path, speech = Path(path), list(speech)
-    ids = short_names(speech)
-
-    def relative(one: Recording) -> str:
-        return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
-
-    told = {
-        "sample_rate": sample_rate,
-        "snr_db": dict(snr_db) if isinstance(snr_db, Mapping) else list(snr_db),
-        "speech": [
-            {"id": ids[one.name], "path": relative(one), "speaker": one.group} for one in speech
-        ],
-        "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
-    }
-    write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 class OnTheFlyDataset(Dataset[Item]):
@@ -194,14 +70,33 @@ class OnTheFlyDataset(Dataset[Item]):
         epoch, index = key if isinstance(key, tuple) else (0, key)
         name, file, _ = self.lists.speech[index]
         noise_file, _, ratio, draw = self.draw(epoch, index)
-        length = length_at(file, self.sample_rate)
-        n_samples = min(length, self.segment or length)
-        if n_samples < length:
-            speech = read_lively(file, self.sample_rate, n_samples, draw)
-        else:
-            speech = read_part(file, self.sample_rate, 0, n_samples)
-        noise = read_lively(noise_file, self.sample_rate, n_samples, draw)
-        sources = np.stack(mix_at_snr(speech, noise, ratio)).astype(np.float32)
+        speech = self._speech(file, draw)
+        noise = read_lively(noise_file, self.sample_rate, len(speech), draw)
+        sources = np.stack(mix_at_snr(speech, noise, ratio))
+        if self.lists.level_db is not None:
+            sources *= _gain(sources, float(draw.uniform(*self.lists.level_db)))
+        sources = sources.astype(np.float32)
         return Item(
             torch.from_numpy(sources.sum(axis=0, keepdims=True)), torch.from_numpy(sources), name
         )
+
+    def _speech(self, file: Path, draw: np.random.Generator) -> Signal:
+        """Return an excerpt of an utterance or all of it, played faster if that is asked for."""
+        factor = 1.0 if self.lists.speed is None else float(draw.uniform(*self.lists.speed))
+        length = length_at(file, self.sample_rate)
+        needed = length if self.segment is None else min(length, round(self.segment * factor))
+        if needed < length:
+            speech = read_lively(file, self.sample_rate, needed, draw)
+        else:
+            speech = read_part(file, self.sample_rate, 0, needed)
+        if factor == 1:
+            return speech
+        faster = np.asarray(soxr.resample(speech, factor, 1.0, quality="HQ"), dtype=np.float64)
+        return faster[: self.segment]
+
+
+def _gain(sources: Signal, level_db: float) -> float:
+    """Return what brings the sum of the sources to a level, or as near to it as fits."""
+    mixture = sources.sum(axis=0)
+    peak = max(float(np.abs(one).max()) for one in (*sources, mixture))
+    return min(10 ** (level_db / 20) / float(np.sqrt(np.mean(mixture**2))), PEAK / peak)

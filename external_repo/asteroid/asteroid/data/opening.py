@@ -12,8 +12,9 @@ from .array_dataset import ArrayDataset, validate_array
 from .dataset import MixtureDataset, SizedDataset
 from .manifest import validate_manifest
 from .mixture import DataError, Mixture, Problem
-from .on_the_fly import OnTheFlyDataset, read_source_lists
+from .on_the_fly import OnTheFlyDataset
 from .pairs import PAIRINGS, PairingRule, pair_folders
+from .source_lists import read_source_lists
 
 __all__ = ["open_dataset", "read_pairs_file"]
 

@@ -114,20 +114,20 @@ def make_artificial(
 ) -> list[Recording]:
     """Write the artificial noises of training and validation, each of its own, and return them.
 
-    They are made of speakers that the scheme does not use, if there are six, else of those of the
-    split itself; a file that is there already is kept.
+    They are made of speakers that the scheme does not use, if there are six, else of those of
+    training; a file that is there already is kept.
     """
     used = {*scheme.train.speakers, *scheme.test.speakers}
     others = [one for one in speech if one.group not in used]
     spare = others if len({one.group for one in others}) >= TALKERS else []
+    voices = spare or [one for one in speech if one.group in scheme.speakers("train")]
     made, seconds = [], scheme.artificial_seconds
-    for split in ("train", "valid"):
-        voices = spare or [one for one in speech if one.group in scheme.speakers(split)]
+    for at, split in enumerate(("train", "valid")):
         for kind in scheme.artificial:
             mark = f"{seed}-{sample_rate}-{seconds:g}s"
             path = folder / "artificial" / f"{kind}-{split}-{mark}.flac"
             if not path.is_file():
-                signal = ARTIFICIAL[kind](voices, sample_rate, seconds, seed)
+                signal = ARTIFICIAL[kind](voices, sample_rate, seconds, 2 * seed + at)
                 write_audio(path, signal / max(1.0, float(np.abs(signal).max())), sample_rate)
             made.append(Recording(path, path.name, kind, split, seconds, 1))
     return made
