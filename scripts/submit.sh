@@ -49,7 +49,7 @@ scripts/data/prepare_mini.py and scripts/data/make_mixtures.py make them"
 # RANKS (processes of each node that has no GPU) may be set before. With DRY_RUN=1 print what would be run.
 # Output, submitted file, job number and state are kept in RUN_DIR/logs/NAME*.
 submit() {
-  local cluster=$1 gpus=$2 walltime=$3 name=$4 run_dir=$5 options=()
+  local cluster=$1 gpus=$2 walltime=$3 name=$4${SELOSS_SHARD:+_${SELOSS_SHARD/\//_of_}} run_dir=$5 options=()
   shift 5
   [[ -z ${NODES:-} ]] || options+=(--nodes "$NODES")
   [[ -z ${RANKS:-} ]] || options+=(--ranks "$RANKS")

@@ -75,8 +75,12 @@ failed() {
 leaving='' children=()
 # shellcheck disable=SC2317 # called by traps
 stop_later() {
-  say "asked to stop: saving at the end of the step"
-  : >"$run_dir/STOP"
+  if [[ $name == train ]]; then
+    say "asked to stop: saving at the end of the step"
+    : >"$run_dir/STOP"
+  else
+    say "the walltime ends soon; the same command goes on where it was"
+  fi
 }
 # shellcheck disable=SC2317
 stop_now() {
@@ -171,7 +175,7 @@ again() { # put this job into the queue once more; comes back only for the local
   trap 'stop_now 143' TERM
 }
 
-rm -f -- "$run_dir/STOP" "$run_dir/REQUEUE"
+[[ $name != train ]] || rm -f -- "$run_dir/STOP" "$run_dir/REQUEUE"
 while :; do
   state running "on ${hosts[*]:0:nodes}"
   say "job $job on ${hosts[*]:0:nodes}: $(printf '%q ' "${command[@]}")"
@@ -181,7 +185,7 @@ while :; do
   if [[ -n $leaving ]]; then
     state stopped "by a signal"
     exit "$leaving"
-  elif [[ -f $run_dir/REQUEUE ]] && ((status == 0 || status == 75)); then
+  elif [[ $name == train && -f $run_dir/REQUEUE ]] && ((status == 0 || status == 75)); then
     read -r step began <"$run_dir/REQUEUE"
     rm -f -- "$run_dir/REQUEUE"
     if ((step <= began)); then

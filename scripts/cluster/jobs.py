@@ -12,19 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 # Jobs of a scheduler that are neither waiting nor running any more.
-_GONE_SLURM = set(
-    [
-        "COMPLETED",
-        "CANCELLED",
-        "FAILED",
-        "TIMEOUT",
-        "NODE_FAIL",
-        "PREEMPTED",
-        "OUT_OF_MEMORY",
-        "BOOT_FAIL",
-        "DEADLINE",
-    ]
-)
+_GONE_SLURM = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"}
+_GONE_SLURM |= {"OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"}
 _GONE_OAR = {"Terminated", "Error"}
 _RUNNING = {"RUNNING", "COMPLETING", "Running", "Finishing", "Launching", "toLaunch"}
 

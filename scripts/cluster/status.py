@@ -18,7 +18,7 @@ def rows_of(run_dir: Path) -> list[tuple[str, ...]]:
     """Return a row for each of an experiment's jobs."""
     logs = run_dir / "logs"
     names = sorted({p.stem for kind in ("state", "jobs") for p in logs.glob(f"*.{kind}")})
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in names:
         state = find_state(run_dir, name)
         if state.kind == "running" and name == "train":

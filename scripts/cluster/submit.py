@@ -180,7 +180,8 @@ def _split_at(words: list[str], word: str) -> tuple[list[str], list[str]]:
 
 
 def _is_kept(key: str) -> bool:
-    return (key.startswith("SELOSS_") and key != "SELOSS_TASK") or key in _KEPT_VARIABLES
+    own = ("SELOSS_TASK", "SELOSS_SHARD", "SELOSS_LAUNCHER")
+    return (key.startswith("SELOSS_") and key not in own) or key in _KEPT_VARIABLES
 
 
 def _replace(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ a task that failed is run again alone and does what it would have done.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,10 +57,11 @@ class Shard:
 
 
 def add_shard_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--shard``."""
+    """Add ``--shard``, whose default a job array's task sets by ``SELOSS_SHARD``."""
     parser.add_argument(
         "--shard",
         type=Shard.parse,
+        default=os.environ.get("SELOSS_SHARD"),  # text: argparse reads it as if it were given
         metavar="I/N",
-        help="do the I-th of N parts only, as a task of a job array (tables: run again without)",
+        help="do the I-th of N parts only, as a task of a job array (tables: run again without; default: $SELOSS_SHARD)",
     )

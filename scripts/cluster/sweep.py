@@ -1,0 +1,206 @@
+"""Sweeps: a YAML file says which options go together; each combination is an experiment.
+
+recipe: egs/TAC/train.py
+evaluate: fasnet                  # scripts/evaluate/evaluate_<this>.sh
+options: {epochs: 100}            # of every run
+runs:                             # of each entry all combinations of its lists
+- {tag: "xp1-s{seed}", loss: xp1, seed: [0, 1, 2]}
+- {tag: "{scale}-{weights_type}-s{seed}", loss: neg_sisdr, scale: [linear, mel], ...}
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jobs import find_state
+from profiles import ROOT, CommandError, UsageError
+from request import Task, add_options, make_request
+from submit import carry_out, guarded
+
+_KEYS = ("recipe", "evaluate", "options", "runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment of a sweep: its tag, its options, and its name without the seed."""
+
+    tag: str
+    options: tuple[tuple[str, str], ...]
+    configuration: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a file of configs/sweeps says."""
+
+    name: str
+    recipe: Path
+    evaluate: str
+    runs: tuple[Run, ...]
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Return a sweep.
+
+    Raises:
+        UsageError: The file is missing or wrong; the message says where.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {error}") from None
+    if not isinstance(content, dict) or not set(content) <= set(_KEYS):
+        raise UsageError(f"{path} must hold {', '.join(_KEYS)} and nothing else")
+    recipe = ROOT / str(content.get("recipe", ""))
+    if not recipe.is_file():
+        raise UsageError(f"{path}: recipe: there is no {recipe}")
+    common = content.get("options") or {}
+    entries = content.get("runs")
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        raise UsageError(f"{path}: runs must be a list of options; got {entries!r}")
+    runs = tuple(run for entry in entries for run in _combinations(path, {**common, **entry}))
+    tags = [run.tag for run in runs]
+    twice = sorted({tag for tag in tags if tags.count(tag) > 1})
+    if twice or not runs:
+        found = f"several runs have the tag {twice[0]}" if twice else "there is no run"
+        raise UsageError(f"{path}: {found}: a tag must name every option that is a list")
+    return Sweep(path.stem, recipe, str(content.get("evaluate", "")), runs)
+
+
+def _combinations(path: Path, entry: dict[str, Any]) -> Iterator[Run]:
+    """Yield a run for each combination of the values that are lists."""
+    template = str(entry.pop("tag", ""))
+    names = list(entry)
+    values = [value if isinstance(value, list) else [value] for value in entry.values()]
+    for chosen in itertools.product(*values):
+        options = {name: _as_text(value) for name, value in zip(names, chosen, strict=True)}
+        tag = _fill(path, template, options)
+        if not re.fullmatch(r"[^./\-][^/]*", tag):
+            raise UsageError(f"{path}: the tag must be the plain name of a folder; got {tag!r}")
+        bare = _fill(path, re.sub(r"[-_.]?[a-z]*\{seed\}", "", template), options)
+        yield Run(tag, tuple(options.items()), bare or tag)
+
+
+def _fill(path: Path, template: str, options: dict[str, str]) -> str:
+    """Put options into a tag."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in options:
+            raise UsageError(f"{path}: the tag {template!r} names {match[1]}, which is no option")
+        return options[match[1]]
+
+    return re.sub(r"\{(\w+)\}", value, template)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def train_tasks(sweep: Sweep, root: Path, args: argparse.Namespace) -> list[Task]:
+    """Return the trainings that are neither finished nor queued nor running."""
+    gpus = "-1" if args.gpus == "-" else args.gpus
+    data = ["--train_json", args.train_json, "--valid_json", args.valid_json, "--gpus", gpus]
+    python = os.environ.get("PYTHON") or sys.executable
+    tasks = []
+    for run in sweep.runs:
+        folder = root / run.tag
+        if is_trained(folder) or find_state(folder, "train").active:
+            continue
+        flags = [word for name, value in run.options for word in (f"--{name}", value)]
+        words = [python, str(sweep.recipe), "--exp_dir", str(folder), *data, *flags]
+        tasks.append(Task(folder, "train", tuple(words)))
+    return tasks
+
+
+def evaluation_tasks(sweep: Sweep, root: Path, test: Path) -> list[Task]:
+    """Return the evaluations of finished trainings that are not done, queued or running."""
+    script = ROOT / "scripts/evaluate" / f"evaluate_{sweep.evaluate}.sh"
+    if not script.is_file():
+        raise UsageError(f"evaluate: {sweep.evaluate!r}: there is no {script}")
+    name = f"eval_{test.stem}"
+    return [
+        Task(root / run.tag, name, ("bash", str(script), "all", run.tag, str(test)))
+        for run in sweep.runs
+        if is_trained(root / run.tag)
+        and not is_judged(root / run.tag, test)
+        and not find_state(root / run.tag, name).active
+    ]
+
+
+def is_trained(folder: Path) -> bool:
+    """Return whether a training has ended."""
+    return (folder / "best_model.pth").is_file()
+
+
+def is_judged(folder: Path, test: Path) -> bool:
+    """Return whether the network as it is now has been judged on a test set."""
+    table = folder / test.stem / "metrics" / "metrics_by_sample.csv"
+    model = folder / "best_model.pth"
+    return table.is_file() and table.stat().st_mtime > model.stat().st_mtime
+
+
+def compare_command(sweep: Sweep, root: Path, test: Path, out: Path) -> list[str]:
+    """Return the comparison of what is judged; the seeds of a configuration count as one system.
+
+    Raises:
+        CommandError: Fewer than two configurations are judged.
+    """
+    systems: dict[str, list[str]] = {}
+    for run in sweep.runs:
+        if is_trained(root / run.tag) and is_judged(root / run.tag, test):
+            systems.setdefault(run.configuration, []).append(run.tag)
+    if len(systems) < 2:
+        raise CommandError(f"{len(systems)} configuration(s) are judged on {test.stem}: too few")
+    names = [f"{name}={','.join(tags)}" for name, tags in systems.items()]
+    python = os.environ.get("PYTHON") or sys.executable
+    words = [python, "-m", "evaluation.compare", *names, "--root", str(root)]
+    return [*words, "--testset", test.stem, "-o", str(out)]
+
+
+def _work(args: argparse.Namespace) -> int:
+    sweep, root = read_sweep(Path(args.config)), Path(os.path.abspath(args.root))
+    test, folder = Path(os.path.abspath(args.test_json)), root / f"sweep-{sweep.name}"
+    if args.stage == "compare":
+        command = compare_command(sweep, root, test, folder / "comparison")
+        print(shlex.join(command))
+        return 0 if args.dry_run else subprocess.run(command, check=False).returncode
+    train = args.stage == "train"
+    tasks = train_tasks(sweep, root, args) if train else evaluation_tasks(sweep, root, test)
+    print(f"{sweep.name}: {len(sweep.runs)} runs, {len(tasks)} to {args.stage}", file=sys.stderr)
+    if not tasks:
+        return 0
+    request = make_request(args, folder / "logs", args.stage, f"{sweep.name}.{args.stage}")
+    return carry_out(request, tasks, args.dry_run)
+
+
+def main() -> int:
+    """Run the program; return its exit status."""
+    parser = argparse.ArgumentParser(prog="sweep.py", description=__doc__)
+    parser.add_argument("--config", required=True)
+    parser.add_argument("--root", required=True, help="folder of the experiments")
+    parser.add_argument("--stage", choices=("train", "evaluate", "compare"), default="train")
+    for name in ("train", "valid", "test"):
+        parser.add_argument(f"--{name}_json", required=True)
+    add_options(parser)
+    return guarded(_work, parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
