@@ -22,8 +22,9 @@ IDENTITY = {"model": "envelope", "layer": 3}
 HOP = 160
 
 
-def envelope(signal):
+def envelope(item):
     """Energy of each complete hop, which says which samples it was computed from."""
+    signal = item.mixture[0]
     n = len(signal) // HOP
     return signal[: n * HOP].view(n, HOP).square().sum(-1)[None]
 
@@ -47,8 +48,8 @@ def test_every_utterance_is_stored_once_and_read_back(dataset, tmp_path):
     again = FeatureStore(tmp_path / "store", IDENTITY, read_only=True)
     for index in range(5):
         item = dataset[index]
-        expected = envelope(item.mixture[0])
-        assert torch.equal(again.get(item.id, audio_hash(item.mixture[0])), expected)
+        expected = envelope(item)
+        assert torch.equal(again.get(item.id, audio_hash(item)), expected)
     assert not plan_store(again, dataset, bytes_of).missing
     rows = json.loads((tmp_path / "store" / "index.json").read_text())
     assert set(rows) == {facts.id for facts in dataset.items}
@@ -58,9 +59,9 @@ def test_size_is_told_before_anything_is_computed(dataset, tmp_path, caplog):
     store = FeatureStore(tmp_path / "store", IDENTITY)
     caplog.set_level(logging.INFO)
 
-    def compute(signal):
+    def compute(item):
         assert "latents of 5 utterances: 0 there, 5 to compute" in caplog.text
-        return envelope(signal)
+        return envelope(item)
 
     fill_store(store, dataset, compute, bytes_of=bytes_of, what="latents")
     assert "MiB to" in caplog.text
@@ -74,11 +75,11 @@ import os, sys
 from tests.asteroid.data.test_feature_store import *
 dataset = open_dataset(sys.argv[1], sample_rate=16000)
 done = []
-def compute(signal):
+def compute(item):
     done.append(1)
     if len(done) == 4:
         os.kill(os.getpid(), 9)
-    return envelope(signal)
+    return envelope(item)
 fill_store(FeatureStore(sys.argv[2], IDENTITY, shard_bytes=1), dataset, compute, bytes_of=bytes_of)
 """
 
@@ -95,7 +96,7 @@ def test_a_killed_run_goes_on_where_it_was(dataset, tmp_path):
     assert len(computed) == len(plan.missing) == 2
     for index in range(5):
         item = dataset[index]
-        assert torch.equal(store.get(item.id), envelope(item.mixture[0]))
+        assert torch.equal(store.get(item.id), envelope(item))
     assert not list(folder.glob(".*"))
 
 
@@ -114,7 +115,7 @@ def test_changed_audio_is_noticed_and_computed_again(dataset, tmp_path):
         reader[2]
     plan = fill_store(store, dataset, envelope, bytes_of=bytes_of)
     assert (plan.missing, plan.stale) == ([2], 1)
-    assert torch.equal(FeatureStore(folder, IDENTITY).get("item2"), envelope(dataset[2].mixture[0]))
+    assert torch.equal(FeatureStore(folder, IDENTITY).get("item2"), envelope(dataset[2]))
     assert features_of(dataset, store)[2].id == "item2"
 
 
@@ -151,7 +152,7 @@ def test_excerpts_of_features_and_audio_belong_together(dataset, tmp_path):
         item = excerpts[(epoch, 0)]
         assert item.mixture.shape == (1, 1600)
         assert item.sources.shape == (2, 1600)
-        assert torch.allclose(item.features, envelope(item.mixture[0]))
+        assert torch.allclose(item.features, envelope(item))
         assert torch.allclose(item.sources.sum(0), item.mixture[0], atol=1e-5)
         starts.add(item.features[0, 0].item())
     assert len(starts) > 2
@@ -177,3 +178,10 @@ def test_missing_features_are_refused_before_training(dataset, tmp_path):
         features_of(dataset, FeatureStore(tmp_path / "store", IDENTITY))
     with pytest.raises(DataError, match="is not in the store"):
         FeatureStore(tmp_path / "store", IDENTITY).get("item0")
+
+
+def test_clean_and_noisy_are_told_apart(dataset, tmp_path):
+    item = dataset[0]
+    assert audio_hash(item, "clean") != audio_hash(item)
+    with pytest.raises(ValueError, match="source must be one of noisy, clean; got 'both'"):
+        audio_hash(item, "both")

@@ -7,11 +7,8 @@ import pytorch_lightning as pl
 import torch
 
 from asteroid.data import open_dataset
-from asteroid.data.feature_dataset import FeatureDataset
-from asteroid.data.feature_fill import fill_store
-from asteroid.data.feature_store import FeatureStore
 from asteroid.data.sampling import build_loader
-from asteroid.embeddings import DistilledXlsr, align
+from asteroid.embeddings import DistilledXlsr
 from asteroid.engine.config import OptimConfig
 from asteroid.engine.two_stage import (
     EmbeddedSystem,
@@ -20,6 +17,7 @@ from asteroid.engine.two_stage import (
     freeze,
     load_weights,
 )
+from asteroid.engine.two_stage_data import EmbeddingData, LatentData
 from asteroid.losses.compressed_spectrum import CompressedSpectrumLoss
 from asteroid.models import BaseModel, CNUNet
 from asteroid.models.embedded import EmbeddedCNUNet
@@ -38,20 +36,14 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def embedded(dataset, tmp_path_factory):
-    """Embeddings of the noisy signals in a store, and the data set that hands them out."""
-    embedder = DistilledXlsr()
-    store = FeatureStore(tmp_path_factory.mktemp("embeddings"), embedder.describe())
-    fill_store(store, dataset, embedder.embed, bytes_of=lambda n: 8 * 200 * 4 * -(-n // 320))
-    frames = CNUNet(**TINY)
+def embeddings(tmp_path_factory):
+    return EmbeddingData(DistilledXlsr(), tmp_path_factory.mktemp("embeddings"))
 
-    def cut(stored, start, count):
-        times = frames.frame_times(start + count)[start:]
-        return align(stored, embedder.times(stored.shape[1] * 320), times).transpose(1, 2)
 
-    return FeatureDataset(
-        dataset, store, cut, count_frames=frames.n_frames, hop_length=64, segment_s=0.25
-    )
+@pytest.fixture(scope="module")
+def embedded(dataset, embeddings):
+    """Excerpts with embeddings of the noisy signals."""
+    return embeddings.dataset(dataset, EmbeddedCNUNet(8, 200, **TINY), segment_s=0.25)
 
 
 def fit(system, data, epochs=3):
@@ -79,32 +71,9 @@ def stage1(embedded):
 
 
 @pytest.fixture(scope="module")
-def latents(dataset, embedded, stage1, tmp_path_factory):
-    network, _ = stage1
-    store = FeatureStore(tmp_path_factory.mktemp("latents"), {"stage1": "tiny"})
-    whole = FeatureDataset(
-        dataset,
-        embedded.store,
-        embedded.cut,
-        count_frames=network.n_frames,
-        hop_length=64,
-    )
-    layers = {i: whole[i].features for i in range(3)}
-    order = iter(layers.values())
-
-    @torch.no_grad()
-    def compute(signal):
-        return network.analyse(signal[None], next(order)[None])[1][0]
-
-    fill_store(store, dataset, compute, bytes_of=lambda n: 8 * 8 * 4 * network.n_frames(n))
-    return FeatureDataset(
-        dataset,
-        store,
-        lambda stored, start, count: stored[..., start : start + count],
-        count_frames=network.n_frames,
-        hop_length=64,
-        segment_s=0.25,
-    )
+def latents(dataset, embeddings, stage1, tmp_path_factory):
+    data = LatentData(stage1[0], embeddings, tmp_path_factory.mktemp("latents"))
+    return data.dataset(dataset, CNUNet(**TINY), segment_s=0.25)
 
 
 def test_stage_one_trains_with_embeddings_of_a_real_model(stage1):
@@ -131,11 +100,9 @@ def test_stage_one_package_rebuilds_the_network(stage1, embedded):
         assert torch.equal(again(item.mixture[None], item.features[None]), ours)
 
 
-def test_stage_one_makes_embeddings_itself_when_it_knows_how(stage1, embedded, dataset):
+def test_stage_one_makes_embeddings_itself_when_it_knows_how(stage1, embeddings, dataset):
     network, _ = stage1
-    whole = FeatureDataset(
-        dataset, embedded.store, embedded.cut, count_frames=network.n_frames, hop_length=64
-    )[0]
+    whole = embeddings.dataset(dataset, network)[0]
     knowing = EmbeddedCNUNet(8, 200, embedder="distilled_xlsr", **TINY).eval()
     knowing.load_state_dict(network.state_dict())
     with torch.no_grad():
@@ -192,3 +159,37 @@ def test_what_does_not_fit_is_refused():
         load_weights(CNUNet(**{**TINY, "channels": 6}), CNUNet(**TINY).serialize())
     with pytest.raises(ValueError, match="latent_weight must not be negative"):
         LatentSystem(CNUNet(**TINY), CompressedSpectrumLoss(), latent_weight=-1.0)
+
+
+def test_stored_latents_are_those_of_stage_one_to_the_frame(stage1, latents, embeddings, dataset):
+    network, _ = stage1
+    whole = embeddings.dataset(dataset, network)[1]
+    with torch.no_grad():
+        expected = network.analyse(whole.mixture[None, 0], whole.features[None])[1][0]
+    assert torch.allclose(latents.store.get("item1"), expected, atol=1e-5)
+
+
+def test_stores_are_filled_once_and_only_on_request(stage1, latents, embeddings, dataset, caplog):
+    caplog.set_level("INFO")
+    network, _ = stage1
+    again = LatentData(network, embeddings, latents.store.folder.parents[1])
+    again.store(dataset)
+    assert "latents of 3 utterances: 3 there, 0 to compute" in caplog.text
+    assert "embeddings of 3 utterances: 3 there, 0 to compute" in caplog.text
+    other = EmbeddingData(embeddings.embedder, embeddings.root, source="clean", fill=False)
+    with pytest.raises(FileNotFoundError, match="holds no stored features"):
+        other.store(dataset)
+
+
+def test_stage_two_must_have_the_latents_of_stage_one(stage1, embeddings, dataset, tmp_path):
+    data = LatentData(stage1[0], embeddings, tmp_path)
+    with pytest.raises(ValueError, match=r"channels 4, .* got channels 6"):
+        data.dataset(dataset, CNUNet(**{**TINY, "channels": 6}))
+
+
+def test_an_embedder_of_another_rate_is_refused(embeddings, dataset, tmp_path):
+    slow = open_dataset(
+        make_manifest(tmp_path, n_items=1, n_mics=1, sample_rate=8000), sample_rate=8000
+    )
+    with pytest.raises(ValueError, match="16000 Hz, the data have 8000 Hz"):
+        embeddings.store(slow)

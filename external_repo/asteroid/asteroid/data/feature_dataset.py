@@ -67,6 +67,7 @@ class FeatureDataset(Dataset[FeatureItem]):
         hop_length: Samples from one frame to the next; excerpts start with a frame.
         segment_s: Longest excerpt in seconds; None: whole utterances.
         seed: Of the excerpts.
+        source: Which signal the features were computed from: ``noisy`` or ``clean``.
 
     Raises:
         DataError: An utterance has no features in the store.
@@ -84,10 +85,11 @@ class FeatureDataset(Dataset[FeatureItem]):
         hop_length: int,
         segment_s: float | None = None,
         seed: int = 0,
+        source: str = "noisy",
     ) -> None:
         self.dataset, self.store, self.cut = dataset, store, cut
         self.count_frames, self.hop_length, self.seed = count_frames, hop_length, seed
-        self.sample_rate = dataset.sample_rate
+        self.source, self.sample_rate = source, dataset.sample_rate
         self.segment = None if segment_s is None else round(segment_s * self.sample_rate)
         missing = [facts.id for facts in dataset.items if not store.holds(facts.id)]
         if missing:
@@ -107,7 +109,7 @@ class FeatureDataset(Dataset[FeatureItem]):
         """Return utterance ``(epoch, index)``; an index alone means epoch 0."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         item = self.dataset[(0, index)]
-        stored = self.store.get(item.id, audio_hash(item.mixture[0]))
+        stored = self.store.get(item.id, audio_hash(item, self.source))
         start, length = 0, item.mixture.shape[-1]
         if self.segment is not None and self.segment < length:
             steps = (length - self.segment) // self.hop_length + 1

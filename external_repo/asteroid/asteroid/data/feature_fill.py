@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from .batch import Item
 from .dataset import SizedDataset
 from .feature_store import FeatureStore, audio_hash
 
@@ -47,19 +48,23 @@ class StorePlan:
 
 
 def plan_store(
-    store: FeatureStore, dataset: SizedDataset, bytes_of: Callable[[int], int]
+    store: FeatureStore,
+    dataset: SizedDataset,
+    bytes_of: Callable[[int], int],
+    source: str = "noisy",
 ) -> StorePlan:
     """Compare a store with a data set of whole utterances.
 
     Args:
         store: What is there.
-        dataset: The audio; the first channel of each mixture counts.
+        dataset: The audio.
         bytes_of: Size of what is stored, by the number of samples.
+        source: Which of its signals features are computed from: ``noisy`` or ``clean``.
     """
     missing, stale, n_bytes, n_samples = [], 0, 0, 0
     for index in range(len(dataset)):
         item = dataset[index]
-        mark = audio_hash(item.mixture[0])
+        mark = audio_hash(item, source)
         if store.has(item.id, mark):
             continue
         stale += store.is_stale(item.id, mark)
@@ -73,9 +78,10 @@ def plan_store(
 def fill_store(
     store: FeatureStore,
     dataset: SizedDataset,
-    compute: Callable[[Tensor], Tensor],
+    compute: Callable[[Item], Tensor],
     *,
     bytes_of: Callable[[int], int],
+    source: str = "noisy",
     what: str = "features",
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> StorePlan:
@@ -84,8 +90,9 @@ def fill_store(
     Args:
         store: Is brought up to date.
         dataset: Whole utterances.
-        compute: Noisy signal ``(samples,)`` to what is stored.
+        compute: Utterance to what is stored.
         bytes_of: Its size by the number of samples, for the announcement.
+        source: Which signal it is computed from: ``noisy`` or ``clean``.
         what: Its name, for the announcement.
         progress: Wraps the indices, such as ``tqdm.tqdm``.
 
@@ -95,14 +102,13 @@ def fill_store(
     Raises:
         OSError: The disk has less room than it needs; nothing was computed.
     """
-    plan = plan_store(store, dataset, bytes_of)
+    plan = plan_store(store, dataset, bytes_of, source)
     line = plan.describe(store, what)
     if plan.n_bytes > shutil.disk_usage(store.folder).free:
         raise OSError(f"not enough room. {line}")
     _LOG.info("%s", line)
     for index in progress(plan.missing):
         item = dataset[index]
-        signal = item.mixture[0]
-        store.put(item.id, compute(signal), audio_hash(signal))
+        store.put(item.id, compute(item), audio_hash(item, source))
     store.flush()
     return plan

@@ -20,16 +20,34 @@ import torch
 from torch import Tensor
 
 from ..utils.files import atomic_path, remove_leftovers, write_text
+from .batch import Item
 from .mixture import DataError, Problem
 
-__all__ = ["FeatureStore", "audio_hash"]
+__all__ = ["FeatureStore", "audio_hash", "heard_signal"]
 
 _LOG = logging.getLogger(__name__)
 _HASHES = "audio_hashes"
+SOURCES = ("noisy", "clean")
 
 
-def audio_hash(signal: Tensor) -> str:
-    """Return 16 hexadecimal digits that depend on every sample of a signal (as float32)."""
+def heard_signal(item: Item, source: str) -> Tensor:
+    """Return the signal ``(samples,)`` that features are computed from.
+
+    Args:
+        item: One utterance.
+        source: ``noisy``: the mixture at the reference microphone; ``clean``: the speech in it.
+
+    Raises:
+        ValueError: ``source`` is neither.
+    """
+    if source not in SOURCES:
+        raise ValueError(f"source must be one of {', '.join(SOURCES)}; got {source!r}")
+    return item.mixture[0] if source == "noisy" else item.sources[0]
+
+
+def audio_hash(item: Item, source: str = "noisy") -> str:
+    """Return 16 hexadecimal digits that depend on every sample of :func:`heard_signal`."""
+    signal = heard_signal(item, source)
     samples = np.ascontiguousarray(signal.detach().cpu().to(torch.float32).numpy())
     return hashlib.blake2b(
         samples.tobytes() + str(samples.shape).encode(), digest_size=8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .config import DataConfig, TrainingConfig
@@ -11,13 +12,18 @@ from .experiment import Experiment
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
+    from asteroid.data.dataset import SizedDataset
+
 __all__ = ["training_loaders"]
 
 _LOG = logging.getLogger(__name__)
 
 
 def training_loaders(
-    data: DataConfig, training: TrainingConfig, experiment: Experiment
+    data: DataConfig,
+    training: TrainingConfig,
+    experiment: Experiment,
+    adapt: Callable[[SizedDataset, float | None], Any] | None = None,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Return the loaders of training (shuffled excerpts) and validation (whole utterances).
 
@@ -28,6 +34,8 @@ def training_loaders(
         training: Batch sizes, workers, processes and seed. Of several processes each gets its part.
         experiment: A run that was stopped goes on with the mixture it would have seen next.
             (Lightning starts the workers before it tells the sampler which epoch that is.)
+        adapt: Puts something around a data set of whole utterances, such as stored features, and
+            then takes the excerpts itself: ``(data set, longest excerpt in s or None)``.
 
     Raises:
         FileNotFoundError: No such data set.
@@ -42,7 +50,7 @@ def training_loaders(
     excerpts = open_dataset(
         data.train_json,
         sample_rate=data.sample_rate,
-        segment_s=data.segment,
+        segment_s=None if adapt else data.segment,
         max_mics=data.max_mics,
         seed=training.seed,
         shuffle_mics=data.shuffle_mics,
@@ -53,6 +61,8 @@ def training_loaders(
         max_mics=data.max_mics,
         seed=training.seed,
     )
+    if adapt is not None:
+        excerpts, whole = adapt(excerpts, data.segment), adapt(whole, None)
     layout = find_layout(training)
     _LOG.info("%d mixtures to train on, %d to validate on", len(excerpts), len(whole))
     _LOG.info("%s", layout.describe(training.batch_size, training.accumulate_batches))
