@@ -20,7 +20,7 @@ import math
 import torch
 from torch import Tensor
 
-from auditus.memory import remembered
+from auditus.memory import once
 from auditus.metric import Core, Metric, Rows, Scores, metric
 from auditus.perceptual import PESQ_MIN_SECONDS, pesq_nb, pesq_wb
 from auditus.segmental import seg_snr_frames
@@ -94,13 +94,11 @@ def _quality(rows: Rows) -> Scores:
 
 def _parts(rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
     """Return LLR, WSS and segmental SNR, each `(rows,)` on the CPU."""
-    return _remembered_parts(rows.target, rows.estimate, rows.sample_rate)
+    return _parts_of(rows.target, rows.estimate, rows.sample_rate)
 
 
-@remembered(4)
-def _remembered_parts(
-    target: Tensor, estimate: Tensor, sample_rate: int
-) -> tuple[Tensor, Tensor, Tensor]:
+@once
+def _parts_of(target: Tensor, estimate: Tensor, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
     rows = Rows({"target": target, "estimate": estimate}, sample_rate)
     likelihood = mean_of_best(*llr_frames(rows))
     slope = mean_of_best(*wss_frames(rows))

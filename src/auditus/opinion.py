@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auditus.memory import remembered
+from auditus.memory import once
 from auditus.metric import Core, Metric, Rows, Scores, metric
 
 __all__ = ["distillmos", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "dnsmos_sig"]
@@ -37,12 +36,14 @@ MOS_LIMITS = (1.0, 5.0)
 # DNSMOS's polynomials and P.808 network are not limited to the scale; what they give is kept.
 DNSMOS_LIMITS = (-torch.inf, torch.inf)
 
+FIGURES = ("sig", "bak", "ovrl", "p808")
+
 _Array = NDArray[np.float64]
 
 
 def _dnsmos(figure: str, label: str, what: str) -> Metric:
     def core(rows: Rows) -> Scores:
-        return _by_row(rows.estimate, lambda signal: _dnsmos_row(signal)[figure])
+        return _dnsmos_figures(rows.estimate)[figure]
 
     core.__doc__ = f"DNSMOS: {what}, predicted from the signal alone."
     return _no_reference(
@@ -90,21 +91,23 @@ distillmos = _no_reference(
 )
 
 
-def _by_row(signals: Tensor, judge: Callable[[_Array], float]) -> Scores:
-    """Judge each row within full scale."""
-    values, reasons = [], []
+@once
+def _dnsmos_figures(signals: Tensor) -> dict[str, Scores]:
+    """Run DNSMOS's models over each row within full scale."""
+    rows, reasons = [], []
     for signal in signals.cpu().numpy():
         peak = float(np.abs(signal).max())
-        values.append(judge(signal) if peak <= 1 else np.nan)
         reasons.append("" if peak <= 1 else f"samples beyond full scale: the peak is {peak:.3g}")
-    return Scores(torch.tensor(values, dtype=torch.float64), tuple(reasons))
+        rows.append(_dnsmos_row(signal) if peak <= 1 else dict.fromkeys(FIGURES, np.nan))
+    return {
+        name: Scores(torch.tensor([row[name] for row in rows], dtype=torch.float64), tuple(reasons))
+        for name in FIGURES
+    }
 
 
-@remembered(8)
 def _dnsmos_row(signal: _Array) -> dict[str, float]:
-    """Run DNSMOS's models over one signal."""
     found = _dnsmos_model()(signal, RATE_HZ, is_personalized_MOS=False)
-    return {name: float(found[f"{name}_mos"]) for name in ("sig", "bak", "ovrl", "p808")}
+    return {name: float(found[f"{name}_mos"]) for name in FIGURES}
 
 
 @lru_cache(maxsize=1)

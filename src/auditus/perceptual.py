@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auditus.memory import once, remembered
+from auditus.memory import once
 from auditus.metric import Rows, Scores, metric
 from auditus.pesq_process import pesq_score
 
@@ -28,9 +28,6 @@ STOI_MIN_SECONDS = 0.397
 PESQ_MIN_SECONDS = 0.25
 
 _Array = NDArray[np.float64]
-
-# The composite measures use it again.
-_pesq = remembered(8)(pesq_score)
 
 
 @metric(
@@ -44,7 +41,9 @@ _pesq = remembered(8)(pesq_score)
 def stoi(rows: Rows) -> Scores:
     """Short-time objective intelligibility; NaN with less than about 0.4 s of active speech."""
     return _by_row(
-        rows, lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=False)
+        rows.target,
+        rows.estimate,
+        lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=False),
     )
 
 
@@ -59,7 +58,9 @@ def stoi(rows: Rows) -> Scores:
 def estoi(rows: Rows) -> Scores:
     """Extended short-time objective intelligibility, for modulated maskers."""
     return _by_row(
-        rows, lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=True)
+        rows.target,
+        rows.estimate,
+        lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=True),
     )
 
 
@@ -74,7 +75,7 @@ def estoi(rows: Rows) -> Scores:
 )
 def pesq_wb(rows: Rows) -> Scores:
     """Perceptual evaluation of speech quality, wide band, on the whole utterance."""
-    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "wb"))
+    return _pesq(rows.target, rows.estimate, rows.sample_rate, "wb")
 
 
 @metric(
@@ -88,16 +89,24 @@ def pesq_wb(rows: Rows) -> Scores:
 )
 def pesq_nb(rows: Rows) -> Scores:
     """Perceptual evaluation of speech quality, narrow band, on the whole utterance."""
-    return _by_row(rows, lambda target, estimate: _pesq(target, estimate, rows.sample_rate, "nb"))
+    return _pesq(rows.target, rows.estimate, rows.sample_rate, "nb")
 
 
-def _by_row(rows: Rows, judge: Callable[[_Array, _Array], tuple[float, str]]) -> Scores:
+@once
+def _pesq(target: Tensor, estimate: Tensor, sample_rate: int, mode: str) -> Scores:
+    """Score each utterance; the composite measures use it again."""
+    return _by_row(
+        target, estimate, lambda clean, other: pesq_score(clean, other, sample_rate, mode)
+    )
+
+
+def _by_row(
+    target: Tensor, estimate: Tensor, judge: Callable[[_Array, _Array], tuple[float, str]]
+) -> Scores:
     """Judge each utterance; `judge` takes the reference first, as the libraries do."""
     pairs = [
-        judge(target, estimate)
-        for target, estimate in zip(
-            _unit_power(rows.target), _unit_power(rows.estimate), strict=True
-        )
+        judge(clean, other)
+        for clean, other in zip(_unit_power(target), _unit_power(estimate), strict=True)
     ]
     values = torch.tensor([value for value, _ in pairs], dtype=torch.float64)
     return Scores(values, tuple(reason for _, reason in pairs))
