@@ -7,7 +7,11 @@ import io
 import pytest
 import torch
 
+from asteroid.data.batch import Batch
+from asteroid.engine import EnhancementSystem
+from asteroid.losses import build_loss
 from asteroid.models import DCCRN, BaseModel, DCCRNet, get
+from evaluation.infer import enhance
 from tests.asteroid.models.masked import count, noise, settle, train
 
 TINY = {
@@ -225,3 +229,23 @@ def test_bfloat16_autocast_stays_near_float32(norm, recurrent):
     assert all(p.grad.isfinite().all() for p in network.parameters())
     exact = network(signal)
     assert (low - exact).norm() / exact.norm() < 0.05  # seven layers of 8 bits
+
+
+def test_the_engine_trains_it_and_inference_runs_it():
+    system = EnhancementSystem(DCCRN(**TINY), build_loss("neg_sisdr"))
+    sources = noise(2, 2, 700)
+    batch = Batch(
+        noise(2, 3, 700), sources, torch.tensor([3, 3]), torch.tensor([700, 600]), ("a", "b")
+    )
+    system.losses(system(batch.mixture, batch.n_mics), batch).mean().backward()
+    assert all(p.grad.isfinite().all() for p in system.network.parameters())
+    assert enhance(system.network.eval(), batch.mixture[0]).shape == (700,)
+
+
+def test_autocast_really_convolves_in_bfloat16():
+    network, seen = DCCRN(**TINY), []
+    for encoder in network.masker.encoders:
+        encoder.register_forward_hook(lambda _, maps, y: seen.append(y.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network(noise(1, 500))
+    assert set(seen) == {torch.bfloat16}

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from asteroid.data.batch import Batch
+from asteroid.engine import EnhancementSystem
+from asteroid.losses import build_loss
 from asteroid.masknn.complex_mask import apply_mask
 from asteroid.models import BaseModel, DCUNet, DCUnet, get
 from asteroid.models.deep_complex_unet import ARCHITECTURES, FORMS
+from evaluation.infer import enhance
 from tests.asteroid.models.masked import count, noise, settle, train
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "reference/dcunet.json").read_text())[
@@ -259,3 +263,23 @@ def test_a_network_in_float64_computes_in_float64():
     signal = noise(1, 500, dtype=torch.float64)
     assert network(signal).dtype == torch.float64
     assert (network(signal) - network.float()(signal).double()).abs().max() < 1e-6
+
+
+def test_the_engine_trains_it_and_inference_runs_it():
+    system = EnhancementSystem(DCUnet("DCUnet-10", **TINY), build_loss("neg_sisdr"))
+    sources = noise(2, 2, 700)
+    batch = Batch(
+        noise(2, 3, 700), sources, torch.tensor([3, 3]), torch.tensor([700, 600]), ("a", "b")
+    )
+    system.losses(system(batch.mixture, batch.n_mics), batch).mean().backward()
+    assert all(p.grad.isfinite().all() for p in system.network.parameters())
+    assert enhance(system.network.eval(), batch.mixture[0]).shape == (700,)
+
+
+def test_autocast_really_convolves_in_bfloat16():
+    network, seen = DCUnet("DCUnet-10", **TINY), []
+    for encoder in network.masker.encoders:
+        encoder.register_forward_hook(lambda _, maps, y: seen.append(y.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network(noise(1, 500))
+    assert set(seen) == {torch.bfloat16}

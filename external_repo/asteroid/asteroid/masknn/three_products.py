@@ -6,7 +6,8 @@ the input is kept for the backward pass; sums of its parts, and the concatenatio
 are made again there.
 
 Measured on a CPU core with AVX-512, forward and backward of one layer against one real convolution
-of twice the channels: 1.2 to 1.3 times faster from 64 channels on, slower below 32.
+of twice the channels: 1.2 to 1.3 times faster where both sides have 64 channels, 1.1 at 32, not
+below; the training step of DCCRN, DCUnet-10 and -20 takes 13, 16 and 21 % less.
 """
 
 from __future__ import annotations
@@ -75,13 +76,11 @@ class _ThreeProducts(torch.autograd.Function):
         ctx.geometry, ctx.has_bias = geometry, bias is not None
         x, y = _parts(maps)
         first = _convolve(x + y, re, geometry)
-        second, third = _convolve(x, im - re, geometry), _convolve(y, re + im, geometry)
         width = first.shape[1]
         shape = (first.shape[0], 2 * width, *first.shape[2:])
-        layout = _layout(maps[0])
-        result = torch.empty(shape, dtype=first.dtype, memory_format=layout)
-        torch.sub(first, third, out=result[:, :width])
-        torch.add(first, second, out=result[:, width:])
+        result = torch.empty(shape, dtype=first.dtype, memory_format=_layout(maps[0]))
+        torch.sub(first, _convolve(y, re + im, geometry), out=result[:, :width])
+        torch.add(first, _convolve(x, im - re, geometry), out=result[:, width:])
         return result if bias is None else result.add_(bias[:, None, None])
 
     @staticmethod
