@@ -101,7 +101,7 @@ def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
         nargs=2,
         default=EARS,
         metavar=("LEFT", "RIGHT"),
-        help="the manifest's microphones for binaural figures (default: %(default)s)",
+        help="the manifest's microphones for binaural figures (default: 1 2)",
     )
     group.add_argument(
         "--results", type=Path, metavar="FOLDER", help="where to write (default: FOLDER_results)"

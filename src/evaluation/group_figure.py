@@ -18,6 +18,8 @@ PANEL_INCHES = (3.4, 2.4)
 MOST_COLUMNS = 4
 # Where a cell's colour is darker than this share of the range its text is white.
 DARK = 0.55
+# Means that differ by less than this share of their size are shown alike.
+LEAST_SPAN = 0.02
 
 
 def draw_groups(
@@ -56,7 +58,9 @@ def draw_groups(
 def _draw_panel(axes: Axes, means: pd.DataFrame, counts: pd.DataFrame, *, high: bool) -> None:
     values = means.to_numpy(float)
     colours = "viridis" if high else "viridis_r"
-    image = axes.imshow(np.ma.masked_invalid(values), cmap=colours, aspect="auto")
+    low, high_end = _colour_range(values)
+    shown = np.ma.masked_invalid(values)
+    image = axes.imshow(shown, cmap=colours, aspect="auto", vmin=low, vmax=high_end)
     axes.set_xticks(range(means.shape[1]), means.columns, rotation=30, ha="right", fontsize=7)
     axes.set_yticks(range(means.shape[0]), means.index, fontsize=7)
     axes.set_xlabel("SNR (dB)", fontsize=7)
@@ -69,3 +73,13 @@ def _draw_panel(axes: Axes, means: pd.DataFrame, counts: pd.DataFrame, *, high: 
         else:
             text, colour = "–" if np.isnan(count) else "none\nscored", "black"  # noqa: RUF001
         axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
+
+
+def _colour_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the lowest and the highest value, apart enough that like cells look alike."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 0.0, 1.0
+    middle = (known.max() + known.min()) / 2
+    half = max(known.max() - known.min(), LEAST_SPAN * np.abs(known).max(), 1e-12) / 2
+    return float(middle - half), float(middle + half)

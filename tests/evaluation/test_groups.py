@@ -80,3 +80,16 @@ def test_the_picture_has_a_panel_per_metric_and_a_number_per_cell(table: pd.Data
     # dog at 0 dB was a sample without a score
     assert first.texts[1].get_text() == "none\nscored"
     assert len(texts) == 12
+
+
+def test_a_metric_that_nothing_has_is_drawn_empty_and_like_means_look_alike(
+    table: pd.DataFrame,
+) -> None:
+    table["PESQ"] = np.nan
+    table["SI-SDR_out"] = 35 + 1e-4 * np.arange(6)
+    crossed = group_tables(table, ["SI-SDR_out", "PESQ"])["noise_type_snr_db"]
+    figure = draw_groups(crossed, ["SI-SDR_out", "PESQ"], [True, True], ["dB", ""])
+    same, empty = figure.axes
+    assert {text.get_text() for text in empty.texts} == {"\u2013", "none\nscored"}
+    low, high = same.images[0].get_clim()
+    assert high - low == pytest.approx(0.7, rel=1e-3)
