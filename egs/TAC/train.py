@@ -63,7 +63,12 @@ def main(argv: list[str]) -> None:
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import EnhancementSystem, build_trainer, training_loaders
+        from asteroid.engine import (
+            EnhancementSystem,
+            augmentation,
+            build_trainer,
+            training_loaders,
+        )
         from asteroid.losses import build_training_loss
         from asteroid.models import FasNetTAC
         from auditus.metrics import get_metrics
@@ -81,6 +86,7 @@ def main(argv: list[str]) -> None:
             mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
             lr_patience=training.scheduler_patience,
             seed=training.seed,
+            augment=augmentation(config.data),
             config=plain(config),
         )
         loaders = training_loaders(config.data, training, experiment)

@@ -17,7 +17,7 @@ from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import Experiment, find_experiment
 
-__all__ = ["comparison_table", "main", "to_markdown"]
+__all__ = ["comparison_table", "main", "read_metrics", "to_markdown"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def comparison_table(experiments: Sequence[Experiment], testset: str | None = No
         FileNotFoundError: an experiment has not been judged.
         ValueError: the experiments have no sample in common.
     """
-    tables = {one.tag: _read(one, testset) for one in experiments}
+    tables = {one.tag: read_metrics(one, testset) for one in experiments}
     common = set.intersection(*(set(table.index) for table in tables.values()))
     if not common:
         tags = ", ".join(tables)
@@ -84,7 +84,7 @@ def _cell(heading: object, value: float) -> str:
     return str(int(value)) if heading == "n" else f"{value:.{DECIMALS.get(str(heading), 1)}f}"
 
 
-def _read(experiment: Experiment, testset: str | None) -> pd.DataFrame:
+def read_metrics(experiment: Experiment, testset: str | None) -> pd.DataFrame:
     """Return metrics_by_sample.csv by the manifest's id."""
     path = experiment.testset(testset).metrics / "metrics_by_sample.csv"
     if not path.is_file():

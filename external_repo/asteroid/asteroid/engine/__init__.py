@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "finite": ["NonFiniteError"],
         "loaders": ["training_loaders"],
         "optimizers": ["make_optimizer"],
+        "remixing": ["augmentation"],
         "system": ["System"],
         "trainer": ["build_trainer"],
     },

@@ -68,6 +68,9 @@ class DataConfig:
         max_mics: Most microphones of a mixture; null: all.
         shuffle_mics: Order the microphones of training mixtures anew in each epoch, so that the
             reference microphone changes too.
+        remix: Deal out the noises of a training batch anew among its items, each at its SNR; for
+            one microphone.
+        gain_db: With remix, change the level of each item by up to so many dB, up or down.
     """
 
     train_json: str = "data/mini_mixtures/train.json"
@@ -76,9 +79,15 @@ class DataConfig:
     segment: float | None = 4.0
     max_mics: int | None = 4
     shuffle_mics: bool = True
+    remix: bool = False
+    gain_db: float = 0.0
 
     def __post_init__(self) -> None:
         _positive("data", self, "sample_rate", "segment", "max_mics")
+        if self.gain_db < 0:
+            raise ValueError(f"data.gain_db must be 0 or more; got {self.gain_db}")
+        if self.gain_db and not self.remix:
+            raise ValueError("data.gain_db counts with data.remix: true only")
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ class EnhancementSystem(pl.LightningModule):
         mode: ``"max"`` if a higher ``monitor`` is better, else ``"min"``.
         lr_patience: Epochs without improvement before the learning rate is halved; None: never.
         seed: Seed of what the steps draw.
+        augment: What is done to every training batch, on the device; it may draw from torch's
+            generators.
         config: Resolved configuration, kept in the checkpoints.
     """
 
@@ -79,6 +81,7 @@ class EnhancementSystem(pl.LightningModule):
         mode: Literal["min", "max"] = "min",
         lr_patience: int | None = None,
         seed: int = 0,
+        augment: Callable[[Batch], Batch] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -91,6 +94,7 @@ class EnhancementSystem(pl.LightningModule):
         known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
         if monitor not in known:
             raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
+        self.augment = augment
         self.config = dict(config or {})
         self._labels = list(loss.weights) if isinstance(loss, SumLoss) else []
         of_loss = ["loss", *(f"loss_{label}" for label in self._labels)]
@@ -154,6 +158,8 @@ class EnhancementSystem(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the mean loss of ``batch``."""
         self._step_ids += batch.ids
+        if self.augment is not None:
+            batch = self.augment(batch)
         estimate = self(batch.mixture, batch.n_mics)
         losses = self._judge(estimate, batch)
         check_losses(losses["loss"], batch.ids, self._where(batch_idx))

@@ -1,0 +1,126 @@
+"""Train DCCRN to enhance speech, by one loss or a sum of several, on arrays of noisy and clean."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from asteroid.engine import DataConfig, open_experiment, parse_recipe, plain, run_program
+from asteroid.engine.config import LossConfig, OptimConfig, Recipe, TrainingConfig
+
+
+@dataclass(frozen=True)
+class DccrnConfig:
+    """Network.
+
+    Attributes:
+        masking: E: the mask's magnitude bounded by tanh, its phase added; C: complex product; R:
+            real and imaginary part each by itself.
+        channels: Real channels that leave the encoders.
+        recurrent: Kind of the LSTM between encoders and decoders.
+        hidden: Its units, of real and imaginary part together.
+        n_layers: Its layers.
+        norm: Batch norm: of real and imaginary parts each by itself, or whitening.
+        causal: Decoders do not look ahead.
+        n_fft: Points of the STFT.
+        window_length: Samples of its window.
+        hop_length: Samples from one frame to the next.
+    """
+
+    masking: Literal["E", "C", "R"] = "E"
+    channels: tuple[int, ...] = (32, 64, 128, 256, 256, 256)
+    recurrent: Literal["complex", "real"] = "complex"
+    hidden: int = 256
+    n_layers: int = 2
+    norm: Literal["parts", "whitening"] = "parts"
+    causal: bool = False
+    n_fft: int = 512
+    window_length: int = 400
+    hop_length: int = 100
+
+
+def _data() -> DataConfig:
+    files = {"train_json": "data/dccrn/train.npy", "valid_json": "data/dccrn/valid.npy"}
+    return DataConfig(**files, segment=3.0, max_mics=1, shuffle_mics=False)
+
+
+def _training() -> TrainingConfig:
+    return TrainingConfig(
+        epochs=100,
+        batch_size=15,
+        valid_batch_size=15,
+        gradient_clipping=None,
+        monitor="val/loss",
+        metrics=("si_sdr", "pesq_wb", "stoi"),
+        half_lr=False,
+        early_stop=False,
+    )
+
+
+@dataclass(frozen=True)
+class DccrnRecipe(Recipe):
+    """Experiment.
+
+    Attributes:
+        exp_dir: Folder of the experiment; a run is resumed if it holds one.
+        net: Network.
+    """
+
+    exp_dir: str = "experiments/DCCRN"
+    data: DataConfig = field(default_factory=_data)
+    loss: LossConfig = field(default_factory=lambda: LossConfig(name="si_snr"))
+    optim: OptimConfig = field(default_factory=lambda: OptimConfig(lr=5e-4, weight_decay=0.0))
+    training: TrainingConfig = field(default_factory=_training)
+    net: DccrnConfig = field(default_factory=DccrnConfig)
+
+
+def main(argv: list[str]) -> None:
+    """Train as the command line says; a run that was stopped goes on where it was."""
+    conf = Path(__file__).with_name("conf.yml")
+    parsed = parse_recipe(DccrnRecipe, argv, prog="train.py", description=__doc__, defaults=conf)
+    config, training, sample_rate = (
+        parsed.config,
+        parsed.config.training,
+        parsed.config.data.sample_rate,
+    )
+    with open_experiment(parsed) as experiment:
+        import torch
+
+        from asteroid.engine import (
+            EnhancementSystem,
+            augmentation,
+            build_trainer,
+            training_loaders,
+        )
+        from asteroid.losses import build_training_loss
+        from asteroid.models import DCCRN
+        from auditus.metrics import get_metrics
+
+        torch.manual_seed(training.seed)
+        network = DCCRN(**asdict(config.net), sample_rate=sample_rate)
+        loss = build_training_loss(config.loss, sample_rate)
+        metrics = get_metrics(training.metrics)
+        system = EnhancementSystem(
+            network,
+            loss,
+            optim=config.optim,
+            metrics={metric.name: metric.bind(sample_rate) for metric in metrics},
+            monitor=training.monitor,
+            mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
+            lr_patience=training.scheduler_patience,
+            seed=training.seed,
+            augment=augmentation(config.data),
+            config=plain(config),
+        )
+        loaders = training_loaders(config.data, training, experiment)
+        trainer, best = build_trainer(
+            training, experiment, mode=system.mode, sample_rate=sample_rate
+        )
+        trainer.fit(system, *loaders, ckpt_path=experiment.last)
+        if trainer.is_global_zero:
+            experiment.save_best(network, best)
+
+
+if __name__ == "__main__":
+    run_program(main)
