@@ -167,6 +167,18 @@ def test_correlations_know_their_place_beside_a_pause() -> None:
     assert times[-1] > 3.5
 
 
+def test_windows_and_frames_lie_where_their_centres_are() -> None:
+    """Without pauses: frames of 25.6 ms every 12.8 ms, windows of 30 of them."""
+    noise = np.random.default_rng(0).standard_normal(2 * 10000)
+    _, windows = stoi_correlations(noise, noise, 10000)
+    _, _, frames = estoi_correlations(noise, noise, 10000)
+    assert frames[0] == pytest.approx(0.0128)
+    assert np.diff(frames) == pytest.approx(0.0128)
+    # from 0 to 29 * 12.8 + 25.6 ms: the centre, to half a hop
+    assert windows[0] == pytest.approx((29 * 0.0128 + 0.0256) / 2, abs=0.0065)
+    assert len(windows) == len(frames) - 29
+
+
 def test_silence_and_short_speech_have_no_units_but_a_reason() -> None:
     estimate, speech, noise = speech_case(0.5, rows=1)
     short = _units("stoi", (estimate[:, :4000], speech[:, :4000], noise[:, :4000]))

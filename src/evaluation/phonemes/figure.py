@@ -14,6 +14,8 @@ from auditus import get_metric
 __all__ = ["class_figure"]
 
 SIZE_INCHES = (0.85, 0.33)
+# Full colour at this much, or at the largest value of the unit if that is more.
+STRONG = {"dB": 5.0, "": 0.1}
 COLOURS = {"in": "#bbbbbb", "out": "#0072b2"}
 LABELS = {"in": "mixture", "out": "enhanced"}
 
@@ -72,18 +74,25 @@ def _column(numbers: pd.DataFrame, names: Sequence[str], key: str, what: str) ->
 
 
 def _draw_map(axes: Axes, numbers: pd.DataFrame, names: Sequence[str], keys: Sequence[str]) -> None:
-    """Colour each column by its own largest value: metrics have different units."""
+    """Colour all metrics of a unit by one scale; better is blue."""
     values = np.stack([_column(numbers, names, key, "mean").to_numpy(float) for key in keys], 1)
-    largest = np.nanmax(np.abs(values), axis=0, initial=1e-12)
-    better = [1 if get_metric(key.split("/")[1]).higher_is_better else -1 for key in keys]
+    metrics = [get_metric(key.split("/")[1]) for key in keys]
+    units = np.array([metric.unit for metric in metrics])
+    largest = np.array(
+        [
+            np.nanmax(np.abs(values[:, units == unit]), initial=STRONG.get(unit, STRONG[""]))
+            for unit in units
+        ]
+    )
+    better = [1 if metric.higher_is_better else -1 for metric in metrics]
     axes.imshow(values / largest * better, cmap="RdBu", vmin=-1, vmax=1, aspect="auto")
     for row, column in np.argwhere(np.isfinite(values)):
         value = values[row, column]
         dark = abs(value / largest[column]) > 0.6
-        text = f"{value:.2f}" if largest[column] < 1 else f"{value:.1f}"
+        text = f"{value:.1f}" if units[column] == "dB" else f"{value:.2f}"
         colour = "white" if dark else "black"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-    labels = [get_metric(key.split("/")[1]).label for key in keys]
+    labels = [metric.label for metric in metrics]
     axes.set_xticks(range(len(keys)), labels, rotation=40, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(length=0)

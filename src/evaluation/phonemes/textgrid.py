@@ -17,6 +17,8 @@ __all__ = ["PHONE_TIER", "read_textgrid", "write_textgrid"]
 #: "phones" (Montreal Forced Aligner), "phone", "speaker - phones", "Phonemes", "phn", "MAU", ...
 PHONE_TIER = r"\b(phone(me)?s?|phn|mau|segments?)$"
 
+NEEDS_PRAATIO = "TextGrids need praatio: pip install praatio"
+
 
 def read_textgrid(path: str | Path, tier: str = PHONE_TIER) -> Alignment:
     """Return the phones of a TextGrid.
@@ -53,8 +55,10 @@ def read_textgrid(path: str | Path, tier: str = PHONE_TIER) -> Alignment:
 
 def _tiers(file: Path) -> dict[str, list[Phone]]:
     """Return the tiers of intervals by name; of two alike the second has a number behind."""
-    from praatio.utilities.textgrid_io import parseTextgridStr
-
+    try:
+        from praatio.utilities.textgrid_io import parseTextgridStr
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(NEEDS_PRAATIO) from error
     try:
         parsed = parseTextgridStr(_decoded(file.read_bytes()), includeEmptyIntervals=True)
         tiers: dict[str, list[Phone]] = {}
@@ -83,9 +87,11 @@ def _decoded(data: bytes) -> str:
 
 def write_textgrid(path: str | Path, alignment: Alignment, seconds: float) -> None:
     """Write an alignment as a TextGrid (long format, UTF-8) with one tier, `phones`."""
-    from praatio.data_classes.interval_tier import IntervalTier
-    from praatio.data_classes.textgrid import Textgrid
-
+    try:
+        from praatio.data_classes.interval_tier import IntervalTier
+        from praatio.data_classes.textgrid import Textgrid
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(NEEDS_PRAATIO) from error
     end = max(seconds, alignment.phones[-1].end)
     entries = [(phone.start, phone.end, phone.label) for phone in alignment.phones]
     grid = Textgrid(0.0, end)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,14 @@ def test_what_is_no_textgrid_is_refused_by_name(tmp_path, content):
         read_textgrid(file)
     with pytest.raises(FileNotFoundError, match="none"):
         read_textgrid(tmp_path / "none.TextGrid")
+
+
+def test_a_missing_library_is_named_with_its_command(tmp_path, monkeypatch):
+    file = tmp_path / "one.TextGrid"
+    file.write_text(_grid(_long("phones", PHONES)), encoding="utf-8")
+    for module in ("utilities.textgrid_io", "data_classes.textgrid"):
+        monkeypatch.setitem(sys.modules, f"praatio.{module}", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install praatio"):
+        read_textgrid(file)
+    with pytest.raises(ModuleNotFoundError, match="pip install praatio"):
+        write_textgrid(file, alignment_of(PHONES, "aligner"), 1.0)
