@@ -9,7 +9,10 @@ back (soxr). A single-channel network enhances every channel by itself (or --cha
 several microphones takes them all and gives the reference microphone (the first, or --channel N).
 With several networks, or for a folder, -o is a folder: <network>/<path in the folder>.wav.
 
-Long files go through in blocks with context, causal networks as a stream, in bounded memory. The
+Long files go through in blocks with context, causal networks as a stream, in bounded memory: what
+fits into one block (--block plus --context) is enhanced whole. Blocks of DCUnet and DCCRN, and the
+stream of causal networks, give the answer of the whole file to rounding; FaSNet and Conv-TasNet
+normalise over all they see, so that theirs differs a little (a trained FaSNet: 29 dB below). The
 level is that of the mixture: one gain per file fits the estimate to the mixture's reference channel
 (--level network: none). Nothing is clipped: where a result would not fit into whole numbers it is
 lowered, and a line says so. A file that cannot be enhanced is named, the others are done, and the

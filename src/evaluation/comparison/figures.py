@@ -36,7 +36,8 @@ class Figure:
 @cache
 def _known() -> dict[str, Figure]:
     """Return the figures by column; a metric's column has its label, bare or with `_out`."""
-    known = {name: Figure(name, "%", higher_is_better=False) for name in ("WER", "PER", "CER")}
+    rates = ("WER_out", "PER_out", "WER", "PER")
+    known = {name: Figure(name, "%", higher_is_better=False) for name in rates}
     for name in METRICS.names():
         metric = get_metric(name)
         for column in (column_name(f"out/{name}"), f"{metric.label}_out", metric.label, name):
@@ -61,6 +62,7 @@ def figure(column: str) -> Figure:
     bare = column.removeprefix("Delta_").removesuffix("_in")
     if bare not in known:
         raise ValueError(
-            f"{column!r} is no figure whose direction is known; known are {', '.join(known)}"
+            f"{column!r} is no figure whose direction is known; known are "
+            f"{', '.join(METRICS.names())}, WER, PER, each with its column's name"
         )
     return Figure(column, known[bare].unit, known[bare].higher_is_better)

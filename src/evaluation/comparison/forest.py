@@ -40,7 +40,7 @@ def forest_plot(tests: pd.DataFrame, baseline: str) -> Figure:
         _draw(one, tests[tests["metric"] == metric], str(metric))
     for spare in axes[len(metrics) :]:
         spare.set_visible(False)
-    drawn.suptitle(f"Differences per {tests['level'].iloc[0]}, baseline {baseline}")
+    drawn.suptitle(f"Differences ({tests['level'].iloc[0]}), baseline {baseline}")
     return drawn
 
 

@@ -59,7 +59,7 @@ LEVELS = {
             "recognition_by_sample.csv",
             "recognise",
             ("id",),
-            (("WER", "words"), ("PER", "phones")),
+            (("WER_out", "words"), ("PER_out", "phones")),
         ),
     )
 }

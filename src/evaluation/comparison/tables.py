@@ -55,7 +55,7 @@ def mean_grids(means: pd.DataFrame, tests: pd.DataFrame, baseline: str) -> list[
     for (level, group), part in means.groupby(["level", "group"], sort=False):
         where = "" if group == ALL else f", {group}"
         if set(part["class"]) == {ALL}:
-            caption = f"Means per {level}{where}"
+            caption = f"Means ({level}{where})"
             grids.append(_by_metric(part, tests, baseline, caption))
             continue
         for metric, figures in part.groupby("metric", sort=False):
@@ -122,7 +122,7 @@ def difference_grids(tests: pd.DataFrame) -> list[Grid]:
         head = ["metric", *(["class"] if classes else []), "system − baseline", "n"]  # noqa: RUF001
         head += ["difference", f"{share} interval", "p (corrected)", "d_z", "Cliff's delta"]
         rows = [_difference_row(row, classes=classes) for row in part.to_dict("records")]
-        grids.append(Grid(f"Differences per {level}{where} ({test})", head, rows))
+        grids.append(Grid(f"Differences ({level}{where}; {test})", head, rows))
     return grids
 
 

@@ -213,6 +213,21 @@ def test_phoneme_classes(root: Path) -> None:
     assert (root / "comparison" / "forest_phoneme.png").stat().st_size > 5000
 
 
+def test_error_rates_are_those_of_the_corpus_and_lower_is_better(root: Path) -> None:
+    words = np.arange(5, 5 + N)
+    for tag, errors in (("A", words // 2), ("B", words // 4)):
+        table = pd.read_csv(root / "xp" / tag / "test" / "samples.csv")
+        table = table.assign(words=words, WER_out=100 * errors / words, WER_in=90.0)
+        table.to_csv(root / "xp" / tag / "test" / "metrics" / "recognition_by_sample.csv")
+    assert run("A", "B", "--levels", "recognition") == 0
+    row = read(root).iloc[0]
+    assert row["metric"] == "WER_out"
+    expected = 100 * (words // 4).sum() / words.sum()  # not the mean of rates
+    assert row["mean_system"] == pytest.approx(expected, rel=1e-5)
+    assert row["better"] == "B"
+    assert row["difference"] < 0
+
+
 def test_seeds_of_one_configuration_are_gathered(root: Path) -> None:
     """Networks that differ by their seed as much as by configuration prove nothing."""
     for index, shift in enumerate((-3.0, 0.0, 3.5)):
