@@ -1,0 +1,98 @@
+"""Our launchers on a real OAR: two nodes, its signal and its way of starting again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cluster.site import TINY_OPTIONS, Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+
+ODD = ["a b", "it's", 'say "hi"', "$HOME `id` \\ *", "été 日本", "", "--flag=x y"]
+ECHO = "import json, os, sys; json.dump([sys.argv[1:], dict(os.environ)], open(sys.argv[1], 'w'))"
+
+
+@pytest.fixture(scope="module")
+def site(oar):
+    site = Site(oar, oar.home / "my site é")
+    site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
+    site.make_data("valid", n_items=5, seconds=0.4, seed=9)
+    return site
+
+
+def train(site: Site, tag: str, *options: str, epochs: int, nodes: str = "1") -> str:
+    return site.script(
+        "train/train_fasnet.sh", "--nodes", nodes, tag, "xp1", "here", "0", "0:30:00",
+        "--", *TINY_OPTIONS, "--epochs", epochs, *options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def stopped(site):
+    """A training on two nodes that OAR's signal has stopped in its first epoch."""
+    train(site, "TWO", epochs=2, nodes="2")
+    site.wait("the first steps", lambda: site.progress("TWO") > 0)
+    done = site.run("oardel", "-c", site.job("TWO"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "after step" in site.wait_for_state("TWO", "requeued")
+    return site
+
+
+def test_arguments_arrive_as_they_were_given(stopped):
+    """Meanwhile: a job must have run for a minute before OAR starts it again."""
+    site, out = stopped, str(stopped.folder / "echoed.json")
+    script = 'source "$0"; submit here 2 0:10:00 echo "$1" "${@:2}"'
+    run_dir = site.experiments / "ECHO"
+    words = ["python3", "-c", ECHO, out, *ODD]
+    done = site.run("bash", "-c", script, site.root / "scripts/submit.sh", run_dir, *words)
+    assert done.returncode == 0, done.stderr
+    state = site.wait_for_state("ECHO", "finished", "failed", name="echo")
+    assert state.startswith("finished"), site.logs()
+    arguments, environment = json.loads((site.folder / "echoed.json").read_text(encoding="utf-8"))
+    assert arguments == [out, *ODD]
+    assert environment["SELOSS_EXPERIMENTS"] == str(site.experiments)
+    assert environment["OAR_JOB_NAME"] == "ECHO.echo"
+
+
+def test_what_oar_refuses_is_said(site):
+    profile = "scheduler: oar\nproperty: \"nothing = 'here'\"\n"
+    (site.folder / "clusters" / "wrong.yml").write_text(profile, encoding="utf-8")
+    launcher = site.root / "scripts/train/train_fasnet.sh"
+    done = site.run("bash", launcher, "NO", "xp1", "wrong", "0", "1")
+    assert done.returncode == 1
+    assert "train_fasnet.sh: error: oarsub failed with status" in done.stderr
+    assert not (site.experiments / "NO" / "logs" / "train.jobs").exists()
+
+
+def test_a_deleted_job_is_not_started_again(stopped):
+    site = stopped
+    train(site, "GONE", epochs=4000)
+    job = site.job("GONE")
+    site.wait("the first steps", lambda: site.progress("GONE") > 0)
+    assert site.run("oardel", job).returncode == 0
+    site.wait("the end", lambda: "failed" in site.status("GONE"))
+    assert "OAR says Error" in site.status("GONE")
+    assert site.run("oarstat", "-J", "--array", job).stdout.count('"Job_Id"') == 1
+
+
+def test_two_nodes_stopped_and_started_again_learn_what_one_process_learns(stopped):
+    site = stopped
+    alone = Site(None, site.folder / "alone")
+    alone.run("ln", "-s", site.folder / "data", alone.folder / "data")
+    alone.script(
+        "train/train_fasnet.sh", "ALONE", "xp1", "here", "0", "1",
+        "--", *TINY_OPTIONS, "--epochs", 2, "--batch_size", "2",
+    )  # fmt: skip
+    state = site.wait_for_state("TWO", "finished", "failed")
+    assert state.startswith("finished"), site.logs()
+    second = state.split()[2]
+    assert second != site.job("TWO")  # OAR gives it a new number
+    log = site.experiments / "TWO" / "logs" / f"train_{second}.log"
+    assert "effective batch size 2: 1 per CPU process x 1 per node x 2 node(s)" in log.read_text()
+    assert "resuming" in log.read_text()
+    assert "finished" in site.status("TWO")
+    # float32 sums in another order, amplified by two epochs of training
+    for ours, theirs in zip(site.history("TWO"), alone.history("ALONE"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
