@@ -51,6 +51,7 @@ class DCCRN(ComplexMaskModel):
         ValueError: An argument is none of the above, or sizes do not fit.
 
     Example:
+        >>> import torch
         >>> network = DCCRN("C", channels=(4, 8), hidden=8, causal=True)
         >>> network(torch.randn(2, 1, 5000)).shape, network.latency_samples
         (torch.Size([2, 1, 5000]), 400)

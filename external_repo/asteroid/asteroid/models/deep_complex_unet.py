@@ -83,6 +83,7 @@ class DCUnet(ComplexMaskModel):
         ValueError: An argument is none of the above, or ``n_fft`` does not divide by the strides.
 
     Example:
+        >>> import torch
         >>> network = DCUnet("DCUnet-10", width=0.1)
         >>> network(torch.randn(2, 1, 5000)).shape
         torch.Size([2, 1, 5000])
