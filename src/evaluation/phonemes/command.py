@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from evaluation.command import add_system_options, available_cpus, positive_int
 from evaluation.experiment import TestSet
 from evaluation.phonemes.classes import ALPHABETS, PhoneClasses
-from evaluation.phonemes.segments import kept_options
+from evaluation.phonemes.segments import FOLDER, OPTIONS_FILE
 from evaluation.phonemes.sources import SOURCES, Options
 from evaluation.phonemes.textgrid import PHONE_TIER
 
@@ -78,7 +80,35 @@ def options_of(args: argparse.Namespace, testset: TestSet) -> Options:
         for option, field in _FIELDS.items()
         if getattr(args, option) is not None
     }
-    return dataclasses.replace(kept_options(testset), **given)
+    return _completed(testset, given)
+
+
+def _completed(testset: TestSet, given: Mapping[str, object]) -> Options:
+    """Return the options of the last retrieval, changed by those that are given.
+
+    Args:
+        testset: the samples.
+        given: field of `Options` -> value.
+
+    Raises:
+        FileNotFoundError: a file or folder they name is not there (any more).
+        ValueError: an option is wrong, or what was kept is damaged.
+    """
+    file = testset.folder / FOLDER / OPTIONS_FILE
+    kept: dict[str, Any] = {}
+    if file.is_file():
+        try:
+            kept = {**json.loads(file.read_text(encoding="utf-8"))}
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{file} is damaged, delete it: {error}") from None
+        unknown = sorted(kept.keys() - {field.name for field in dataclasses.fields(Options)})
+        if unknown:
+            raise ValueError(f"{file} is damaged, delete it: unknown option {unknown[0]!r}")
+    try:
+        return Options(**{**kept, **given})
+    except FileNotFoundError as error:
+        hint = f"; options of earlier runs are in {file}: name another, or delete that file"
+        raise FileNotFoundError(f"{error}{hint if kept else ''}") from None
 
 
 def named_classes(names: Sequence[str], classes: PhoneClasses) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ from evaluation.phonemes.classes import SILENCE, UNMAPPED, PhoneClasses, read_cl
 from evaluation.phonemes.sources import Options, find_alignment, tasks_of
 from evaluation.phonemes.textgrid import write_textgrid
 
-__all__ = ["FOLDER", "Segments", "kept_options", "retrieve"]
+__all__ = ["FOLDER", "OPTIONS_FILE", "Segments", "retrieve"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,17 +67,6 @@ class Segments:
     table: pd.DataFrame
     classes: PhoneClasses
     failures: Mapping[str, str]
-
-
-def kept_options(testset: TestSet) -> Options:
-    """Return the options of the last retrieval; the default ones if there was none."""
-    file = testset.folder / FOLDER / OPTIONS_FILE
-    if not file.is_file():
-        return Options()
-    try:
-        return Options(**json.loads(file.read_text(encoding="utf-8")))
-    except (TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{file} is damaged, delete it: {error}") from None
 
 
 def retrieve(

@@ -244,6 +244,22 @@ def test_a_second_run_does_only_what_is_new(test_folder, tmp_path, caplog):
         assert "2 utterances, 2 to judge" in caplog.text
 
 
+def test_remembered_folders_that_are_gone_are_told_and_can_be_replaced(
+    test_folder, tmp_path, capsys
+):
+    assert _run(ph_retrieve, tmp_path, *_labels(tmp_path)) == 0
+    (tmp_path / "labels").rename(tmp_path / "moved")
+    assert _run(ph_retrieve, tmp_path) == 1
+    error = capsys.readouterr().err
+    assert "no folder of TextGrids" in error
+    assert "options.json: name another, or delete that file" in error
+    assert _run(ph_retrieve, tmp_path, "--textgrids", str(tmp_path / "moved")) == 0
+    assert _run(ph_retrieve, tmp_path) == 0
+    (test_folder / "phonemes" / "options.json").write_text('{"sauce": 1}', encoding="utf-8")
+    assert _run(ph_retrieve, tmp_path) == 1
+    assert "is damaged, delete it" in capsys.readouterr().err
+
+
 def test_one_bad_file_costs_only_its_own_figures(test_folder, tmp_path):
     _label(tmp_path / "labels", "sample_2")
     (test_folder / "sample_1" / "estimate.wav").write_bytes(b"no audio")
