@@ -30,7 +30,8 @@ command=("$@")
 [[ -n $run_dir && -n $name && ${#command[@]} -gt 0 ]] ||
   { echo 'job.sh: error: --run-dir, --name and a command are needed (--help explains)' >&2; exit 2; }
 
-say() { printf '[job] %s %s\n' "$(date +%FT%T%z)" "$*" >&2; }
+# The time is bash's own: a program asked for it may be killed together with the job.
+say() { printf '[job] %(%FT%T%z)T %s\n' -1 "$*" >&2; }
 
 torchrun_command() { # NODE_RANK ADDRESS PORT
   command=(
@@ -63,7 +64,7 @@ esac
 log_dir=$run_dir/logs
 mkdir -p -- "$log_dir"
 state() {
-  printf '%s %s %s %s\n' "$1" "$(date +%s)" "$job" "${*:2}" >"$log_dir/.$name.state.$$"
+  printf '%s %(%s)T %s %s\n' "$1" -1 "$job" "${*:2}" >"$log_dir/.$name.state.$$"
   mv -f -- "$log_dir/.$name.state.$$" "$log_dir/$name.state"
 }
 failed() {

@@ -159,8 +159,11 @@ def _written(run_dir: Path, name: str) -> State:
     path = run_dir / "logs" / f"{name}.state"
     if not path.is_file():
         return State("never")
-    kind, when, job, *detail = path.read_text(encoding="utf-8").rstrip("\n").split(" ", 3)
-    return State(kind, detail[0] if detail else "", job, float(when))
+    text = path.read_text(encoding="utf-8")
+    match = re.fullmatch(r"(\w+) (\d+) (\S+) ?(.*)\n", text)
+    if match is None:
+        return State("never")  # written while it was killed
+    return State(match[1], match[4].strip(), match[3], float(match[2]))
 
 
 def _local(written: State) -> State:

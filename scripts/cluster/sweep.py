@@ -1,11 +1,6 @@
 """Sweeps: a YAML file says which options go together; each combination is an experiment.
 
-recipe: egs/TAC/train.py
-evaluate: fasnet                  # scripts/evaluate/evaluate_<this>.sh
-options: {epochs: 100}            # of every run
-runs:                             # of each entry all combinations of its lists
-- {tag: "xp1-s{seed}", loss: xp1, seed: [0, 1, 2]}
-- {tag: "{scale}-{weights_type}-s{seed}", loss: neg_sisdr, scale: [linear, mel], ...}
+``configs/sweeps/losses.yml`` is an example that explains every key.
 """
 
 from __future__ import annotations
@@ -28,7 +23,7 @@ from profiles import ROOT, CommandError, UsageError
 from request import Task, add_options, make_request
 from submit import carry_out, guarded
 
-_KEYS = ("recipe", "evaluate", "options", "runs")
+_KEYS = ("recipe", "evaluate", "stages", "options", "runs")
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,7 @@ class Sweep:
     name: str
     recipe: Path
     evaluate: str
+    stages: str
     runs: tuple[Run, ...]
 
 
@@ -77,7 +73,8 @@ def read_sweep(path: Path) -> Sweep:
     if twice or not runs:
         found = f"several runs have the tag {twice[0]}" if twice else "there is no run"
         raise UsageError(f"{path}: {found}: a tag must name every option that is a list")
-    return Sweep(path.stem, recipe, str(content.get("evaluate", "")), runs)
+    evaluate, stages = (str(content.get(key) or "") for key in ("evaluate", "stages"))
+    return Sweep(path.stem, recipe, evaluate, stages or "all", runs)
 
 
 def _combinations(path: Path, entry: dict[str, Any]) -> Iterator[Run]:
@@ -136,7 +133,7 @@ def evaluation_tasks(sweep: Sweep, root: Path, test: Path) -> list[Task]:
         raise UsageError(f"evaluate: {sweep.evaluate!r}: there is no {script}")
     name = f"eval_{test.stem}"
     return [
-        Task(root / run.tag, name, ("bash", str(script), "all", run.tag, str(test)))
+        Task(root / run.tag, name, ("bash", str(script), sweep.stages, run.tag, str(test)))
         for run in sweep.runs
         if is_trained(root / run.tag)
         and not is_judged(root / run.tag, test)

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 SWEEP = """\
 recipe: egs/TAC/train.py
 evaluate: fasnet
+stages: 1,2
 options: {epochs: 1, %s}
 runs:
   - {tag: "plain-s{seed}", loss: xp1, seed: [0, 1]}
