@@ -8,8 +8,8 @@ A JSON object; paths are relative to it::
 
 ``snr_db`` lists the ratios to draw from, or is ``{"from": -5, "to": 10}``. Where voices are few,
 ``speed`` (``{"from": 0.9, "to": 1.1}``: speech is played so much faster, its pitch rising)
-and ``level_db`` (of the mixture, in dB of full scale) make more of them; ``repeats`` is how often an
-epoch has each utterance, in as many noises.
+and ``level_db`` (of the mixture, in dB of full scale) make more of them; ``repeats`` is how often
+an epoch has each utterance, in as many noises.
 """
 
 from __future__ import annotations

@@ -1,0 +1,266 @@
+"""The DCUNet recipe: the paper's options, and none of the public re-implementation's mistakes."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pesq
+import pytest
+import torch
+import yaml
+
+from asteroid.data.dataset import MixtureDataset, build_loader
+from asteroid.data.manifest import read_manifest
+from asteroid.engine import parse_recipe, plain
+from asteroid.losses import build_training_loss
+from asteroid.models import DCUnet
+from auditus.metrics import get_metrics
+from tests.data import SAMPLE_RATE, make_manifest, make_mixture
+
+ROOT = Path(__file__).resolve().parents[2]
+TRAIN = ROOT / "egs" / "DCUNet" / "train.py"
+TINY = [
+    *("--architecture", "DCUnet-10", "--width", "0.05", "--net.n_fft", "256"),
+    *("--net.hop_length", "64", "--segment", "0.3", "--num_workers", "0", "--batch_size", "2"),
+    *("--listen", "0", "--metrics", "si_sdr"),
+]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def run(*command: object, status: int = 0, **environment: object) -> str:
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**ENVIRONMENT, **{name: str(value) for name, value in environment.items()}},
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def train(folder: Path, *arguments: object, status: int = 0) -> str:
+    return run(sys.executable, TRAIN, "--exp_dir", folder, *TINY, *arguments, status=status)
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    spec = importlib.util.spec_from_file_location("train_dcunet", TRAIN)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where its annotations are looked up
+    spec.loader.exec_module(module)
+    return module.DCUnetRecipe
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("data")
+    train_json = make_manifest(folder / "train", n_items=5, n_mics=1, seconds=[0.5, 0.4])
+    valid_json = make_manifest(folder / "valid", n_items=2, n_mics=1, seconds=0.5, seed=9)
+    return ["--train_json", str(train_json), "--valid_json", str(valid_json)]
+
+
+def options(recipe, *argv: str):
+    conf = TRAIN.with_name("conf.yml")
+    return parse_recipe(recipe, argv, prog="train.py", description="", defaults=conf).config
+
+
+def test_conf_yml_holds_the_defaults(recipe):
+    conf = yaml.safe_load(TRAIN.with_name("conf.yml").read_text(encoding="utf-8"))
+    default = plain(recipe())
+    del default["exp_dir"]
+    assert conf == default
+
+
+def test_the_small_configuration_is_valid(recipe):
+    small = TRAIN.with_name("conf_small.yml")
+    config = parse_recipe(recipe, [], prog="train.py", description="", defaults=small).config
+    assert config.net.width < 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "parameters"),
+    [
+        (["--architecture", "DCUnet-10"], 1_421_890),
+        (["--architecture", "DCUnet-16"], 2_375_490),
+        ([], 3_527_850),
+        (["--architecture", "Large-DCUnet-20"], 7_662_304),
+    ],
+)
+def test_every_depth_of_the_paper(recipe, argv, parameters):
+    network = DCUnet(**asdict(options(recipe, *argv).net))
+    assert sum(p.numel() for p in network.parameters()) == parameters
+
+
+@pytest.mark.parametrize("loss", ["weighted_sdr", "mse", "mse_spectrum", "sdr"])
+@pytest.mark.parametrize("mask", ["tanh", "sigmoid", "unbounded"])
+def test_every_mask_trains_with_every_loss(recipe, mask, loss):
+    small = ["--architecture", "DCUnet-10", "--width", "0.05", "--mask", mask, "--loss", loss]
+    config = options(recipe, *small)
+    network = DCUnet(**asdict(config.net))
+    criterion = build_training_loss(config.loss, SAMPLE_RATE)
+    signals = [torch.from_numpy(part) for part in make_mixture(0.5, n_mics=1)]
+    mixture, sources = signals[0][None], torch.cat(signals[1:])[None]
+    value = criterion(network(mixture), sources, torch.tensor([mixture.shape[-1]])).mean()
+    value.backward()
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    assert all(torch.isfinite(g).all() for g in gradients)
+    assert sum(float(g.abs().sum()) for g in gradients) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--mask", "polar"], "net.mask: "),
+        (["--form", "RMRn", "--mask", "tanh"], "net.mask magnitude and net.form RMRn go together"),
+        (["--architecture", "DCUnet-12"], "net.architecture: must be one of DCUnet-10, DCUnet-16"),
+        (["--metrics", "pesq"], "metrics"),
+        (["--loss", "wsdr"], "loss.name"),
+    ],
+)
+def test_wrong_options_are_refused_by_name(arguments, what, data, tmp_path):
+    told = train(tmp_path / "e", *data, *arguments, status=2)
+    assert what in told
+    assert told.count("\n") == 1
+
+
+def test_false_on_the_command_line_is_false(recipe):
+    assert options(recipe, "--half_lr", "False").training.half_lr is False
+    assert options(recipe, "--early_stop", "false").training.early_stop is False
+
+
+def test_pesq_is_the_wide_band_one_and_says_so():
+    """Raw narrow-band figures of P.862 were once reported as PESQ: 0.8 higher on one enhancer."""
+    mixture, speech, _ = (part[0] for part in make_mixture(2.0, n_mics=1, snr_db=5.0))
+    (metric,) = get_metrics(["pesq_wb"])
+    score = float(metric.bind(16000)(*(torch.from_numpy(x)[None] for x in (mixture, speech))))
+    assert score == pytest.approx(pesq.pesq(16000, speech, mixture, "wb"), abs=1e-3)
+    assert abs(score - pesq.pesq(16000, speech, mixture, "nb")) > 0.1
+
+
+def test_the_window_of_the_network_is_hann_and_a_tone_does_not_leak(recipe):
+    """The published figures were of networks trained with a rectangular window."""
+    network = DCUnet(**asdict(options(recipe, "--width", "0.05").net))
+    tone = torch.sin(2 * torch.pi * 100.5 / 1024 * torch.arange(16384.0))[None]
+    spectrum = network.stft(tone)  # (batch, real and imaginary part, freq, frames)
+    power = spectrum.square().sum(1)[0, :, 20]
+    level = 10 * torch.log10(power / power.max())
+    assert level[141:].max() < -70
+
+
+@pytest.fixture(scope="module")
+def twice(data, tmp_path_factory) -> Path:
+    """Two epochs without a break."""
+    folder = tmp_path_factory.mktemp("twice") / "e"
+    train(folder, *data, "--epochs", 2)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    path = folder / "checkpoints" / "last.ckpt"
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_a_resumed_run_really_trains_and_ends_as_one_without_a_break(twice, data, tmp_path):
+    """After a resume the re-implementation's optimiser moved the weights of a discarded network."""
+    folder = tmp_path / "e"
+    train(folder, *data, "--epochs", 1)
+    before = weights(folder)
+    assert "resuming" in train(folder, *data, "--epochs", 2)
+    after, expected = weights(folder), weights(twice)
+    moved = [name for name, value in after.items() if not torch.equal(value, before[name])]
+    assert len(moved) == len(after)
+    assert all(torch.equal(value, after[name]) for name, value in expected.items())
+    with (folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert {"val/wsdr", "val/si_sdr", "val/loss"} <= rows[0].keys()
+    with (folder / "curves.csv").open(newline="") as file:
+        batches = [(row["epoch"], row["batch"]) for row in csv.DictReader(file)]
+    assert batches == [("0", "0"), ("0", "1"), ("0", "2"), ("1", "0"), ("1", "1"), ("1", "2")]
+    assert (folder / "curves.png").stat().st_size > 5000
+
+
+def test_the_validation_metric_is_the_weighted_sdr(twice):
+    with (twice / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        assert float(row["val/wsdr"]) == pytest.approx(float(row["val/loss"]), abs=1e-5)
+        assert -1 <= float(row["val/wsdr"]) <= 1
+
+
+def test_validation_hears_the_same_whole_utterances_in_every_epoch(tmp_path):
+    """Random noises and ratios at each validation cannot be compared; a last batch was dropped."""
+    manifest = read_manifest(make_manifest(tmp_path, n_items=3, n_mics=1, seconds=[0.4, 0.6]))
+    loader = build_loader(MixtureDataset(manifest, sample_rate=SAMPLE_RATE), 2, shuffle=False)
+    first, second = ([batch.mixture for batch in loader] for _ in range(2))
+    assert sum(len(batch) for batch in first) == 3
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert first[0].shape[-1] == round(0.6 * SAMPLE_RATE)
+
+
+def test_training_on_lists_mixed_on_the_fly_and_the_comparison(tmp_path):
+    from asteroid.data.listing import read_folder
+    from asteroid.data.source_lists import write_source_lists
+    from tests.asteroid.data.corpus import make_noise, make_speech
+
+    speech = read_folder(make_speech(tmp_path / "s", ["p1", "p2"]), "speech")
+    noise = read_folder(make_noise(tmp_path / "n", ["a", "b"]), "noise")
+    lists = tmp_path / "train.json"
+    write_source_lists(lists, speech, noise, sample_rate=SAMPLE_RATE, snr_db=[0, 5])
+    manifest = make_manifest(tmp_path / "v", n_items=2, n_mics=1, seconds=1.0)
+    variables = {"SELOSS_EXPERIMENTS": tmp_path / "experiments", "PYTHON": sys.executable}
+    files = {
+        "SELOSS_TRAIN_JSON": lists,
+        "SELOSS_VALID_JSON": manifest,
+        "SELOSS_TEST_JSON": manifest,
+    }
+    compare = ["bash", ROOT / "egs" / "DCUNet" / "compare.sh", "--depths", "DCUnet-10"]
+    compare += ["--masks", "tanh,sigmoid", "--losses", "weighted_sdr", "--gpus", 0, "--walltime", 1]
+    compare += ["--metrics", "si_sdr pesq_wb", "--", *TINY[2:], "--epochs", 1]
+    run(*compare, **variables, **files)
+    with (tmp_path / "experiments" / "dcunet" / "table.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[1:]] == [
+        "unprocessed mixture",
+        "dcunet_DCUnet-10_tanh_weighted_sdr_cRMCn",
+        "dcunet_DCUnet-10_sigmoid_weighted_sdr_cRMCn",
+    ]
+    assert np.isfinite(float(rows[2][rows[0].index("SI-SDR (dB)")]))
+
+
+def test_the_comparison_lists_every_network_before_it_trains(tmp_path):
+    manifest = make_manifest(tmp_path / "v", n_items=1, n_mics=1, seconds=0.3)
+    files = {f"SELOSS_{part}_JSON": manifest for part in ("TRAIN", "VALID", "TEST")}
+    told = run(
+        *("bash", ROOT / "egs" / "DCUNet" / "compare.sh", "--dry-run"),
+        *("--forms", "cRMCn cRMRn RMRn", "--walltime", "1", "--gpus", "0"),
+        SELOSS_EXPERIMENTS=tmp_path,
+        PYTHON=sys.executable,
+        **files,
+    )
+    assert "comparing 84 networks" in told  # 3 depths x 4 losses x (3 + 3 masks, 1 for RMRn)
+    assert told.count("train.py") == 84
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "what"),
+    [
+        ("scripts/train/train_dcunet.sh", ["TAG"], "6 to 8 arguments are needed; got 1"),
+        ("scripts/evaluate/evaluate_dcunet.sh", ["9", "TAG"], "STAGE must be 1 to 3"),
+        ("scripts/evaluate/evaluate_dcunet.sh", ["1"], "2 or 3 arguments are needed"),
+        ("egs/DCUNet/compare.sh", ["--depth", "x"], "unknown argument --depth"),
+        ("egs/DCUNet/run_.sh", ["--stage", "7"], "--stage and --stop must be 0 to 3"),
+    ],
+)
+def test_launchers_refuse_wrong_usage(script, arguments, what):
+    assert what in run("bash", ROOT / script, *arguments, status=2)
+    assert "Usage:" in run("bash", ROOT / script, "--help")
