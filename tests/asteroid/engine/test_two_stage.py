@@ -43,7 +43,7 @@ def embeddings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def embedded(dataset, embeddings):
     """Excerpts with embeddings of the noisy signals."""
-    return embeddings.dataset(dataset, EmbeddedCNUNet(8, 200, **TINY), segment_s=0.25)
+    return embeddings.dataset(dataset, "tiny", EmbeddedCNUNet(8, 200, **TINY), segment_s=0.25)
 
 
 def fit(system, data, epochs=3):
@@ -73,7 +73,7 @@ def stage1(embedded):
 @pytest.fixture(scope="module")
 def latents(dataset, embeddings, stage1, tmp_path_factory):
     data = LatentData(stage1[0], embeddings, tmp_path_factory.mktemp("latents"))
-    return data.dataset(dataset, CNUNet(**TINY), segment_s=0.25)
+    return data.dataset(dataset, "tiny", CNUNet(**TINY), segment_s=0.25)
 
 
 def test_stage_one_trains_with_embeddings_of_a_real_model(stage1):
@@ -102,7 +102,7 @@ def test_stage_one_package_rebuilds_the_network(stage1, embedded):
 
 def test_stage_one_makes_embeddings_itself_when_it_knows_how(stage1, embeddings, dataset):
     network, _ = stage1
-    whole = embeddings.dataset(dataset, network)[0]
+    whole = embeddings.dataset(dataset, "tiny", network)[0]
     knowing = EmbeddedCNUNet(8, 200, embedder="distilled_xlsr", **TINY).eval()
     knowing.load_state_dict(network.state_dict())
     with torch.no_grad():
@@ -163,7 +163,7 @@ def test_what_does_not_fit_is_refused():
 
 def test_stored_latents_are_those_of_stage_one_to_the_frame(stage1, latents, embeddings, dataset):
     network, _ = stage1
-    whole = embeddings.dataset(dataset, network)[1]
+    whole = embeddings.dataset(dataset, "tiny", network)[1]
     with torch.no_grad():
         expected = network.analyse(whole.mixture[None, 0], whole.features[None])[1][0]
     assert torch.allclose(latents.store.get("item1"), expected, atol=1e-5)
@@ -173,18 +173,18 @@ def test_stores_are_filled_once_and_only_on_request(stage1, latents, embeddings,
     caplog.set_level("INFO")
     network, _ = stage1
     again = LatentData(network, embeddings, latents.store.folder.parents[1])
-    again.store(dataset)
+    again.store(dataset, "tiny")
     assert "latents of 3 utterances: 3 there, 0 to compute" in caplog.text
     assert "embeddings of 3 utterances: 3 there, 0 to compute" in caplog.text
     other = EmbeddingData(embeddings.embedder, embeddings.root, source="clean", fill=False)
     with pytest.raises(FileNotFoundError, match="holds no stored features"):
-        other.store(dataset)
+        other.store(dataset, "tiny")
 
 
 def test_stage_two_must_have_the_latents_of_stage_one(stage1, embeddings, dataset, tmp_path):
     data = LatentData(stage1[0], embeddings, tmp_path)
     with pytest.raises(ValueError, match=r"channels 4, .* got channels 6"):
-        data.dataset(dataset, CNUNet(**{**TINY, "channels": 6}))
+        data.dataset(dataset, "tiny", CNUNet(**{**TINY, "channels": 6}))
 
 
 def test_an_embedder_of_another_rate_is_refused(embeddings, dataset, tmp_path):
@@ -192,4 +192,4 @@ def test_an_embedder_of_another_rate_is_refused(embeddings, dataset, tmp_path):
         make_manifest(tmp_path, n_items=1, n_mics=1, sample_rate=8000), sample_rate=8000
     )
     with pytest.raises(ValueError, match="16000 Hz, the data have 8000 Hz"):
-        embeddings.store(slow)
+        embeddings.store(slow, "slow")

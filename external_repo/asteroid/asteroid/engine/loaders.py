@@ -23,7 +23,7 @@ def training_loaders(
     data: DataConfig,
     training: TrainingConfig,
     experiment: Experiment,
-    adapt: Callable[[SizedDataset, float | None], Any] | None = None,
+    adapt: Callable[[SizedDataset, str, float | None], Any] | None = None,
 ) -> tuple[DataLoader[Any], DataLoader[Any]]:
     """Return the loaders of training (shuffled excerpts) and validation (whole utterances).
 
@@ -35,7 +35,7 @@ def training_loaders(
         experiment: A run that was stopped goes on with the mixture it would have seen next.
             (Lightning starts the workers before it tells the sampler which epoch that is.)
         adapt: Puts something around a data set of whole utterances, such as stored features, and
-            then takes the excerpts itself: ``(data set, longest excerpt in s or None)``.
+            then takes the excerpts itself: ``(data set, its path, longest excerpt in s or None)``.
 
     Raises:
         FileNotFoundError: No such data set.
@@ -62,7 +62,10 @@ def training_loaders(
         seed=training.seed,
     )
     if adapt is not None:
-        excerpts, whole = adapt(excerpts, data.segment), adapt(whole, None)
+        excerpts, whole = (
+            adapt(excerpts, data.train_json, data.segment),
+            adapt(whole, data.valid_json, None),
+        )
     layout = find_layout(training)
     _LOG.info("%d mixtures to train on, %d to validate on", len(excerpts), len(whole))
     _LOG.info("%s", layout.describe(training.batch_size, training.accumulate_batches))

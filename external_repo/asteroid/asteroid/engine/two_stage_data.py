@@ -26,10 +26,9 @@ HOUR = 3600
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
-def _folder(root: str | Path, identity: dict[str, Any], dataset: SizedDataset) -> Path:
+def _folder(root: str | Path, identity: dict[str, Any], origin: str | Path) -> Path:
     """A folder per model and data set: ids are unique in one data set only."""
-    ids = "\n".join(facts.id for facts in dataset.items)
-    parts = (json.dumps(identity, sort_keys=True), ids)
+    parts = (json.dumps(identity, sort_keys=True), str(Path(origin).resolve()))
     model, data = (hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts)
     return Path(root) / model / data
 
@@ -59,8 +58,12 @@ class EmbeddingData:
         self.identity = {**embedder.describe(), "source": source}
         self._times = embedder.times(HOUR * embedder.sample_rate)
 
-    def store(self, dataset: SizedDataset) -> FeatureStore:
+    def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
         """Return the store of a data set of whole utterances, complete if ``fill``.
+
+        Args:
+            dataset: Whole utterances.
+            origin: Path of what it was opened from, which tells it from others.
 
         Raises:
             ValueError: The data set's sampling rate is not the embedder's.
@@ -70,7 +73,7 @@ class EmbeddingData:
                 f"the embedder takes signals of {self.embedder.sample_rate} Hz, the data have "
                 f"{dataset.sample_rate} Hz"
             )
-        folder = _folder(self.root, self.identity, dataset)
+        folder = _folder(self.root, self.identity, origin)
         store = FeatureStore(folder, self.identity, read_only=not self.fill)
         if self.fill:
             per_frame = self.embedder.n_layers * self.embedder.size * 4
@@ -92,6 +95,7 @@ class EmbeddingData:
     def dataset(
         self,
         dataset: SizedDataset,
+        origin: str | Path,
         network: EmbeddedCNUNet,
         segment_s: float | None = None,
         seed: int = 0,
@@ -106,7 +110,7 @@ class EmbeddingData:
 
         return FeatureDataset(
             dataset,
-            self.store(dataset),
+            self.store(dataset, origin),
             cut,
             count_frames=network.n_frames,
             hop_length=network.network.hop_length,
@@ -147,12 +151,12 @@ class LatentData:
             "embeddings": embeddings.identity,
         }
 
-    def store(self, dataset: SizedDataset) -> FeatureStore:
-        """Return the store of a data set of whole utterances, complete if ``fill``."""
-        folder = _folder(self.root, self.identity, dataset)
+    def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
+        """Return the store of a data set, complete if ``fill``; see :class:`EmbeddingData`."""
+        folder = _folder(self.root, self.identity, origin)
         store = FeatureStore(folder, self.identity, read_only=not self.fill)
         if self.fill:
-            whole = self.embeddings.dataset(dataset, self.network)
+            whole = self.embeddings.dataset(dataset, origin, self.network)
             index = {facts.id: i for i, facts in enumerate(dataset.items)}
             inner = self.network.network
             rows = inner.n_fft // 2 // 2 ** len(inner.depths)
@@ -175,6 +179,7 @@ class LatentData:
     def dataset(
         self,
         dataset: SizedDataset,
+        origin: str | Path,
         network: CNUNet,
         segment_s: float | None = None,
         seed: int = 0,
@@ -191,7 +196,7 @@ class LatentData:
             )
         return FeatureDataset(
             dataset,
-            self.store(dataset),
+            self.store(dataset, origin),
             lambda stored, start, count: stored[..., start : start + count],
             count_frames=network.n_frames,
             hop_length=network.hop_length,

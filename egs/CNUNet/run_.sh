@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Train CNUNet in two stages and judge it; see --help.
+set -euo pipefail
+# shellcheck source=scripts/submit.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
+
+METRICS='si_sdr pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl'
+stage=1 stop_stage=3 tag=CNUNet source=noisy test='' jobs='' baseline=0
+
+help() {
+  cat <<EOF
+Usage: run_.sh [options] [-- options of train.py]
+
+Stages: 1 train with embeddings of the noisy speech (experiment TAG_stage1)
+        2 store the latents that it gives for the training and validation data
+        3 train the causal network that is drawn to them (TAG_stage2); judge both
+
+  --stage N, --stop_stage N   first and last stage (1 and 3)
+  --tag NAME                  the experiments are NAME_stage1 and NAME_stage2 (CNUNet)
+  --baseline                  stage 3 also trains and judges NAME_plain: no embeddings, no latents
+  --oracle                    stage 1 gets embeddings of the clean speech; its experiment is called
+                              NAME_oracle_stage1, and it has no score on a test set
+  --test FILE                 test set (\$SELOSS_TEST_JSON, else data/mini_mixtures/test.json)
+  --jobs N                    processes that judge
+  --id LIST                   GPUs to use, such as 0 or 0,1 (default: all there are)
+  --dry-run                   print what would be run
+  -h, --help                  this text
+
+Data: \$SELOSS_TRAIN_JSON and \$SELOSS_VALID_JSON, else data/mini_mixtures/{train,valid}.json:
+manifests, arrays, or .yml files with noisy, clean and rule, as for Voice Bank + DEMAND.
+Measures: $METRICS.
+A small network that trains within minutes: run_.sh -- --config egs/CNUNet/conf_small.yml
+EOF
+}
+
+extra=()
+while (($#)); do
+  case $1 in
+    -h | --help) help; exit 0 ;;
+    --dry-run) DRY_RUN=1 ;;
+    --oracle) source=clean ;;
+    --baseline) baseline=1 ;;
+    --stage | --stop_stage | --tag | --test | --jobs | --id)
+      (($# > 1)) || usage_error "$1 needs a value"
+      if [[ $1 == --id ]]; then export CUDA_VISIBLE_DEVICES=$2; else printf -v "${1#--}" '%s' "$2"; fi
+      shift
+      ;;
+    --) shift; extra=("$@"); break ;;
+    *) usage_error "unknown argument $1" ;;
+  esac
+  shift
+done
+[[ $stage =~ ^[1-3]$ && $stop_stage =~ ^[1-3]$ ]] || usage_error "stages are 1 to 3; got '$stage' and '$stop_stage'"
+[[ $source == noisy ]] || tag+=_oracle
+
+train_json=$(manifest train '')
+valid_json=$(manifest valid '')
+python=$(project_python)
+first=$(experiment_folder "${tag}_stage1")
+recipe=$PROJECT_ROOT/egs/CNUNet
+options=(--train_json "$train_json" --valid_json "$valid_json" ${extra[@]+"${extra[@]}"})
+
+# train NAME STAGE OPTIONS...
+train() {
+  local folder
+  folder=$(experiment_folder "$1")
+  submit local 0 0 train "$folder" "$python" "$recipe/train.py" "${options[@]}" \
+    --stage "$2" --exp_dir "$folder" "${@:3}"
+}
+
+judge() {
+  local given=(--metrics "$METRICS")
+  [[ -z $jobs ]] || given+=(--jobs "$jobs")
+  [[ ${DRY_RUN:-0} != 1 ]] || given+=(--dry-run)
+  bash "$PROJECT_ROOT/scripts/evaluate/evaluate_cnunet.sh" "${given[@]}" all "$1" ${test:+"$test"}
+}
+
+for ((now = stage; now <= stop_stage; now++)); do
+  case $now in
+    1) train "${tag}_stage1" 1 --embedding.source "$source" ;;
+    2) submit local 0 0 store "$first" "$python" "$recipe/store.py" "${options[@]}" --stage1 "$first" ;;
+    3)
+      train "${tag}_stage2" 2 --stage1 "$first"
+      ((!baseline)) || train "${tag}_plain" 0
+      [[ $source == clean ]] || judge "${tag}_stage1"
+      judge "${tag}_stage2"
+      ((!baseline)) || judge "${tag}_plain"
+      ;;
+  esac
+done
