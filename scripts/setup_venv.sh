@@ -48,5 +48,9 @@ stamp=$venv/.installed
 echo "setup: installing the pinned requirements into $venv (some minutes, once)"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
   --requirement requirements.txt
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+  --editable '.[recognition]' ||
+  echo "setup: the better speech recogniser does not install here (see pyproject.toml); " \
+    "evaluation.recognise --recogniser pocketsphinx works without it" >&2
 "$venv/bin/python" -m pip check --disable-pip-version-check
 printf '%s\n' "$wanted" >"$stamp"
