@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-import asteroid.dsp
-import auditus
 from asteroid.utils.files import atomic_path
 from auditus.metric import Metric
 from evaluation.columns import (
@@ -30,6 +25,7 @@ from evaluation.journal import Journal, Record
 from evaluation.parallel import run_each
 from evaluation.scoring import Task, score_sample
 from evaluation.shards import Shard
+from evaluation.stamps import settings_stamp, stamp_of
 from evaluation.testset import TestSet
 
 __all__ = ["Judgement", "judge", "judge_shard", "score", "write_tables"]
@@ -37,8 +33,6 @@ __all__ = ["Judgement", "judge", "judge_shard", "score", "write_tables"]
 logger = logging.getLogger(__name__)
 
 JOURNAL = ".finished.jsonl"
-# Those that compute: with another version of one the figures are computed again.
-LIBRARIES = ("pesq", "pystoi", "fast-bss-eval", "speechmos", "distillmos", "pyclarity")
 
 
 @dataclass(frozen=True)
@@ -265,49 +259,13 @@ def _current(
     old: Mapping[str, Record], paths: Mapping[str, Mapping[str, Path]], judgement: Judgement
 ) -> dict[str, Record]:
     """Return the old record of every sample where it still holds, else an empty one."""
-    settings = _settings(judgement)
+    settings = settings_stamp(judgement.variant, cut=judgement.cut)
     records = {}
     for sample, files in paths.items():
-        stamp = _stamp(files, settings)
+        stamp = stamp_of(files, settings)
         known = old.get(sample)
         records[sample] = known if known and known.stamp == stamp else Record(sample, stamp)
     return records
-
-
-def _settings(judgement: Judgement) -> str:
-    """Return what all figures depend on: options, code, libraries."""
-    libraries = [f"{name} {_version(name)}" for name in LIBRARIES]
-    cut = ["cut"] if judgement.cut else []
-    return "; ".join([judgement.variant, *cut, _code(), *libraries])
-
-
-def _stamp(files: Mapping[str, Path], settings: str) -> str:
-    """Return what a sample's figures depend on: settings, and the files as they are now."""
-    parts = [settings]
-    for name, path in sorted(files.items()):
-        if path.is_file():
-            status = path.stat()
-            parts.append(f"{name} {path} {status.st_size} {status.st_mtime_ns}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-@cache
-def _code() -> str:
-    """Return a fingerprint of the code that defines the metrics."""
-    digest = hashlib.sha256()
-    for package in (auditus, asteroid.dsp):
-        for path in sorted(Path(package.__path__[0]).rglob("*.*")):
-            if path.suffix in (".py", ".csv"):
-                digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
 
 
 def _note(record: Record, scores: Mapping[str, tuple[float, str]]) -> None:
