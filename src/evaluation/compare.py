@@ -9,7 +9,7 @@ judged on one test set, and writes, for each kind of table that all of them have
     means.csv         a row per metric, phoneme class, group and system
     differences.csv   a row per metric, class, group and pair: difference, interval, p, effect sizes
     tables.md, tables.tex
-    forest_<level>.png
+    forest_<level>.png, forest_<level>.csv
 
 Utterances are drawn by the bootstrap (bias-corrected and accelerated), with all their phones. All
 tests of one kind of table are corrected together. NAME=TAG,TAG,... gathers seeds of one
@@ -39,6 +39,7 @@ from evaluation.comparison.panel import ALL, LEVELS, Level, read_panel, slices
 from evaluation.comparison.statistics import CORRECTIONS, TESTS
 from evaluation.comparison.systems import System, check_same_testset, common_ids, parse_system
 from evaluation.comparison.tables import difference_grids, mean_grids, to_latex, to_markdown
+from evaluation.figure_style import figure_style, save_figure
 from evaluation.phonemes.classes import read_classes
 
 __all__ = ["Comparison", "compare", "main", "write"]
@@ -173,10 +174,10 @@ def write(comparison: Comparison, folder: Path, options: Options) -> list[Path]:
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
         paths.append(folder / name)
-    for level, part in tests.groupby("level", sort=False):
-        with atomic_path(folder / f"forest_{level}.png") as temporary:
-            forest_plot(part, comparison.baseline).savefig(temporary, dpi=150)
-        paths.append(folder / f"forest_{level}.png")
+    with figure_style():
+        for level, part in tests.groupby("level", sort=False):
+            picture = folder / f"forest_{level}.png"
+            paths += [picture, save_figure(forest_plot(part, comparison.baseline), picture, part)]
     return paths
 
 

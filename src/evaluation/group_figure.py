@@ -61,6 +61,7 @@ def _draw_panel(axes: Axes, means: pd.DataFrame, counts: pd.DataFrame, *, high: 
     low, high_end = _colour_range(values)
     shown = np.ma.masked_invalid(values)
     image = axes.imshow(shown, cmap=colours, aspect="auto", vmin=low, vmax=high_end)
+    axes.grid(visible=False)
     axes.set_xticks(range(means.shape[1]), means.columns, rotation=30, ha="right", fontsize=7)
     axes.set_yticks(range(means.shape[0]), means.index, fontsize=7)
     axes.set_xlabel("SNR (dB)", fontsize=7)

@@ -208,18 +208,20 @@ def _write_figure(testset: TestSet, crossed: pd.DataFrame | None, keys: Sequence
     if crossed is None:
         path.unlink(missing_ok=True)
         return
-    from evaluation.group_figure import draw_groups  # pictures take a second to import
+    # Pictures take a second to import.
+    from evaluation.figure_style import figure_style, save_figure
+    from evaluation.group_figure import draw_groups
 
     columns = drawn_columns(keys)
     metrics = list(columns.values())
-    figure = draw_groups(
-        crossed,
-        list(columns),
-        [metric.higher_is_better for metric in metrics],
-        [metric.unit for metric in metrics],
-    )
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+    with figure_style():
+        figure = draw_groups(
+            crossed,
+            list(columns),
+            [metric.higher_is_better for metric in metrics],
+            [metric.unit for metric in metrics],
+        )
+        save_figure(figure, path, crossed)
 
 
 def _failures(

@@ -31,6 +31,7 @@ import pandas as pd
 
 from asteroid.utils.files import atomic_path
 from evaluation.command import add_system_options, available_cpus, positive_int, run, systems_of
+from evaluation.figure_style import figure_style, save_figure
 from evaluation.phonemes.classes import read_classes
 from evaluation.recognition.figure import confusion_figure
 from evaluation.recognition.hearing import hear_all
@@ -123,11 +124,11 @@ def _write(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 
 def _write_confusions(folder: Path, table: pd.DataFrame, title: str) -> None:
-    _write(folder, {"confusion_classes.csv": table})
     if table.empty:
+        _write(folder, {"confusion_classes.csv": table})
         return
-    with atomic_path(folder / "confusion_classes.png") as temporary:
-        confusion_figure(table, title).savefig(temporary, dpi=150)
+    with figure_style():
+        save_figure(confusion_figure(table, title), folder / "confusion_classes.png", table)
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:

@@ -45,6 +45,7 @@ def _draw(axes: Axes, part: pd.DataFrame, rows: list[str], columns: list[str]) -
     for record in part.to_dict("records"):
         matrix[rows.index(record["said"]), columns.index(record["heard"])] = record["share"]
     axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.grid(visible=False)
     for row, column in zip(*np.nonzero(matrix >= 0.005), strict=True):
         share = matrix[row, column]
         colour = "white" if share > DARK else "black"
