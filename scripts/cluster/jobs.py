@@ -115,10 +115,10 @@ def ask(job: Job) -> tuple[str | None, str, str]:
 def _ask_slurm(job: Job) -> tuple[str | None, str, str]:
     done = _run("scontrol", "--oneliner", "show", "job", job.id)
     if done.returncode:
-        unknown = "Invalid job id" in done.stderr
-        return (
-            ("gone", "SLURM has forgotten it", "") if unknown else (None, done.stderr.strip(), "")
-        )
+        said = (done.stdout + done.stderr).strip()
+        # A task of an array that is cancelled before it begins leaves no trace at all.
+        unknown = "Invalid job id" in said or "not found" in said
+        return ("gone", "SLURM does not know it any more", "") if unknown else (None, said, "")
     facts = dict(re.findall(r"(\w+)=(\S*)", done.stdout.splitlines()[0]))
     state, reason = facts.get("JobState", ""), facts.get("Reason", "")
     if state in _GONE_SLURM:
