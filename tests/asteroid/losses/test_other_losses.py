@@ -346,6 +346,15 @@ def test_pmsqe_rises_with_noise_and_knows_silence():
     assert PMSQELoss()(0 * target, target).item() > values[3]
 
 
+def test_a_silent_target_of_pmsqe_pulls_at_nothing(pair):
+    target = pair[1].clone()
+    target[0] = 0
+    estimate = pair[0].clone().requires_grad_()
+    PMSQELoss()(estimate, target).backward()
+    assert not estimate.grad[0].any()
+    assert estimate.grad[1:].abs().amax(-1).all()
+
+
 def test_another_rate_is_refused():
     with pytest.raises(ValueError, match="sample_rate of 8000 or 16000 Hz; got 44100"):
         PMSQELoss(sample_rate=44100)

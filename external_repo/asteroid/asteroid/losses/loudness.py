@@ -36,7 +36,8 @@ class PMSQELoss(SpeechLoss):
 
     Levels are aligned before comparing, so the estimate's level does not matter: add a loss that
     looks at it, such as ``sdr`` or ``mse``, if it should. Frames are 32 ms long, 16 ms apart; the
-    last one is filled with zeros.
+    last one is filled with zeros. A silent target, which no level can be aligned with, gives a value
+    but no gradient.
 
     Differs from Asteroid's in that it takes waveforms, not spectra, and sees to power spectra of
     the right window; in that silence gives a finite value and gradient; and in its speed.
@@ -68,7 +69,7 @@ class PMSQELoss(SpeechLoss):
         with torch.no_grad():
             target = self._power(signals.target)
         values: Tensor = self.model(self._power(signals.estimate), target, frames)
-        return values
+        return torch.where(signals.target.any(-1), values, values.detach())
 
     def _power(self, signal: Tensor) -> Tensor:
         padded = pad_to_frames(signal, self.n_fft, self.n_fft // 2)
