@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from asteroid.dsp.framed_stft import FramedStft
+from asteroid.masknn.complex_conv import ComplexConv2d
+from asteroid.masknn.fused_conv import FusedConv
 from asteroid.models import BaseModel, CNUNet, NUNetTLS
 
 TINY = {
@@ -242,3 +244,27 @@ def test_frames_are_inverted_exactly_and_by_least_squares(win, hop, n_fft):
     stacked = torch.cat([spectrum.real, spectrum.imag], dim=1)[0, :, 0]
     expected = torch.linalg.lstsq(matrix, stacked[:, None]).solution[:, 0] * stft.window
     assert (stft.frames(spectrum)[0, 0] - expected).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("frames", [1, 2, 9])
+@pytest.mark.parametrize("kind", ["complex", "real"])
+def test_a_fused_convolution_is_the_convolution(kind, frames):
+    torch.manual_seed(0)
+    make = ComplexConv2d if kind == "complex" else torch.nn.Conv2d
+    conv = make(4, 6, (3, 2), (2, 1), (2, 0), (2, 4))
+    x = noise(2, conv.re_module.in_channels * 2 if kind == "complex" else 4, 9, 4 + frames)
+    fused = FusedConv(conv)
+    assert torch.allclose(fused(x), conv(x), atol=1e-6)
+    assert not list(fused.parameters())
+
+
+def test_training_on_does_not_change_a_stream():
+    network = build("both")
+    stream = network.stream()
+    piece = noise(1, network.hop_length)
+    before = [stream.step(piece) for _ in range(3)]
+    again = network.stream()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1.0)
+    assert all(torch.equal(again.step(piece), each) for each in before)

@@ -36,18 +36,24 @@ class ComplexDepthPoint(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(batch, 2 * n_in, freq, frames)``."""
-        depth = torch.stack([self.depth_re.weight, self.depth_im.weight], dim=1).flatten(0, 1)
+        return self.apply_weights(x, self.depth_weights(), self.point_weights())
+
+    def apply_weights(
+        self, x: Tensor, depth: tuple[Tensor, Tensor], point: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Compute with weights that were put together before."""
+        y = F.conv2d(x, *depth, 1, (self.rows, 0), self.dilation, x.shape[1])
+        return F.conv2d(y, *point)
+
+    def depth_weights(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of both depthwise kernels of every channel of both parts."""
+        weight = torch.stack([self.depth_re.weight, self.depth_im.weight], dim=1).flatten(0, 1)
         assert self.depth_re.bias is not None
         assert self.depth_im.bias is not None
-        shift = torch.stack([self.depth_re.bias, self.depth_im.bias], dim=1).flatten()
-        padding = (self.rows, 0)
-        groups = x.shape[1]
-        y = F.conv2d(
-            x, depth.repeat(2, 1, 1, 1), shift.repeat(2), 1, padding, self.dilation, groups
-        )
-        return F.conv2d(y, *self._point())
+        bias = torch.stack([self.depth_re.bias, self.depth_im.bias], dim=1).flatten()
+        return weight.repeat(2, 1, 1, 1), bias.repeat(2)
 
-    def _point(self) -> tuple[Tensor, Tensor]:
+    def point_weights(self) -> tuple[Tensor, Tensor]:
         """Weight over (part of the input, channel, kernel), and bias, of the pointwise products."""
         re, im = self.point_re, self.point_im
         zero = torch.zeros_like(re.weight)

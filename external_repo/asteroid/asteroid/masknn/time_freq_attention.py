@@ -58,10 +58,8 @@ class TimeFreqAttention(nn.Module):
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         """Gate ``(batch, channels, freq, frames)``."""
         squeeze, *rest = self.freq
-        assert isinstance(squeeze, nn.Conv2d)
-        assert squeeze.bias is not None
-        gates = moving_average(F.conv2d(x, squeeze.weight), self, state)
-        gates = gates + squeeze.bias[:, None, None]
+        weight, bias = (getattr(squeeze, name) for name in ("weight", "bias"))
+        gates = moving_average(F.conv2d(x, weight), self, state) + bias[:, None, None]
         for layer in rest:
             gates = layer(gates)
         gated: Tensor = x * self.time(x.mean(2, keepdim=True)) * gates

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..masknn.fused_conv import fuse
 from ..masknn.stream_state import StreamState
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class WaveStream:
     network's ``latency_samples``. :meth:`flush` returns the rest.
 
     Args:
-        network: Causal; it is put into evaluation mode.
+        network: Causal; a copy of it is taken, which later training does not change.
         batch: Signals that run side by side.
 
     Raises:
@@ -46,7 +47,7 @@ class WaveStream:
                 f"this {type(network).__name__} is not causal (as_published=True), so it cannot "
                 f"run on a stream; build it with as_published=False"
             )
-        self.network = network.eval()
+        self.network: FramedModel = fuse(network)  # type: ignore[assignment]
         self.hop_length, self.delay_samples = network.hop_length, network.stft.delay
         weight = next(network.parameters())
         zeros = torch.zeros(batch, self.delay_samples, dtype=torch.float32, device=weight.device)
