@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Train a small FaSNet-TAC with plain and with frequency-weighted SI-SDR, and judge both.
+# Train a small FaSNet-TAC with plain and with frequency-weighted SI-SDR, judge and compare both.
 #
 # Usage: bash scripts/demo.sh [--epochs N]
 #
 # Real speech and noise are fetched once from the package index and mixed in simulated rooms, as the
 # four microphones of a hearing-aid wearer hear them who faces the talker. Both networks are trained
-# on the same mixtures, then judged on talkers they have not heard. The table and the figure are left
-# in experiments/demo. Stopped and started again, it goes on where it was.
+# on the same mixtures, then judged on talkers they have not heard: whole utterances, the words that a
+# recogniser understands, classes of phones. Tables, figures and a report to listen to are left in
+# experiments/demo. Stopped and started again, it goes on where it was.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 epochs=22 sample=10
 while (($#)); do
   case $1 in
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --epochs)
       (($# > 1)) || { echo "demo: --epochs needs a number" >&2; exit 2; }
       epochs=$2
@@ -69,7 +70,14 @@ done
 "$python" -m evaluation.table demo_sisdr demo_weighted --format markdown -o "$out/table.md"
 "$python" -m evaluation.compare_figure demo_sisdr demo_weighted --sample "$sample" -o "$out/compare.png"
 
+step "Comparing them: is a difference real, and on which phones?"
+"$python" -m evaluation.compare demo_sisdr demo_weighted --metrics SI-SDR_out \
+  --levels utterance phoneme -o "$out/comparison" >/dev/null
+"$python" -m evaluation.report demo_sisdr demo_weighted --title "Two losses" -o "$out/report.html"
+
 step "Result"
 cat "$out/table.md"
 echo
-echo "figure: $out/compare.png    listen: experiments/demo_*/test/sample_*/*.wav"
+cat "$out/comparison/tables.md"
+echo
+echo "figure: $out/compare.png    see and hear: $out/report.html"
