@@ -115,6 +115,39 @@ def test_a_wrong_sum_is_refused(parts, options, words):
         SumLoss(parts, **options)
 
 
+def test_a_loss_of_ones_own_may_return_a_mean_or_know_no_reduction(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import torch\n"
+        "from asteroid.losses import SpeechLoss\n"
+        "class Mean(torch.nn.Module):\n"
+        "    def forward(self, est_targets, targets, lengths=None):\n"
+        "        return (est_targets[:, 0] - targets[:, 0]).square().mean()\n"
+        "class Power(SpeechLoss):\n"
+        "    def __init__(self, exponent=2):\n"
+        "        super().__init__()\n"
+        "        self.exponent = exponent\n"
+        "    def per_utterance(self, signals):\n"
+        "        return ((signals.estimate - signals.target).abs() ** self.exponent).mean(-1)\n",
+        encoding="utf-8",
+    )
+    est_targets, targets = make_signals(3)
+    mse = build_loss("mse", reduction="none")(est_targets, targets)
+    for name in ("Mean", "Power"):
+        loss = SumLoss(
+            [{"name": f"{file}:{name}"}, {"name": "mse", "weight": 2}],
+            balance_by="range",
+            reduction="none",
+        )
+        own = mse.mean() if name == "Mean" else mse
+        torch.testing.assert_close(loss(est_targets, targets), own + 2 * mse)
+        loss.balance_weights([(est_targets, targets, None)])
+    cubic = SumLoss([{"name": f"{file}:Power", "exponent": 3}])
+    assert cubic.losses["Power"].exponent == 3
+    with pytest.raises(ValueError, match="no argument exponents; it has exponent"):
+        SumLoss([{"name": f"{file}:Power", "exponents": 3}])
+
+
 def test_a_file_of_ones_own_must_hold_a_loss(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("class NoLoss: pass\n", encoding="utf-8")

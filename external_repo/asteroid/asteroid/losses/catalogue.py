@@ -79,12 +79,16 @@ def build_training_loss(config: _Terms, sample_rate: float) -> nn.Module:
 
 
 def build_part(name: str, options: Mapping[str, object], sample_rate: float) -> nn.Module:
-    """Build a loss that returns one value per utterance, told the sampling rate if it asks."""
-    loss = get_loss(name)
-    given: dict[str, object] = {"reduction": "none", **options}
-    if "sample_rate" in inspect.signature(loss).parameters:
-        given["sample_rate"] = sample_rate
-    return build_loss(name, **given)
+    """Build a loss that returns one value per utterance, told the sampling rate if it asks.
+
+    A loss of one's own that knows no ``reduction`` may return a mean instead.
+    """
+    parameters = inspect.signature(get_loss(name)).parameters
+    wanted = {"reduction": "none", "sample_rate": sample_rate}
+    loss = build_loss(name, **options, **{k: v for k, v in wanted.items() if k in parameters})
+    if "reduction" not in parameters and hasattr(loss, "reduction"):  # one's own, say
+        loss.reduction = "none"  # type: ignore[assignment]
+    return loss
 
 
 def build_loss(name: str, **options: object) -> nn.Module:

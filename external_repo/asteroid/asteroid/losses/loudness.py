@@ -143,7 +143,7 @@ class LoudnessModel(nn.Module):
 
     def _audible(self, bark: Tensor, margin: float = 1.0) -> Tensor:
         """Power of the bands above the threshold of hearing, ``(batch, frames, 1)``."""
-        loud = bark > margin * self.threshold
+        loud = bark > margin * self.threshold.to(bark)
         return torch.where(loud, bark, bark.new_zeros(())).sum(-1, keepdim=True)
 
     def _loudness(self, bark: Tensor) -> Tensor:
@@ -156,7 +156,7 @@ class LoudnessModel(nn.Module):
     def _equaliser(self, bark: Tensor, target: _Heard) -> Tensor:
         """Gain of each band that matches the long-term spectra, ``(batch, 1, bands)``."""
         active = self._audible(target.bark, 100.0) >= LEVEL
-        counts = active & (target.bark >= 100 * self.threshold)
+        counts = active & (target.bark >= 100 * self.threshold.to(bark))
         powers = [
             torch.where(counts, values, values.new_zeros(())).sum(1, keepdim=True) + 1e3
             for values in (target.bark, bark)

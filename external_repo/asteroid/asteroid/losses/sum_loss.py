@@ -91,7 +91,7 @@ class SumLoss(nn.Module):
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted sum of ``parts``, ``(batch,)``."""
         weighted = [self.weights[label] * value for label, value in parts.items()]
-        return torch.stack(weighted).sum(0)
+        return torch.stack(torch.broadcast_tensors(*weighted)).sum(0)
 
     def described(self) -> list[dict[str, object]]:
         """Return the parts with their present weights, as the constructor takes them."""
@@ -123,7 +123,7 @@ class SumLoss(nn.Module):
                 with torch.no_grad():
                     parts = self.parts(est_targets, targets, lengths)
                 for label, values in parts.items():
-                    squares[label] += values.double().square().tolist()
+                    squares[label] += values.double().square().reshape(-1).tolist()
         sizes = {label: math.sqrt(sum(found) / len(found)) for label, found in squares.items()}
         counting = [label for label, weight in self.weights.items() if weight]
         silent = [label for label in counting if not 0 < sizes[label] < math.inf]
