@@ -58,7 +58,7 @@ case $scheduler in
     mapfile -t hosts < <(awk '!seen[$0]++' "$OAR_NODEFILE")
     job=$OAR_JOB_ID number=$OAR_JOB_ID
     ;;
-  *) hosts=(127.0.0.1) job=$$ number=$$ ;;
+  *) hosts=("$HOSTNAME") job=$$ number=$$ ;;
 esac
 
 log_dir=$run_dir/logs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -167,8 +168,12 @@ def _written(run_dir: Path, name: str) -> State:
 
 
 def _local(written: State) -> State:
-    """Return the state of what runs on this machine: its process may be gone."""
-    if written.kind in ("running", "requeued") and not Path("/proc", written.job).exists():
+    """Return the state of what a machine runs by itself; if that is this one, look whether it does.
+
+    The stages of an evaluation are such, on the node that has the evaluation's job.
+    """
+    here = written.detail == f"on {socket.gethostname()}"
+    if written.kind == "running" and here and not Path("/proc", written.job).exists():
         return State("failed", "its process was killed", written.job, written.time)
     return written
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -54,6 +55,34 @@ def test_arguments_arrive_as_they_were_given(stopped):
     assert arguments == [out, *ODD]
     assert environment["SELOSS_EXPERIMENTS"] == str(site.experiments)
     assert environment["OAR_JOB_NAME"] == "ECHO.echo"
+
+
+def test_an_array_gives_each_task_its_own(stopped):
+    """One task fails, the other does not."""
+    site = stopped
+    code = "import sys; print(sys.argv[1]); sys.exit(int(sys.argv[2]))"
+    tasks = [
+        {
+            "run_dir": str(site.experiments / f"ARRAY{status}"),
+            "name": "eval",
+            "command": [sys.executable, "-c", code, "été it's", str(status)],
+        }
+        for status in (0, 3)
+    ]
+    (site.folder / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
+    script = site.root / "scripts" / "cluster" / "submit.py"
+    words = [script, "--run-dir", site.experiments / "ARRAY", "--name", "eval", "--walltime", "1"]
+    done = site.run(sys.executable, *words, "--tasks", site.folder / "tasks.json", "--cluster=here")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("is job") == 2
+    for status, kind in ((0, "finished"), (3, "failed")):
+        tag = f"ARRAY{status}"
+        state = site.wait_for_state(tag, "finished", "failed", name="eval")
+        assert state.split()[0] == kind, site.logs()
+        assert state.split()[2] == site.job(tag, "eval")
+        log = site.experiments / "ARRAY" / "logs" / f"eval_{site.job(tag, 'eval')}.log"
+        assert "été it's" in log.read_text(encoding="utf-8")
+    assert "status 3" in site.status("ARRAY3")
 
 
 def test_what_oar_refuses_is_said(site):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
 
 import pytest
@@ -150,6 +151,25 @@ def test_arguments_arrive_as_they_were_given(site):
     assert arguments == [out, *ODD]
     assert environment["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert environment["SELOSS_EXPERIMENTS"] == str(site.experiments)
+
+
+def test_tasks_of_srun_itself_train_together(site):
+    """Without a launcher of ours or torchrun; a stop is asked for by hand."""
+    folder = site.experiments / "SRUN"
+    words = [site.root / "egs/TAC/train.py", "--exp_dir", folder, "--gpus", "0", "--epochs", "99"]
+    data = [f"--{part}_json={site.folder / 'data' / part}.json" for part in ("train", "valid")]
+    command = shlex.join(map(str, [sys.executable, *words, *data, *TINY_OPTIONS]))
+    job = site.run(
+        "sbatch", "--parsable", "-N2", "-o", site.folder / "srun.log", "--ntasks-per-node=1",
+        "--wrap", f"srun --ntasks-per-node=1 {command}",
+    ).stdout.strip()  # fmt: skip
+    site.wait("the first steps", lambda: site.progress("SRUN") > 0)
+    (folder / "STOP").touch()
+    site.wait("the end", lambda: "COMPLETED" in site.run("scontrol", "show", "job", job).stdout)
+    log = (site.folder / "srun.log").read_text()
+    assert "effective batch size 2: 1 per CPU process x 1 per node x 2 node(s)" in log
+    assert log.count("the same command goes on from there") == 1
+    assert (folder / "checkpoints" / "requeue.ckpt").is_file()
 
 
 def test_what_a_dry_run_shows_is_what_slurm_takes(site):

@@ -107,9 +107,8 @@ def test_parts_of_an_evaluation_make_the_tables_of_one_process(swept):
     (site.folder / "clusters" / "held.yml").write_text(held, encoding="utf-8")
 
     def evaluate(cluster: str, manifest: Path) -> str:
-        return site.script(
-            "evaluate/evaluate_fasnet_job.sh", "--shards", "3", tag, "1,2", "0:10:00", cluster, manifest
-        )  # fmt: skip
+        launcher, options = "evaluate/evaluate_fasnet_job.sh", ("--shards", "3")
+        return site.script(launcher, *options, tag, "1,2", "0:10:00", cluster, manifest)
 
     assert evaluate("held", parts).count("is job") == 3
     jobs = [site.job(tag, f"eval_parts_{i}_of_3") for i in (1, 2, 3)]
