@@ -207,6 +207,7 @@ def test_validation_hears_the_same_whole_utterances_in_every_epoch(tmp_path):
     assert first[0].shape[-1] == round(0.6 * SAMPLE_RATE)
 
 
+@pytest.mark.slow
 def test_training_on_lists_mixed_on_the_fly_and_the_comparison(tmp_path):
     from asteroid.data.listing import read_folder
     from asteroid.data.source_lists import write_source_lists
