@@ -11,6 +11,7 @@ import pytest
 
 from asteroid.data import open_dataset
 from tests.asteroid.data.corpus import energy_db, make_noise, make_speech
+from tests.asteroid.data.test_corpora import make_tree
 from tests.data import make_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,20 @@ def test_manifests_of_the_tac_recipe(tmp_path):
     run("--manifests", *manifests, "--out", tmp_path / "out", "--seconds", "0.5", "--snr_db", "0")
     shape = np.load(tmp_path / "out" / "test.npy", mmap_mode="r").shape
     assert shape == (2, 1, 2, 2, 8000)
+
+
+def test_voice_bank_at_48_khz_with_all_its_test_noises_unseen(tmp_path):
+    make_tree(tmp_path / "vb")
+    arguments = ["--voicebank", tmp_path / "vb", "--out", tmp_path / "out", "--seconds", "0.5"]
+    assert "no mixture of class seen" in run(*arguments, status=1).stderr
+    run(*arguments, "--noise_classes", "unseen", "--snr_db", "0", "10")
+    train = open_dataset(tmp_path / "out" / "train.npy", sample_rate=16000)
+    assert len(train) == 4
+    assert train[0].mixture.shape == (1, 6400)  # 0.4 s
+    test = open_dataset(tmp_path / "out" / "test.npy", sample_rate=16000)
+    assert [facts.snr_db for facts in test.items] == [0] * 4 + [10] * 4
+    for index, facts in enumerate(test.items):
+        assert energy_db(*test[index].sources.numpy()) == pytest.approx(facts.snr_db, abs=0.01)
 
 
 def test_an_array_from_elsewhere_is_described(tmp_path):

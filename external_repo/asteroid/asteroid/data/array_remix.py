@@ -13,6 +13,7 @@ from pathlib import Path
 from .additive import AdditivePlan
 from .arrays import NOISE_CLASSES
 from .draw import rank
+from .excerpt import length_at
 from .mixture import DataError, Mixture, Problem
 from .segment import (
     ArrayConfig,
@@ -30,8 +31,9 @@ __all__ = ["plan_from_mixtures"]
 def _segments_of_pairs(items: Sequence[Mixture], config: ArrayConfig) -> list[Segment]:
     found = []
     for one in items:
-        for number, (start, n_samples) in enumerate(cut_segments(one.length, config)):
-            text = one.transcript if n_samples == one.length else None
+        length = length_at(one.speech[0], config.sample_rate)
+        for number, (start, n_samples) in enumerate(cut_segments(length, config)):
+            text = one.transcript if n_samples == length else None
             name = f"{one.id}-{number}" if number else one.id
             found.append(
                 Segment(name, one.speech[0], start, n_samples, one.speaker, text, pair=one)
