@@ -43,6 +43,19 @@ def test_the_level_changes_within_its_limits_and_not_the_ratio():
     assert float(change.std()) > 0.5
 
 
+def test_speech_and_noise_get_colours_of_their_own():
+    batch = one_mic()
+    torch.manual_seed(3)
+    mixed = remix(batch, gain_db=10)
+    torch.testing.assert_close(mixed.mixture[:, 0], mixed.sources.sum(1))
+    scale = (energy(mixed.sources[:, 0]) / energy(batch.sources[:, 0])).sqrt()[:, None]
+    ratio = torch.fft.rfft(mixed.sources[0, 0]) / torch.fft.rfft(scale[0] * batch.sources[0, 0])
+    change_db = 20 * ratio.abs().log10()
+    assert 1 < float(change_db.max() - change_db.min()) <= 20.1
+    plain = remix(batch)
+    torch.testing.assert_close(plain.sources[:, 0], batch.sources[:, 0])
+
+
 def test_silence_stays_silent_and_the_batch_as_it_was():
     batch = one_mic()
     batch.sources[0, 1] = 0

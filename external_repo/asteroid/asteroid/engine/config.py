@@ -70,7 +70,8 @@ class DataConfig:
             reference microphone changes too.
         remix: Deal out the noises of a training batch anew among its items, each at its SNR; for
             one microphone.
-        gain_db: With remix, change the level of each item by up to so many dB, up or down.
+        gain_db: With remix, change the level of each item, and every part of the spectra of its
+            speech and its noise, by up to so many dB, up or down.
     """
 
     train_json: str = "data/mini_mixtures/train.json"
