@@ -12,7 +12,7 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=16 losses=(si_snr si_snr+lms si_snr+pmsqe)
+epochs=12 losses=(si_snr si_snr+lms si_snr+pmsqe)
 while (($#)); do
   case $1 in
     -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
