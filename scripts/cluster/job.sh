@@ -10,13 +10,14 @@
 # the queue again (local: the command is repeated). What becomes of it stands in DIR/logs/NAME.state.
 #
 # SIGUSR1, which schedulers send before the walltime's end, becomes the file DIR/STOP, at which the
-# training saves and leaves. SIGTERM (scancel) ends the command for good.
+# training saves and leaves, to be started again. A file STOP that somebody else makes has it save and
+# leave for good, as SIGTERM (scancel) does without saving.
 set -euo pipefail
 
 scheduler=local nodes=1 ranks=1 run_dir='' name='' python=python3 script='' node_rank='' master=''
 while (($#)); do
   case $1 in
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
+    -h | --help) sed -n '2,18s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
     --scheduler | --nodes | --ranks | --run-dir | --name | --python | --script | --node-rank | --master)
       option=${1#--}
       printf -v "${option//-/_}" '%s' "${2?$1 needs a value}"
@@ -73,11 +74,12 @@ failed() {
 }
 ((${#hosts[@]} >= nodes)) || { failed "${#hosts[@]} node(s) instead of $nodes"; exit 1; }
 
-leaving='' children=()
+leaving='' asked='' children=()
 # shellcheck disable=SC2317 # called by traps
 stop_later() {
   if [[ $name == train ]]; then
     say "asked to stop: saving at the end of the step"
+    asked=1
     : >"$run_dir/STOP"
   else
     say "the walltime ends soon; the same command goes on where it was"
@@ -193,6 +195,11 @@ while :; do
       failed "no step was made between two stops: the walltime is too short"
       exit 1
     fi
+    if [[ -z $asked ]]; then # somebody made the file STOP
+      state stopped "after step $step, as $run_dir/STOP asked; the same command goes on"
+      exit 75
+    fi
+    asked=''
     state requeued "after step $step"
     say "stopped after step $step; to be started again"
     again

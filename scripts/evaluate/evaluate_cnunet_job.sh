@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
 # Submit the evaluation of a trained network to a cluster by evaluate_cnunet.sh; see --help.
 set -euo pipefail
-exec bash "$(dirname -- "${BASH_SOURCE[0]}")/evaluate_job.sh" cnunet "$@"
+exec bash "$(dirname -- "${BASH_SOURCE[0]}")/evaluate_job.sh" cnunet data/mini_mixtures/test.json "$@"

@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
 # Submit the evaluation of a trained network to a cluster by evaluate_dcunet.sh; see --help.
 set -euo pipefail
-exec bash "$(dirname -- "${BASH_SOURCE[0]}")/evaluate_job.sh" dcunet "$@"
+exec bash "$(dirname -- "${BASH_SOURCE[0]}")/evaluate_job.sh" dcunet data/voicebank/test.json "$@"

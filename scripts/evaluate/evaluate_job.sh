@@ -13,7 +13,7 @@ Usage: evaluate_<net>_job.sh [options] EXPERIMENT_TAG STAGE WALLTIME CLUSTER [IN
   STAGE           of evaluate_<net>.sh: 1 enhances, 2 computes metrics, ...; a list, or all
   WALLTIME        hours, or H:MM:SS; -: as the cluster's profile says
   CLUSTER         local, auto (sbatch or oarsub where found, else here), or a profile's name
-  INPUT           the test set; default: $SELOSS_TEST_JSON, else data/mini_mixtures/test.json
+  INPUT           the test set; default: $SELOSS_TEST_JSON, else that of evaluate_<net>.sh
 
 Options:
   --shards N    share stages 1 and 2 among N tasks of a job array; the tables are those of one
@@ -26,8 +26,8 @@ Example: bash scripts/evaluate/evaluate_fasnet_job.sh --shards 8 XP1 all 2 slurm
 EOF
 }
 
-net=$1
-shift
+net=$1 default=$2
+shift 2
 positional=() extra=() options=() gpus=-
 while (($#)); do
   case $1 in
@@ -51,7 +51,8 @@ n=${#positional[@]}
   usage_error "STAGE must be a stage's number, a list of them, or all; got '${positional[1]}'"
 run_dir=$(experiment_folder "${positional[0]}")
 [[ -d $run_dir ]] || fail "no experiment $run_dir: train it first (scripts/train/train_$net.sh)"
-input=$(manifest test "${positional[4]:-}")
+input=${positional[4]:-${SELOSS_TEST_JSON:-$PROJECT_ROOT/$default}}
+[[ -f $input ]] || fail "no test set $input: name one, or set SELOSS_TEST_JSON"
 [[ ${positional[3]} != local ]] || options+=(--ranks 1)
 SELOSS_LAUNCHER=evaluate_${net}_job.sh exec "$(project_python)" "$PROJECT_ROOT/scripts/cluster/evaluate.py" \
   --net "$net" --tag "${positional[0]}" --run-dir "$run_dir" --stage "${positional[1]}" --test "$input" \

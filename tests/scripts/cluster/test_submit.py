@@ -198,12 +198,14 @@ def test_arguments_arrive_as_they_were_given(place):
 
 
 PREEMPTED = """
-import pathlib, sys
+import os, pathlib, signal, sys
 folder, codes = pathlib.Path(sys.argv[1]), sys.argv[2].split(",")
 count = folder / "count"
 n = int(count.read_text()) if count.exists() else 0
 count.write_text(str(n + 1))
 if codes[n] == "75":
+    if os.environ.get("ASKED") != "no":
+        os.kill(os.getppid(), signal.SIGUSR1)  # the scheduler tells job.sh
     (folder / "REQUEUE").write_text(f"{10 * (n + 1)} {10 * n if len(sys.argv) < 4 else 99}\\n")
 sys.exit(int(codes[n]))
 """
@@ -222,6 +224,14 @@ def test_a_command_that_was_asked_to_stop_is_started_again(place):
     assert (place / "my experiments" / "XP" / "count").read_text() == "3"
     assert "stopped after step 10" in done.stderr
     assert "stopped after step 20" in done.stderr
+
+
+def test_one_that_somebody_stopped_by_a_file_is_not_started_again(place, monkeypatch):
+    monkeypatch.setenv("ASKED", "no")
+    done = preempted(place, "75,0")
+    assert done.returncode == 75
+    assert (place / "my experiments" / "XP" / "count").read_text() == "1"
+    assert "after step 10" in status(place, "XP")
 
 
 def test_one_that_makes_no_step_is_given_up(place):

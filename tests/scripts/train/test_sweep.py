@@ -1,0 +1,115 @@
+"""Which runs a sweep is (tests/cluster submits one)."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+SWEEP = """
+recipe: egs/TAC/train.py
+evaluate: fasnet
+options: {epochs: 3, segment: null, shuffle_mics: false}
+runs:
+  - {tag: "xp1-s{seed}", loss: xp1, seed: [0, 1]}
+  - {tag: "{scale}_{weights_type}_seed{seed}", loss: neg_sisdr, scale: [mel, linear],
+     weights_type: [wo, "it's odd"], seed: [0, 1]}
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    def sweep(text: str, *words: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "my sweep.yml").write_text(text, encoding="utf-8")
+        return subprocess.run(
+            ["bash", str(ROOT / "scripts/train/sweep.sh"), *words, "my sweep.yml"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "SELOSS_EXPERIMENTS": str(tmp_path / "experiments"),
+                "SELOSS_TRAIN_JSON": str(ROOT / "README.md"),
+                "SELOSS_VALID_JSON": str(ROOT / "README.md"),
+                "SELOSS_TEST_JSON": str(ROOT / "README.md"),
+                "SELOSS_CLUSTERS": str(tmp_path),
+                "PYTHON": sys.executable,
+                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+            },
+        )
+
+    return sweep
+
+
+def test_every_combination_is_one_run_with_its_own_folder(sweep):
+    done = sweep(SWEEP, "--dry-run")
+    commands = [shlex.split(line) for line in done.stdout.splitlines() if "train.py" in line]
+    if commands[0][0] != sys.executable:  # a scheduler was found: its file shows them
+        commands = [words[words.index("--", 5) + 1 : -1] for words in commands]
+    assert len(commands) == 10
+    flags = [dict(zip(words[2::2], words[3::2], strict=True)) for words in commands]
+    tags = [Path(one["--exp_dir"]).name for one in flags]
+    assert tags[:4] == ["xp1-s0", "xp1-s1", "mel_wo_seed0", "mel_wo_seed1"]
+    assert "linear_it's odd_seed1" in tags
+    assert {one["--epochs"] for one in flags} == {"3"}
+    assert flags[0]["--segment"] == "null"
+    assert flags[0]["--shuffle_mics"] == "false"
+    assert flags[-1]["--weights_type"] == "it's odd"
+
+
+def test_what_is_trained_is_left_out(sweep, tmp_path):
+    for tag in ("xp1-s0", "mel_wo_seed1"):
+        (tmp_path / "experiments" / tag).mkdir(parents=True)
+        (tmp_path / "experiments" / tag / "best_model.pth").touch()
+    assert "10 runs, 8 to train" in sweep(SWEEP, "--dry-run").stderr
+    assert "10 runs, 2 to evaluate" in sweep(SWEEP, "--dry-run", "--stage", "evaluate").stderr
+
+
+def test_the_seeds_of_a_configuration_are_one_system(sweep, tmp_path):
+    for tag in ("xp1-s0", "xp1-s1", "mel_wo_seed1"):
+        table = tmp_path / "experiments" / tag / "README" / "metrics" / "metrics_by_sample.csv"
+        table.parent.mkdir(parents=True)
+        model = tmp_path / "experiments" / tag / "best_model.pth"
+        model.touch()
+        os.utime(model, (1e9, 1e9))
+        table.touch()
+    done = sweep(SWEEP, "--dry-run", "--stage", "compare")
+    assert done.returncode == 0, done.stderr
+    words = shlex.split(done.stdout)
+    assert words[1:5] == ["-m", "evaluation.compare", "xp1=xp1-s0,xp1-s1", "mel_wo=mel_wo_seed1"]
+
+
+def test_too_little_to_compare_is_said(sweep):
+    done = sweep(SWEEP, "--stage", "compare")
+    assert done.returncode == 1
+    assert "0 configuration(s) are judged on README: too few" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("xp1-s{seed}", "xp1"), "several runs have the tag xp1"),
+        (("{scale}_", "{sclae}_"), "names sclae, which is no option"),
+        (("xp1-s{seed}", "../x{seed}"), "the tag must be the plain name of a folder; got '../x0'"),
+        (("egs/TAC/train.py", "egs/NO/train.py"), "recipe: there is no"),
+        (("runs:", "run:"), "must hold recipe, evaluate, stages, options, runs and nothing else"),
+        (("recipe: egs", "recipe: [egs"), "is not YAML"),
+    ],
+)
+def test_a_wrong_file_is_refused(sweep, change, message):
+    done = sweep(SWEEP.replace(*change), "--dry-run")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "my sweep.yml" in done.stderr
+
+
+def test_the_sweep_that_comes_with_it_is_valid(sweep):
+    text = (ROOT / "configs" / "sweeps" / "losses.yml").read_text(encoding="utf-8")
+    assert "39 runs, 39 to train" in sweep(text, "--dry-run").stderr
