@@ -78,33 +78,50 @@ def assert_same(first: Path, second: Path) -> None:
     assert curves == other_curves
 
 
-@pytest.mark.parametrize("stop", [1, 2, 4, 5, 6, 10])
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_stopped_run_goes_on_with_the_next_mixture(data, tmp_path, stop, accumulate):
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """Runs that nothing interrupted, by the number of batches added up to a step."""
+    made: dict[int, tuple[Path, Watcher]] = {}
+
+    def whole(accumulate: int) -> tuple[Path, Watcher]:
+        if accumulate not in made:
+            folder = tmp_path_factory.mktemp("whole")
+            made[accumulate] = (
+                folder,
+                run(folder, data, batch_size=2, accumulate_batches=accumulate),
+            )
+        return made[accumulate]
+
+    return whole
+
+
+@pytest.mark.parametrize(
+    ("stop", "accumulate"), [(1, 1), (4, 1), (5, 1), (6, 1), (10, 1), (1, 2), (4, 2), (5, 2)]
+)
+def test_a_stopped_run_goes_on_with_the_next_mixture(data, whole, tmp_path, stop, accumulate):
     """Five batches an epoch: in it, at its last one, and between two."""
     options = {"batch_size": 2, "accumulate_batches": accumulate}
-    whole = run(tmp_path / "whole", data, **options)
+    folder, reference = whole(accumulate)
     with pytest.raises(Preempted, match="stopped after step") as leaving:
         run(tmp_path / "parts", data, stop=stop, **options)
     last, began = (tmp_path / "parts" / "REQUEUE").read_text().split()
     assert int(last) == leaving.value.step > int(began) == 0
     assert not (tmp_path / "parts" / "STOP").exists()
     second = run(tmp_path / "parts", data, **options)
-    assert whole.seen[-len(second.seen) :] == second.seen
-    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert reference.seen[-len(second.seen) :] == second.seen
+    assert_same(folder, tmp_path / "parts")
     left = {path.name for path in (tmp_path / "parts").iterdir()}
     assert not left & {"STOP", "REQUEUE"}
     names = {path.name for path in (tmp_path / "parts" / "checkpoints").iterdir()}
     assert not names & {"requeue.ckpt", "timed.ckpt"}
 
 
-def test_a_run_stopped_again_and_again_ends_the_same(data, tmp_path):
-    run(tmp_path / "whole", data, batch_size=2)
+def test_a_run_stopped_again_and_again_ends_the_same(data, whole, tmp_path):
     for stop in (1, 3, 1, 1):
         with pytest.raises(Preempted):
             run(tmp_path / "parts", data, stop=stop, batch_size=2)
     run(tmp_path / "parts", data, batch_size=2)
-    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert_same(whole(1)[0], tmp_path / "parts")
 
 
 def test_the_rest_of_an_epoch_is_shared_anew_when_steps_become_larger(data, tmp_path):
@@ -117,8 +134,7 @@ def test_the_rest_of_an_epoch_is_shared_anew_when_steps_become_larger(data, tmp_
     assert len(outcome(tmp_path / "parts")[1]) == 3
 
 
-def test_a_crash_loses_what_came_after_the_last_timed_checkpoint_only(data, tmp_path):
-    run(tmp_path / "whole", data, batch_size=2)
+def test_a_crash_loses_what_came_after_the_last_timed_checkpoint_only(data, whole, tmp_path):
     with pytest.raises(KeyError, match="a crash"):
         run(tmp_path / "parts", data, crash=8, batch_size=2, checkpoint_minutes=1e-9)
     experiment = Experiment(tmp_path / "parts")
@@ -127,7 +143,7 @@ def test_a_crash_loses_what_came_after_the_last_timed_checkpoint_only(data, tmp_
     assert experiment.position() == (1, 4)
     resumed = run(tmp_path / "parts", data, batch_size=2, checkpoint_minutes=None)
     assert len(resumed.seen) == 3 * N_ITEMS - N_ITEMS - 4
-    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert_same(whole(1)[0], tmp_path / "parts")
 
 
 def test_the_newest_readable_checkpoint_is_resumed(tmp_path, caplog):
