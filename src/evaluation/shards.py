@@ -63,5 +63,6 @@ def add_shard_option(parser: argparse.ArgumentParser) -> None:
         type=Shard.parse,
         default=os.environ.get("SELOSS_SHARD"),  # text: argparse reads it as if it were given
         metavar="I/N",
-        help="do the I-th of N parts only, as a task of a job array (tables: run again without; default: $SELOSS_SHARD)",
+        help="do the I-th of N parts only, as a task of a job array; run again without it for the "
+        "tables (default: $SELOSS_SHARD)",
     )
