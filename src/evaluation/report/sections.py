@@ -10,6 +10,7 @@ import pandas as pd
 
 from evaluation.compare import Comparison, compare
 from evaluation.comparison.differences import Options, means
+from evaluation.comparison.figures import figure
 from evaluation.comparison.panel import ALL, LEVELS, read_panel, slices
 from evaluation.comparison.systems import System
 from evaluation.comparison.tables import Cell, Grid, difference_grids, mean_grids
@@ -135,7 +136,7 @@ def _with_intervals(grid: Grid, part: pd.DataFrame, caption: str) -> Grid:
         system, cells = row[0].text, [row[0]]
         for cell, metric in zip(row[1:], metrics, strict=True):
             one = known[system, metric]
-            digits = 3 if abs(float(one["mean"])) < 1 else 2
+            digits = figure(str(metric)).decimals
             bounds = f"[{one['ci_low']:.{digits}f}, {one['ci_high']:.{digits}f}]"
             cells.append(Cell(f"{one['mean']:.{digits}f} {bounds}", cell.bold, cell.star))
         rows.append(cells)
