@@ -33,8 +33,8 @@ Stages: 0 arrays of training, validation and test, from the mini corpus if there
   --dry-run                   print what would be run
   -h, --help                  this text
 
-Stopped and started again it goes on where it was. The comparison as it was published, with small
-networks that train within minutes: run_.sh --tag SMALL -- --config egs/DCCRN/conf_small.yml
+Stopped and started again it goes on where it was. The same comparison with a small network,
+for CPUs: run_.sh --tag SMALL -- --config egs/DCCRN/conf_small.yml
 Published otherwise too: $OTHERS.
 EOF
 }
