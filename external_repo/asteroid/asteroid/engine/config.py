@@ -26,6 +26,7 @@ __all__ = [
     "option_names",
 ]
 
+LoggerName = Literal["tensorboard", "wandb", "mlflow"]
 MetricName = Literal[
     "si_sdr", "si_sir", "si_sar", "fw_sdr", "fw_sir", "fw_sar", "stoi", "estoi", "pesq_wb"
 ]
@@ -48,6 +49,7 @@ FREE_KEYS = frozenset(
         "training.checkpoint_minutes",
         "training.num_workers",
         "training.listen",
+        "training.loggers",
         "training.progress_bar",
     }
 )
@@ -136,7 +138,10 @@ class TrainingConfig:
             ``batch_size`` times all processes of all nodes times ``accumulate_batches``.
         checkpoint_minutes: Time between two checkpoints inside an epoch: a run that is killed loses
             no more than that; null: only the end of an epoch is kept.
-        listen: Validation utterances whose audio and spectrograms go to TensorBoard.
+        listen: Validation utterances whose audio and spectrograms are logged.
+        loggers: Where scalars, audio and pictures go: tensorboard, wandb (Weights & Biases, offline
+            unless WANDB_MODE says online), mlflow (a database in the experiment's folder, unless
+            MLFLOW_TRACKING_URI names a server); such as tensorboard,wandb.
         progress_bar: Whether to show it; null: on a terminal.
     """
 
@@ -160,6 +165,7 @@ class TrainingConfig:
     ranks: int = 1
     checkpoint_minutes: float | None = 10.0
     listen: int = 3
+    loggers: tuple[LoggerName, ...] = ("tensorboard",)
     progress_bar: bool | None = None
 
     def __post_init__(self) -> None:

@@ -126,7 +126,7 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
         yield experiment
         return
     _refuse_missing(parsed.config.data)
-    _refuse_other(experiment, config, parsed.overwrite)
+    _refuse_other(experiment, config, type(parsed.config), parsed.overwrite)
     experiment.folder.mkdir(parents=True, exist_ok=True)
     with _lock(experiment.folder):
         if parsed.overwrite:
@@ -157,7 +157,9 @@ def _refuse_missing(data: DataConfig) -> None:
             )
 
 
-def _refuse_other(experiment: Experiment, config: Mapping[str, Any], overwrite: bool) -> None:
+def _refuse_other(
+    experiment: Experiment, config: Mapping[str, Any], recipe: type[Recipe], overwrite: bool
+) -> None:
     """Refuse a folder that holds a run of another configuration, or no run at all."""
     folder = experiment.folder
     if folder.exists() and not folder.is_dir():
@@ -172,7 +174,9 @@ def _refuse_other(experiment: Experiment, config: Mapping[str, Any], overwrite: 
         return
     if overwrite or not experiment.started:  # without a checkpoint there is nothing to lose
         return
-    before = flatten(yaml.safe_load(experiment.conf.read_text(encoding="utf-8")) or {})
+    # An option that is newer than the run counts as it was then: as its default.
+    defaults = flatten(plain(recipe()))
+    before = defaults | flatten(yaml.safe_load(experiment.conf.read_text(encoding="utf-8")) or {})
     now = flatten(config)
     changed = [
         f"{key} was {before.get(key)!r}, is {now.get(key)!r}"

@@ -1,4 +1,4 @@
-"""Audio and spectrograms of a few fixed validation utterances, epoch by epoch, in TensorBoard."""
+"""Audio and spectrograms of a few fixed validation utterances, epoch by epoch, in the loggers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 import matplotlib
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger
 
 from asteroid.data.batch import Batch
+
+from .loggers import show_media
 
 __all__ = ["Listening", "spectrogram_image"]
 
@@ -43,8 +44,7 @@ class Listening(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Log the utterances of this batch that are among the first."""
-        logger = trainer.logger
-        if trainer.sanity_checking or not isinstance(logger, TensorBoardLogger):
+        if trainer.sanity_checking or not trainer.is_global_zero:
             return
         for row, name in enumerate(batch.ids[: max(0, self.count - self._seen)]):
             length = int(batch.lengths[row])
@@ -53,16 +53,15 @@ class Listening(pl.Callback):
                 signals["mixture"] = batch.mixture[row, 0, :length]
                 signals["target"] = batch.sources[row, 0, :length]
             for kind, signal in signals.items():
-                self._log(logger, f"{name}/{kind}", signal.detach().float().cpu(), trainer)
+                self._log(f"{name}/{kind}", signal.detach().float().cpu(), trainer)
         self._seen += len(batch.ids)
 
-    def _log(
-        self, logger: TensorBoardLogger, name: str, signal: torch.Tensor, trainer: pl.Trainer
-    ) -> None:
+    def _log(self, name: str, signal: torch.Tensor, trainer: pl.Trainer) -> None:
         level = signal.abs().amax().clamp_min(torch.finfo(signal.dtype).tiny)
-        writer, step = logger.experiment, max(0, trainer.global_step - 1)  # as Lightning's scalars
-        writer.add_audio(f"audio/{name}", 0.9 * signal[None] / level, step, self.sample_rate)
-        writer.add_image(f"spectrogram/{name}", spectrogram_image(signal), step)
+        step = max(0, trainer.global_step - 1)  # as Lightning's scalars
+        image = spectrogram_image(signal)
+        for logger in trainer.loggers:
+            show_media(logger, name, 0.9 * signal / level, image, self.sample_rate, step)
 
 
 def spectrogram_image(signal: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import TQDMProgressBar
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from .checkpoints import (
@@ -26,6 +25,7 @@ from .distributed import PATIENCE, Layout, RunningStatistics, find_layout
 from .experiment import Experiment
 from .history import History
 from .listening import Listening
+from .loggers import build_loggers
 from .preemption import Interruption
 from .progress import Progress
 
@@ -51,11 +51,12 @@ def build_trainer(
         training: The options.
         experiment: Where everything goes.
         mode: ``"max"`` if a higher ``training.monitor`` is better, else ``"min"``.
-        sample_rate: Of the audio shown in TensorBoard, Hz.
+        sample_rate: Of the audio that is logged, Hz.
 
     Raises:
         ValueError: More GPUs are asked for than there are, or other numbers of nodes or processes
             than a launcher has started.
+        ModuleNotFoundError: A logger's package is not installed.
     """
     for pattern in _NOISE:
         warnings.filterwarnings("ignore", pattern)
@@ -96,7 +97,7 @@ def build_trainer(
         log_every_n_steps=20,
         enable_progress_bar=bar,
         enable_model_summary=False,
-        logger=_tensorboard(experiment),
+        logger=build_loggers(training, experiment),
         callbacks=callbacks,
         # Without a launcher's, Lightning would find SLURM's environment and handle its signals.
         plugins=[AtomicCheckpointIO(), *([] if layout.launched else [LightningEnvironment()])],
@@ -121,12 +122,4 @@ def _strategy(layout: Layout) -> Strategy | str:
         return "auto"
     return DDPStrategy(
         process_group_backend=layout.backend, timeout=PATIENCE, broadcast_buffers=False
-    )
-
-
-def _tensorboard(experiment: Experiment) -> TensorBoardLogger:
-    """Return the logger; what a killed run logged after its last checkpoint is taken back."""
-    step = experiment.progress()[1] or None
-    return TensorBoardLogger(
-        experiment.folder, name="tensorboard_logs", version="", purge_step=step
     )
