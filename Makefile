@@ -40,7 +40,7 @@ lint: install  ## check style, types, spelling, shell scripts, import directions
 	$(BIN)/ruff format --check $(SOURCES) $(OURS)
 	$(BIN)/mypy src external_repo/asteroid/assembly $(OURS)
 	@# One after the other: the recipes' modules have the same names.
-	for recipe in egs/*/train.py; do $(BIN)/mypy $$recipe || exit 1; done
+	for recipe in egs/*/train.py; do MYPYPATH=$${recipe%/*} $(BIN)/mypy $$recipe || exit 1; done
 	$(BIN)/codespell src egs scripts benchmarks tests configs README.md $(OURS)
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
 	$(BIN)/lint-imports

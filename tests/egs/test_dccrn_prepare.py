@@ -47,7 +47,9 @@ def test_manifests_of_the_tac_recipe(tmp_path):
     manifests = []
     for at, split in enumerate(("train", "valid", "test")):
         path = make_manifest(tmp_path / split, seconds=0.5, seed=at, prefix=split)
-        path.write_text(path.read_text().replace('"speaker', f'"{split}').replace(f'"{split}":', '"speaker":'))
+        path.write_text(
+            path.read_text().replace('"speaker', f'"{split}').replace(f'"{split}":', '"speaker":')
+        )
         manifests.append(path)
     run("--manifests", *manifests, "--out", tmp_path / "out", "--seconds", "0.5", "--snr_db", "0")
     shape = np.load(tmp_path / "out" / "test.npy", mmap_mode="r").shape

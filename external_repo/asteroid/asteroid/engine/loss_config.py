@@ -78,9 +78,9 @@ class LossConfig:
     Attributes:
         name: Which loss (--loss): neg_sisdr (frequency-weighted SI-SDR), xp1 (SI-SDR), si_snr, sdr,
             mse, mse_spectrum, weighted_sdr, lms, pmsqe, multi_scale_stft, compressed_spectrum, or
-            one's own as FILE.py:CLASS. A sum of several as --loss si_snr+0.5*lms, as a list in YAML or JSON
-            (see parts), from a file (--loss FILE.yml) or as one of configs/losses (--loss_preset
-            NAME).
+            one's own as FILE.py:CLASS. A sum of several as --loss si_snr+0.5*lms, as a list in YAML
+            or JSON (see parts), from a file (--loss FILE.yml) or as one of configs/losses
+            (--loss_preset NAME).
         scale: Frequency scale of the bands of neg_sisdr, as are the five options that follow; in a
             sum they count for a part that does not give them itself.
         n_fft: FFT size, samples.

@@ -56,7 +56,7 @@ def whiten(
 
 
 class _Whiten(torch.autograd.Function):
-    """Keeps the input alone, and has its gradients by hand, those of the small matrices excepted."""
+    """Keeps the input alone; gradients by hand, those of the small matrices excepted."""
 
     @staticmethod
     def forward(
