@@ -59,7 +59,8 @@ def test_the_recipe_trains_stops_resumes_and_evaluates(row, tmp_path):
     assert "resuming" in resumed.stderr
     root, python = experiment.parent, sys.executable
     run(
-        ["bash", ROOT / row["evaluate"], "all", "SMOKE", manifests["test"]],
+        # Not "all": what the mixtures say here is no speech that an aligner could place.
+        ["bash", ROOT / row["evaluate"], "1,2", "SMOKE", manifests["test"]],
         SELOSS_EXPERIMENTS=root,
         PYTHON=python,
     )

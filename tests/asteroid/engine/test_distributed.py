@@ -114,7 +114,9 @@ def _process(rank: int, port: int, folder: str) -> None:
         norm.running_mean.tolist(),
         norm.window[0].item(),
     )
-    Path(folder, str(rank)).write_text(repr(found), encoding="utf-8")
+    Path(folder, str(rank)).write_text(json.dumps(found), encoding="utf-8")
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 
 
 def test_what_processes_tell_each_other(tmp_path):

@@ -117,7 +117,8 @@ def test_all_files_are_there_and_marks_need_significance(root: Path) -> None:
     assert run("A", "B", "C", "--pairs", "all") == 0
     names = {path.name for path in (root / "comparison").iterdir()}
     assert names == {
-        *("means.csv", "differences.csv", "tables.md", "tables.tex", "forest_utterance.png")
+        *("means.csv", "differences.csv", "tables.md", "tables.tex"),
+        *("forest_utterance.png", "forest_utterance.csv"),
     }
     text = (root / "comparison" / "tables.md").read_text(encoding="utf-8")
     rows = {line.split(" | ")[0]: line for line in text.splitlines() if line.startswith("| ")}
