@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import socket
@@ -173,9 +174,24 @@ def _local(written: State) -> State:
     The stages of an evaluation are such, on the node that has the evaluation's job.
     """
     here = written.detail == f"on {socket.gethostname()}"
-    if written.kind == "running" and here and not Path("/proc", written.job).exists():
+    if written.kind == "running" and here and not _runs(written.job):
         return State("failed", "its process was killed", written.job, written.time)
     return written
+
+
+def _runs(process: str) -> bool:
+    """Return whether a process of this machine runs; one that only waits to be reaped does not."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    stat = Path("/proc", process, "stat")
+    try:
+        return stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:  # gone since, or no Linux
+        return not stat.parent.parent.joinpath("self").exists()
 
 
 def _why_gone(log: Path, written: State, detail: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -316,6 +317,19 @@ def test_a_killed_job_does_not_look_as_if_it_ran(place):
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     assert "its process was killed" in status(place)
+
+
+def test_a_dead_process_that_nobody_has_waited_for_does_not_look_as_if_it_ran(place):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
+    logs = place / "my experiments" / "XP" / "logs"
+    logs.mkdir(parents=True)
+    state = f"running {int(time.time())} {dead.pid} on {socket.gethostname()}\n"
+    (logs / "train.state").write_text(state)
+    try:
+        assert "its process was killed" in status(place)
+    finally:
+        dead.wait()
 
 
 def test_nothing_submitted_is_said(place):
