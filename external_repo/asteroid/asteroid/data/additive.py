@@ -70,6 +70,7 @@ class AdditivePlan:
         noise_type: What disturbs, if known.
         seen: Whether training has this type of noise.
         transcript: What is said, if it is all in the segment.
+        gender: Of the speaker, if known.
     """
 
     id: str
@@ -84,6 +85,7 @@ class AdditivePlan:
     noise_type: str | None = None
     seen: bool | None = None
     transcript: str | None = None
+    gender: str | None = None
 
 
 def _speech(plan: AdditivePlan, sample_rate: int, seed: int) -> tuple[int, Signal]:

@@ -3,7 +3,7 @@
 A CSV listing says so where there is one; else the tree does. A listing is ``speech.csv``,
 ``noise.csv``, ``rir.csv`` or ``manifest.csv`` in the folder, or ``manifest.csv`` beside it, with a
 column ``path`` (relative to the listing) and, where known, ``speaker``, ``noise_type`` or ``room``
-(or ``label``), ``transcript``, ``textgrid``, ``split``.
+(or ``label``), ``transcript``, ``textgrid``, ``split``, ``gender`` of the speaker.
 
 Without a listing, the split is a folder ``train``, ``valid``, ``dev`` or ``test``
 (``train-clean-100`` too); the group (speaker, noise type, room) is the first number of
@@ -52,6 +52,7 @@ class Recording:
         channels: Its channels.
         transcript: What is said in it, if known.
         textgrid: Absolute path of its phone labels, if there are any.
+        gender: Of the speaker, ``female`` or ``male``, if known.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class Recording:
     channels: int
     transcript: str | None = None
     textgrid: Path | None = None
+    gender: str | None = None
 
 
 def _split_of(text: str) -> str | None:
@@ -128,6 +130,7 @@ def _from_listing(listing: Path, folder: Path, part: str) -> list[dict[str, Any]
                     "split": _split_of(row.get("split") or ""),
                     "transcript": row.get("transcript") or None,
                     "textgrid": listing.absolute().parent / grid if grid else None,
+                    "gender": row.get("gender") or None,
                 }
             )
     return rows
@@ -154,6 +157,7 @@ def _recording(row: Mapping[str, Any], folder: Path) -> Recording | Problem:
         info.channels,
         row.get("transcript"),
         row.get("textgrid"),
+        row.get("gender"),
     )
 
 

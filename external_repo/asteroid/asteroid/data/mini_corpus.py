@@ -7,6 +7,7 @@ what lies below hearing, write FLAC and listings.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -99,6 +100,14 @@ def _start(out: Path, state: str, files: Sequence[str]) -> None:
         temporary.write_text(json.dumps({"state": state, "files": list(files)}), encoding="utf-8")
 
 
+def _state_of(which: str, pinned: Mapping[str, Archive], takes: Sequence[Take]) -> str:
+    """Return a digest of what decides on the audio; what is known of it may be told anew."""
+    made = [[*dataclasses.astuple(dataclasses.replace(take, row={}))] for take in takes]
+    archives = {name: archive.sha256 for name, archive in pinned.items()}
+    text = json.dumps([which, archives, made, HIGH_PASS_HZ, SAMPLE_RATE], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def prepare(
     out: str | Path,
     table: str | Path,
@@ -125,12 +134,12 @@ def prepare(
     """
     if which not in SETS:
         raise ValueError(f"which must be one of {', '.join(SETS)}; got {which!r}")
-    out, text = Path(out), Path(table).read_text(encoding="utf-8")
-    entries = yaml.safe_load(text)
+    out = Path(out)
+    entries = yaml.safe_load(Path(table).read_text(encoding="utf-8"))
     pinned = {name: Archive(**fields) for name, fields in entries["archives"].items()}
     takes = list(list_takes(entries, which))
     listings = listings_of(takes, pinned)
-    state = hashlib.sha256(f"{which}\n{text}".encode()).hexdigest()
+    state = _state_of(which, pinned, takes)
     _start(out, state, [f"{take.part}/{take.path}" for take in takes])
     left = [take for take in takes if not (out / take.part / take.path).is_file()]
     with tqdm(

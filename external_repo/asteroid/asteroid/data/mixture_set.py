@@ -130,6 +130,7 @@ def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> None:
             shutil.copyfile(first.textgrid, temporary)
     facts = dict(images.facts)
     facts |= {"speech_files": [one.name for one in plan.utterances], "noise_file": plan.noise.name}
+    facts |= {"gender": first.gender} if first.gender else {}
     item = Mixture(
         id=plan.id,
         mixture=tuple(paths["mixture"]),

@@ -53,6 +53,11 @@ def _fingerprint(told: Sequence[Any]) -> dict[str, str]:
     return {"made_of": hashlib.sha256(text.encode()).hexdigest()[:32]}
 
 
+def _sound(plan: AdditivePlan) -> dict[str, Any]:
+    """Return what decides how a mixture sounds."""
+    return {key: value for key, value in asdict(plan).items() if key != "gender"}
+
+
 def _write(folder: Path, name: str, signals: Mapping[str, Signal], rate: int) -> dict[str, Path]:
     """Write signals, (samples,) each in [-1, 1), as 16-bit files; return their paths."""
     paths = {role: folder / role / f"{name}.wav" for role in signals}
@@ -85,6 +90,7 @@ def _mix(plan: AdditivePlan, folder: Path, rate: int, seed: int) -> Mixture:
         raise DataError(str(plan.speech), [Problem(0, plan.id, what)])
     signals = {"clean": images[0], "noise": images[1], "noisy": images[0] + images[1]}
     paths = _write(folder, plan.id, signals, rate)
+    known = {"gender": plan.gender} if plan.gender else {}
     return _finish(
         folder,
         Mixture(
@@ -98,7 +104,7 @@ def _mix(plan: AdditivePlan, folder: Path, rate: int, seed: int) -> Mixture:
             noise_type=plan.noise_type,
             snr_db=plan.snr_db,
             seen=plan.seen,
-            extra={"measured_snr_db": round(snr_db(images[0], images[1]), 3)},
+            extra={"measured_snr_db": round(snr_db(images[0], images[1]), 3), **known},
         ),
     )
 
@@ -189,7 +195,7 @@ def mix_pairs(
         DataError: If a recording cannot be used, or ``out`` holds other mixtures.
     """
     out = Path(out)
-    told = [sample_rate, seed, {split: [asdict(one) for one in v] for split, v in plans.items()}]
+    told = [sample_rate, seed, {split: [_sound(one) for one in v] for split, v in plans.items()}]
     claim_folder(out, _fingerprint(told), overwrite)
     todo = {
         split: {

@@ -174,4 +174,5 @@ def _plan(
         noise_type=noise.group,
         seen=split != "test",
         transcript=voice.transcript,
+        gender=voice.gender,
     )
