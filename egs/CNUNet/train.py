@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,20 @@ from two_stage import (
     stage_one_network,
 )
 
-from asteroid.engine import open_experiment, parse_recipe, plain, run_program
+from asteroid.engine import open_experiment, parse_recipe, run_program
 
 if TYPE_CHECKING:
     from asteroid.data.dataset import SizedDataset
 
 
-def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """Return network, system, what adapts a data set (or None) and the system's own options."""
+def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any]:
+    """Return network, system and what adapts a data set (or None)."""
     from asteroid.engine.enhancement import EnhancementSystem
     from asteroid.engine.two_stage import EmbeddedSystem, LatentSystem, freeze, load_weights
 
     seed = config.training.seed
     if config.stage == 0:
-        return plain_network(config), EnhancementSystem, None, {}
+        return plain_network(config), EnhancementSystem, None
     if config.stage == 1:
         embeddings = embedding_data(config)
         first = stage_one_network(config, embeddings)
@@ -34,7 +35,7 @@ def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any, dict[str, Any]]:
         def with_embeddings(data: SizedDataset, path: str, segment_s: float | None) -> Any:
             return embeddings.dataset(data, path, first, segment_s, seed)
 
-        return first, EmbeddedSystem, with_embeddings, {}
+        return first, EmbeddedSystem, with_embeddings
     latents, second = latent_data(config), plain_network(config)
     if config.latent.start_from_stage1:
         load_weights(second, latents.network.serialize())
@@ -44,47 +45,24 @@ def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any, dict[str, Any]]:
     def with_latents(data: SizedDataset, path: str, segment_s: float | None) -> Any:
         return latents.dataset(data, path, second, segment_s, seed)
 
-    return second, LatentSystem, with_latents, {"latent_weight": config.latent.weight}
+    return second, partial(LatentSystem, latent_weight=config.latent.weight), with_latents
 
 
 def main(argv: list[str]) -> None:
     """Train as the command line says; a run that was stopped goes on where it was."""
     conf = Path(__file__).with_name("conf.yml")
     parsed = parse_recipe(CnunetRecipe, argv, prog="train.py", description=__doc__, defaults=conf)
-    config, training, sample_rate = (
-        parsed.config,
-        parsed.config.training,
-        parsed.config.data.sample_rate,
-    )
+    config = parsed.config
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import build_trainer, training_loaders
-        from asteroid.losses import build_training_loss
+        from asteroid.engine import fit
         from auditus.metrics import get_metrics
 
-        torch.manual_seed(training.seed)
-        network, kind, adapt, options = parts_of(config)
-        metrics = get_metrics(training.metrics)
-        system = kind(
-            network,
-            build_training_loss(config.loss, sample_rate),
-            optim=config.optim,
-            metrics={metric.name: metric.bind(sample_rate) for metric in metrics},
-            monitor=training.monitor,
-            mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
-            lr_patience=training.scheduler_patience,
-            seed=training.seed,
-            config=plain(config),
-            **options,
-        )
-        loaders = training_loaders(config.data, training, experiment, adapt)
-        trainer, best = build_trainer(
-            training, experiment, mode=system.mode, sample_rate=sample_rate
-        )
-        trainer.fit(system, *loaders, ckpt_path=experiment.last)
-        if trainer.is_global_zero:
-            experiment.save_best(network, best)
+        torch.manual_seed(config.training.seed)
+        network, system, adapt = parts_of(config)
+        metrics = get_metrics(config.training.metrics)
+        fit(experiment, config, network, metrics, system=system, adapt=adapt)
 
 
 if __name__ == "__main__":

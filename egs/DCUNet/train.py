@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from asteroid.engine import open_experiment, parse_recipe, plain, run_program
+from asteroid.engine import open_experiment, parse_recipe, run_program
 from asteroid.engine.config import DataConfig, LossConfig, OptimConfig, Recipe, TrainingConfig
 
 
@@ -80,45 +80,27 @@ def main(argv: list[str]) -> None:
     """Train as the command line says; a run that was stopped goes on where it was."""
     conf = Path(__file__).with_name("conf.yml")
     parsed = parse_recipe(DCUnetRecipe, argv, prog="train.py", description=__doc__, defaults=conf)
-    config, training = parsed.config, parsed.config.training
-    sample_rate = config.data.sample_rate
+    config = parsed.config
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import (
-            EnhancementSystem,
-            augmentation,
-            build_trainer,
-            training_loaders,
-        )
-        from asteroid.losses import build_loss, build_training_loss
+        from asteroid.engine import fit
+        from asteroid.losses import build_loss
         from asteroid.models import DCUnet
         from auditus.metrics import get_metrics
 
-        torch.manual_seed(training.seed)
-        network = DCUnet(**asdict(config.net), sample_rate=sample_rate)
-        metrics = get_metrics(training.metrics)
+        torch.manual_seed(config.training.seed)
+        network = DCUnet(**asdict(config.net), sample_rate=config.data.sample_rate)
         wsdr = build_loss("weighted_sdr", reduction="none")
-        system = EnhancementSystem(
+        fit(
+            experiment,
+            config,
             network,
-            build_training_loss(config.loss, sample_rate),
-            optim=config.optim,
-            metrics={metric.name: metric.bind(sample_rate) for metric in metrics}
-            | {"wsdr": lambda y, s, n, lengths: wsdr(y[:, None], torch.stack([s, n], 1), lengths)},
-            monitor=training.monitor,
-            mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
-            lr_patience=training.scheduler_patience,
-            seed=training.seed,
-            augment=augmentation(config.data),
-            config=plain(config),
+            get_metrics(config.training.metrics),
+            curves={
+                "wsdr": lambda y, s, n, lengths: wsdr(y[:, None], torch.stack([s, n], 1), lengths)
+            },
         )
-        loaders = training_loaders(config.data, training, experiment)
-        trainer, best = build_trainer(
-            training, experiment, mode=system.mode, sample_rate=sample_rate
-        )
-        trainer.fit(system, *loaders, ckpt_path=experiment.last)
-        if trainer.is_global_zero:
-            experiment.save_best(network, best)
 
 
 if __name__ == "__main__":

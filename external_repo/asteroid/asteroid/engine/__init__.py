@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "enhancement": ["EnhancementSystem"],
         "experiment": ["Experiment", "open_experiment", "plain"],
         "finite": ["NonFiniteError"],
+        "fitting": ["fit"],
         "loaders": ["training_loaders"],
         "optimizers": ["make_optimizer"],
         "remixing": ["augmentation"],
