@@ -72,7 +72,7 @@ judge() {
   local given=(--metrics "$METRICS")
   [[ -z $jobs ]] || given+=(--jobs "$jobs")
   [[ ${DRY_RUN:-0} != 1 ]] || given+=(--dry-run)
-  bash "$PROJECT_ROOT/scripts/evaluate/evaluate_cnunet.sh" "${given[@]}" all "$1" ${test:+"$test"}
+  bash "$PROJECT_ROOT/scripts/evaluate/evaluate_cnunet.sh" "${given[@]}" 1,2 "$1" ${test:+"$test"}
 }
 
 for ((now = stage; now <= stop_stage; now++)); do

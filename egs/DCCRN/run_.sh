@@ -98,7 +98,7 @@ if within 2; then
   for tag in "${tags[@]}"; do
     say 2 "judging $tag"
     bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dccrn.sh" ${dry[@]+"${dry[@]}"} \
-      ${device:+--device "$device"} ${jobs:+--jobs "$jobs"} all "$tag" "$data/test.npy"
+      ${device:+--device "$device"} ${jobs:+--jobs "$jobs"} 1,2 "$tag" "$data/test.npy"
   done
 fi
 

@@ -74,7 +74,7 @@ options=()
 [[ -z $metrics ]] || options+=(--metrics "$metrics")
 if [[ ${DRY_RUN:-0} != 1 ]]; then
   for tag in "${tags[@]}"; do
-    bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dcunet.sh" ${options[@]+"${options[@]}"} all "$tag"
+    bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dcunet.sh" ${options[@]+"${options[@]}"} 1,2 "$tag"
   done
 fi
 run_dir=$(experiment_folder "$prefix")

@@ -7,14 +7,13 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../submit.sh"
 source "$PROJECT_ROOT/scripts/evaluate/stages.sh"
 
 help() {
-  printf 'Usage: evaluate_cnunet.sh [options] STAGE EXPERIMENT_TAG [TEST]\n\n'
-  evaluate_help
+  evaluate_help data/mini_mixtures/test.json
   cat <<'EOT'
-TEST is $SELOSS_TEST_JSON, else data/mini_mixtures/test.json, where it is not given. The recipe's measures:
+The measures of the recipe:
   bash scripts/evaluate/evaluate_cnunet.sh --metrics \
     "pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl" all CNUNet_stage2
 EOT
 }
 
-evaluate egs/CNUNet/run_.sh \
-  "${SELOSS_TEST_JSON:-$PROJECT_ROOT/data/mini_mixtures/test.json}" "$@"
+evaluate egs/CNUNet/run_.sh data/mini_mixtures/test.json \
+  'scripts/data/prepare_mini.py and scripts/data/make_mixtures.py make it' "$@"

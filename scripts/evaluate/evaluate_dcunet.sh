@@ -7,13 +7,12 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../submit.sh"
 source "$PROJECT_ROOT/scripts/evaluate/stages.sh"
 
 help() {
-  printf 'Usage: evaluate_dcunet.sh [options] STAGE EXPERIMENT_TAG [TEST]\n\n'
-  evaluate_help
+  evaluate_help data/voicebank/test.json
   cat <<'EOT'
-TEST is $SELOSS_TEST_JSON, else data/voicebank/test.json, where it is not given. The paper's measures:
+The measures of the paper:
   bash scripts/evaluate/evaluate_dcunet.sh --metrics "pesq_wb csig cbak covl seg_snr" all DCUNet
 EOT
 }
 
-evaluate scripts/train/train_dcunet.sh \
-  "${SELOSS_TEST_JSON:-$PROJECT_ROOT/data/voicebank/test.json}" "$@"
+evaluate scripts/train/train_dcunet.sh data/voicebank/test.json \
+  'scripts/data/voicebank_demand.py makes it' "$@"

@@ -153,7 +153,7 @@ def test_the_launcher_takes_every_way_to_name_a_loss(arrays, tmp_path, loss, fla
     [
         (LAUNCHER, ["TAG", "mse"], "5 arguments are needed; got 2"),
         (LAUNCHER, ["TAG", "mse", "local", "many", "1"], "GPUs must be a number; got 'many'"),
-        (EVALUATE, ["3", "TAG"], "STAGE must be 1, 2, a list of them, or all; got '3'"),
+        (EVALUATE, ["5", "TAG"], "STAGE must be 1 to 4, a list of them, or all; got '5'"),
         (EVALUATE, ["all", "../TAG"], "the tag must be the plain name of a folder"),
         (RECIPE / "run_.sh", ["--stage", "4"], "stages are 0 to 3; got '4'"),
         (RECIPE / "run_.sh", ["--losses", ""], "--losses needs at least one loss"),

@@ -127,7 +127,7 @@ def test_wrong_usage(evaluate, arguments, message):
     ("arguments", "message"),
     [
         (["1", "XP9"], "XP9: train it first"),
-        (["1", "XP1", "/nowhere/test.json"], "no manifest /nowhere/test.json"),
+        (["1", "XP1", "/nowhere/test.json"], "no test set /nowhere/test.json"),
     ],
 )
 def test_what_is_missing_is_named(evaluate, arguments, message):
