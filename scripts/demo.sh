@@ -11,25 +11,13 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=22 sample=10
-while (($#)); do
-  case $1 in
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --epochs)
-      (($# > 1)) || { echo "demo: --epochs needs a number" >&2; exit 2; }
-      epochs=$2
-      shift
-      ;;
-    *) echo "demo: unknown argument $1 (--help explains)" >&2; exit 2 ;;
-  esac
-  shift
-done
+# shellcheck source=scripts/demo_common.sh
+source scripts/demo_common.sh
 
-python=.venv/bin/python
-[[ -x $python ]] || { echo "demo: no environment: run 'make demo'" >&2; exit 1; }
+read_demo_options 22 "$@"
+sample=10
 out=experiments/demo
 mkdir -p "$out"
-step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 step "Speech, noise and room responses"
 "$python" scripts/data/prepare_mini.py --out data/mini
@@ -40,11 +28,7 @@ step "Mixtures: 4 hearing-aid microphones in simulated rooms, -5 to 5 dB"
   --snr_db -5 5 --rt60_s 0.15 0.35 --speed 0.8 1.25 \
   --n_train 640 --n_valid 16 --n_test 24 --seed 0
 
-# Both networks at once, a part of the cores each: small networks gain little from more of them.
-cores=$(getconf _NPROCESSORS_ONLN)
-export OMP_NUM_THREADS=$((cores > 4 ? 4 : (cores + 1) / 2))
-# Keep freed memory: handing it back to the system after every step costs an eighth of the time.
-export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296
+prepare_training 2
 
 train() {
   "$python" egs/TAC/train.py --config egs/TAC/conf_small.yml --exp_dir "experiments/$1" \
@@ -53,7 +37,6 @@ train() {
 }
 
 step "Training with the plain and with a frequency-weighted SI-SDR loss"
-trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 train demo_sisdr --loss xp1 &
 plain=$!
 train demo_weighted --loss neg_sisdr --scale linear --weights_type speech_norm &

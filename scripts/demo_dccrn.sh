@@ -12,37 +12,20 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=12 losses=(si_snr si_snr+lms si_snr+pmsqe)
-while (($#)); do
-  case $1 in
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --epochs)
-      (($# > 1)) || { echo "demo_dccrn: --epochs needs a number" >&2; exit 2; }
-      epochs=$2
-      shift
-      ;;
-    *) echo "demo_dccrn: unknown argument $1 (--help explains)" >&2; exit 2 ;;
-  esac
-  shift
-done
+# shellcheck source=scripts/demo_common.sh
+source scripts/demo_common.sh
 
-python=.venv/bin/python
-[[ -x $python ]] || { echo "demo_dccrn: no environment: run 'make demo-dccrn'" >&2; exit 1; }
+read_demo_options 12 "$@"
+losses=(si_snr si_snr+lms si_snr+pmsqe)
 data=data/mini_dccrn
-step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 step "Arrays of real speech and noise, -10 to 5 dB"
 "$python" egs/DCCRN/local/prepare.py --out "$data" --n_train 460 --n_valid 32 --n_test 4 \
   --snr_db -10 -5 0 5 --train_snr_db -10 -5 0 5
 
-# All networks at once, a part of the cores each: small networks gain little from more of them.
-cores=$(getconf _NPROCESSORS_ONLN)
-export OMP_NUM_THREADS=$((cores > 9 ? 4 : (cores + 2) / 3))
-# Keep freed memory: handing it back to the system after every step costs an eighth of the time.
-export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296
+prepare_training 3
 
 step "Training by ${losses[*]}"
-trap 'jobs -p | xargs -r kill 2>/dev/null || true' EXIT
 train() {
   local balance=()
   [[ $2 != *+* ]] || balance=(--balance true --balance_by gradient)

@@ -10,24 +10,11 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=16
-while (($#)); do
-  case $1 in
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --epochs)
-      (($# > 1)) || { echo "demo_dcunet: --epochs needs a number" >&2; exit 2; }
-      epochs=$2
-      shift
-      ;;
-    *) echo "demo_dcunet: unknown argument $1 (--help explains)" >&2; exit 2 ;;
-  esac
-  shift
-done
+# shellcheck source=scripts/demo_common.sh
+source scripts/demo_common.sh
 
-python=.venv/bin/python
-[[ -x $python ]] || { echo "demo_dcunet: no environment: run 'make demo-dcunet'" >&2; exit 1; }
+read_demo_options 16 "$@"
 data=data/demo_dcunet out=experiments/demo_dcunet tag=demo_dcunet
-step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 step "Speech and noise; mixtures of the test at -2.5 to 7.5 dB"
 "$python" scripts/data/prepare_mini.py --out data/mini
@@ -35,10 +22,7 @@ step "Speech and noise; mixtures of the test at -2.5 to 7.5 dB"
   --scheme configs/schemes/demo_dcunet.yml --on_the_fly --out "$data"
 
 step "Training a DCUnet-10 of a quarter of the channels by the weighted SDR"
-cores=$(getconf _NPROCESSORS_ONLN)
-export OMP_NUM_THREADS=$((cores > 4 ? 4 : cores))
-# Keep freed memory: handing it back to the system after every step costs an eighth of the time.
-export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296
+prepare_training 1
 "$python" egs/DCUNet/train.py --config egs/DCUNet/conf_small.yml --exp_dir "$out" \
   --train_json "$data/train.json" --valid_json "$data/valid.json" --epochs "$epochs"
 unset OMP_NUM_THREADS
