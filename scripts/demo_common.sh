@@ -3,8 +3,8 @@
 
 # read_demo_options DEFAULT_EPOCHS ARGUMENTS...
 # Set epochs, python and the demo's name; --help prints the comment at the top of the script.
+# shellcheck disable=SC2034 # epochs is for the demo
 read_demo_options() {
-  # shellcheck disable=SC2034 # epochs is for the demo
   demo=$(basename -- "$0" .sh) epochs=$1 python=.venv/bin/python
   shift
   while (($#)); do
