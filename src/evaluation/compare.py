@@ -139,7 +139,7 @@ def _compare_level(
     panel = read_panel(systems, level, figures, ids=common_ids(systems))
     if by is not None and by not in panel.units:
         raise ValueError(f"{level.file} knows no {by!r}: name it in the manifest, or omit --by")
-    parts = list(slices(panel, by, list(read_classes().groups.items())))
+    parts = list(slices(panel, by, read_classes()))
     tested = differences(panel, parts, pairs, options)
     whole = tested[(tested["class"] == ALL) & (tested["group"] == ALL)]
     fewest = int(whole["clusters"].min())
@@ -160,7 +160,10 @@ def _compare_level(
 def write(comparison: Comparison, folder: Path, options: Options) -> list[Path]:
     """Write all files; return their paths."""
     tests = comparison.differences
-    grids = [*mean_grids(comparison.means, tests, comparison.baseline), *difference_grids(tests)]
+    grids = [
+        *mean_grids(comparison.means, tests, comparison.baseline),
+        *difference_grids(tests, options.alpha),
+    ]
     texts = {
         "tables.md": "\n".join(map(to_markdown, grids)) + "\n" + _legend(comparison, options),
         "tables.tex": "% needs \\usepackage{booktabs}\n" + "\n".join(map(to_latex, grids)),
@@ -241,7 +244,7 @@ def _work(args: argparse.Namespace) -> int:
     paths = write(comparison, args.output, options)
     overall = comparison.differences
     overall = overall[(overall["class"] == ALL) & (overall["group"] == ALL)]
-    for grid in difference_grids(overall):
+    for grid in difference_grids(overall, options.alpha):
         print(to_markdown(grid))
     print("\n".join(map(str, paths)))
     return 0

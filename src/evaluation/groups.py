@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-__all__ = ["CROSSED", "GROUPS", "group_tables", "snr_classes"]
+__all__ = ["CROSSED", "GROUPS", "group_tables", "grouping", "snr_classes"]
 
 GROUPS = ("snr_db", "noise_type", "seen", "speaker")
 CROSSED = ("noise_type", "snr_db")
@@ -68,7 +68,7 @@ def group_tables(
         By name, as `snr_db` or `noise_type_snr_db`: columns of the group, then Metric, Mean, Std,
         Scored, Failed.
     """
-    known = {name: _grouping(table, name, edges) for name in GROUPS if name in table}
+    known = {name: grouping(table[name], edges) for name in GROUPS if name in table}
     figures = table[list(columns)].astype(float)
     tables = {name: _summary(figures, {name: groups}) for name, groups in known.items()}
     if all(name in known for name in CROSSED):
@@ -77,13 +77,18 @@ def group_tables(
     return tables
 
 
-def _grouping(table: pd.DataFrame, name: str, edges: Sequence[float] | None) -> pd.Series:
-    """Return the group of every sample, its categories in order."""
-    if name == "snr_db":
-        groups = snr_classes(table[name], edges)
+def grouping(known: pd.Series, edges: Sequence[float] | None = None) -> pd.Series:
+    """Return the group of every sample, its categories in order.
+
+    Args:
+        known: what is known of each, NaN where it is not; its name is one of `GROUPS`.
+        edges: see `snr_classes`.
+    """
+    if known.name == "snr_db":
+        groups = snr_classes(known, edges)
     else:
-        text = table[name].map(lambda value: None if pd.isna(value) else str(value))
-        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=table.index)
+        text = known.map(lambda value: None if pd.isna(value) else str(value))
+        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=known.index)
     if groups.isna().any():
         groups = groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
     return groups.cat.remove_unused_categories()

@@ -5,7 +5,8 @@
 
 takes the gradient of each loss at the unprocessed mixtures (where training begins) or at an
 experiment's estimates (where it got to) and sums its energy in one-third-octave bands, and in phone
-classes where evaluation.ph_eval was run on the experiment. Each utterance counts alike. Written:
+classes where the manifest has `phones`, or evaluation.ph_eval was run on the experiment. Each
+utterance counts alike. Written:
 
     loss_spectrum.csv        share of the gradient's energy per loss, class and band
     gradient_spectra.png     the losses side by side, with the speech and the residual for scale

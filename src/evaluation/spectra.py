@@ -39,6 +39,7 @@ from evaluation.command import add_experiment_options, available_cpus, positive_
 from evaluation.experiment import open_system
 from evaluation.figure_style import figure_style, save_figure
 from evaluation.parallel import run_each
+from evaluation.phonemes.classes import read_classes
 from evaluation.spectra_figures import average_spectra, band_ratios, class_ratios
 from evaluation.testset import TestSet
 
@@ -154,10 +155,16 @@ def spectra(
                 system=name, **{"class": of_class}, utterances=counts[name]
             )
             for name, classes in sums.items()
-            for of_class, one in classes.items()
+            for of_class, one in _in_order(classes)
         ],
         ignore_index=True,
     )
+
+
+def _in_order(classes: Mapping[str, Array]) -> list[tuple[str, Array]]:
+    """Return all phones first, then the classes in the order of their table."""
+    ordered = read_classes().ordered(name for name in classes if name != ALL)
+    return [(name, classes[name]) for name in (ALL, *ordered)]
 
 
 def band_table(energies: Array, centres: Array) -> pd.DataFrame:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from evaluation.comparison.figures import is_outcome
 from evaluation.comparison.statistics import Sums
 from evaluation.comparison.systems import System
-from evaluation.groups import UNKNOWN, snr_classes
+from evaluation.groups import grouping
+from evaluation.phonemes.classes import PhoneClasses
 
 __all__ = ["LEVELS", "Level", "Panel", "Slice", "read_panel", "slices"]
 
@@ -122,45 +123,31 @@ class Slice:
     chosen: NDArray[np.bool_]
 
 
-def slices(
-    panel: Panel, by: str | None, classes: Sequence[tuple[str, Sequence[str]]] = ()
-) -> Iterator[Slice]:
+def slices(panel: Panel, by: str | None, classes: PhoneClasses) -> Iterator[Slice]:
     """Yield the whole and the parts: every class, every group, every class in every group.
 
     Args:
         panel: whose units.
         by: the column of `units` that groups them.
-        classes: unions of classes to add: name and members.
+        classes: the order of the classes of phones, and their unions (consonant, vowel), which are
+            parts as well.
     """
     everything = np.ones(len(panel.units), dtype=bool)
     by_class = {ALL: everything}
     if "class" in panel.units:
         labels = panel.units["class"].astype(str)
-        for name in dict.fromkeys(labels):
-            by_class[name] = (labels == name).to_numpy()
-        for name, members in classes:
-            by_class.setdefault(name, labels.isin(list(members)).to_numpy())
+        for name in classes.ordered([*labels, *classes.groups]):
+            members = classes.groups.get(name, (name,))
+            by_class[name] = labels.isin(list(members)).to_numpy()
     by_group = {ALL: everything}
     if by is not None:
-        groups = _groups(panel.units[by])
+        groups = grouping(panel.units[by])
         for value in groups.cat.categories:
             by_group[str(value)] = (groups == value).to_numpy()
     for group, in_group in by_group.items():
         for of_class, in_class in by_class.items():
             if (chosen := in_class & in_group).any():
                 yield Slice(of_class, group, chosen)
-
-
-def _groups(known: pd.Series) -> pd.Series:
-    """Return the group of each unit, classes of SNR as in the tables of utt_eval."""
-    if known.name == "snr_db":
-        groups = snr_classes(known)
-    else:
-        text = known.map(lambda value: None if pd.isna(value) else str(value))
-        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=known.index)
-    if groups.isna().any():
-        groups = groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
-    return groups
 
 
 def read_panel(

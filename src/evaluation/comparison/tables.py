@@ -112,13 +112,18 @@ def _leads(same: pd.DataFrame, mean: dict[object, object]) -> bool:
     return bool((others <= own + 1e-9 * (1 + abs(own))).all())
 
 
-def difference_grids(tests: pd.DataFrame) -> list[Grid]:
-    """Return a table of differences per level, class by class, group by group."""
+def difference_grids(tests: pd.DataFrame, alpha: float = 0.05) -> list[Grid]:
+    """Return a table of differences per level, class by class, group by group.
+
+    Args:
+        tests: as `differences` returns them.
+        alpha: the intervals have 1 - alpha.
+    """
     grids = []
     for (level, group), part in tests.groupby(["level", "group"], sort=False):
         where = "" if group == ALL else f", {group}"
         classes = set(part["class"]) != {ALL}
-        test, share = part["test"].iloc[0], "95 %"
+        test, share = part["test"].iloc[0], f"{100 * (1 - alpha):g} %"
         head = ["metric", *(["class"] if classes else []), "system − baseline", "n"]  # noqa: RUF001
         head += ["difference", f"{share} interval", "p (corrected)", "d_z", "Cliff's delta"]
         rows = [_difference_row(row, classes=classes) for row in part.to_dict("records")]

@@ -16,6 +16,8 @@ from torch import Tensor
 from asteroid.data.manifest import read_manifest
 from evaluation.command import add_experiment_options, positive_int
 from evaluation.experiment import open_system
+from evaluation.phonemes.alignment import phones_from_list
+from evaluation.phonemes.classes import SILENCE, PhoneClasses, read_classes
 from evaluation.testset import TestSet
 
 __all__ = ["Example", "Phone", "add_example_options", "load_examples"]
@@ -106,6 +108,7 @@ def _of_manifest(path: Path, ids: list[str] | None) -> Iterator[Example]:
             f"no manifest {path}: give --input_json, or make the mini corpus by "
             "scripts/data/prepare_mini.py and scripts/data/make_mixtures.py"
         )
+    classes = read_classes()
     for item in read_manifest(path):
         if ids is not None and item.id not in ids:
             continue
@@ -113,11 +116,22 @@ def _of_manifest(path: Path, ids: list[str] | None) -> Iterator[Example]:
             raise ValueError(f"{path}: {item.id!r} has no clean speech: a loss needs it")
         mixture, rate = _read(item.mixture[0])
         speech, _ = _read(item.speech[0])
-        phones = tuple(
-            (float(start), float(end), str(label), "")
-            for start, end, label in item.extra.get("phones") or ()
-        )
+        try:
+            phones = _classified(item.extra.get("phones") or [], classes)
+        except ValueError as error:
+            raise ValueError(f"{path}: {item.id!r}: {error}") from None
         yield _example(item.id, mixture, speech, None, rate, phones)
+
+
+def _classified(given: object, classes: PhoneClasses) -> tuple[Phone, ...]:
+    """Return the phones of a manifest, `[[start, end, label], ...]`, with their classes."""
+    phones = phones_from_list(given)
+    alphabet = classes.alphabet_of(phone.label for phone in phones)
+    kinds = (classes.classify(phone.label, alphabet) for phone in phones)
+    return tuple(
+        (phone.start, phone.end, phone.label, "" if kind == SILENCE else kind)
+        for phone, kind in zip(phones, kinds, strict=True)
+    )
 
 
 def _of_testset(testset: TestSet, ids: list[str] | None) -> Iterator[Example]:

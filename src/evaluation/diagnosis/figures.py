@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from evaluation.diagnosis.cells import CellMap
 from evaluation.diagnosis.examples import Example
 from evaluation.drawing import MARKERS, Drawing, panels
+from evaluation.phonemes.classes import read_classes
 from evaluation.spectra_figures import octave_ticks
 
 __all__ = ["cells_drawing", "class_drawing", "probes_drawing", "spectrum_drawing"]
@@ -145,7 +146,7 @@ def class_drawing(table: pd.DataFrame) -> Drawing:
     numbers = numbers.reset_index().assign(density=lambda one: one["share"] / one["time"])
 
     def draw() -> Figure:
-        classes = list(dict.fromkeys(numbers["class"]))
+        classes = read_classes().ordered(numbers["class"])
         figure = Figure(figsize=(6.5, 1 + 0.35 * len(classes)), layout="constrained")
         axes = figure.subplots()
         for index, (name, one) in enumerate(numbers.groupby("loss", sort=False)):

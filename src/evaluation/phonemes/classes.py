@@ -65,6 +65,17 @@ class PhoneClasses:
             )
         return self.groups[name]
 
+    def ordered(self, found: Iterable[str]) -> list[str]:
+        """Return each name once: classes and groups in the table's order, then what else came.
+
+        Example:
+            >>> read_classes().ordered(["vowel", "open", "unmapped", "nasal", "open"])
+            ['nasal', 'open', 'vowel', 'unmapped']
+        """
+        there = dict.fromkeys(found)
+        known = [name for name in self.names if name in there]
+        return [*known, *(name for name in there if name not in known)]
+
     def classify(self, label: str, alphabet: str = "ipa") -> str:
         """Return the class of a label, or SILENCE or UNMAPPED.
 

@@ -180,5 +180,5 @@ def _by_class(pairs: Counter[tuple[str, str]], classes: PhoneClasses) -> Counter
 def _order(pairs: Counter[tuple[str, str]], classes: PhoneClasses | None) -> Sequence[str]:
     """Return the labels in the order of the table of classes, or of the alphabet."""
     found = {label for pair in pairs for label in pair} - {DELETED, INSERTED}
-    known = [name for name in classes.classes if name in found] if classes else []
-    return [*known, *sorted(found - set(known)), DELETED, INSERTED]
+    ordered = sorted(found) if classes is None else classes.ordered(sorted(found))
+    return [*ordered, DELETED, INSERTED]

@@ -16,6 +16,7 @@ from evaluation.comparison.systems import System
 from evaluation.comparison.tables import Cell, Grid, difference_grids, mean_grids
 from evaluation.drawing import Drawing
 from evaluation.experiment import find_experiment
+from evaluation.phonemes.classes import read_classes
 from evaluation.report.figures import (
     by_condition,
     distributions,
@@ -94,7 +95,7 @@ def _compared(systems: Mapping[str, TestSet], baseline: str, options: Options) -
     for level in LEVELS.values():
         if (folder / level.file).is_file():
             panel = read_panel(compared, level)
-            parts.append(means(panel, list(slices(panel, None)), options))
+            parts.append(means(panel, list(slices(panel, None, read_classes())), options))
     empty = pd.DataFrame(columns=["level", "metric", "class", "group", "system", "baseline"])
     return Comparison(pd.concat(parts, ignore_index=True), empty, baseline)
 
@@ -103,15 +104,15 @@ def _summary(comparison: Comparison, options: Options) -> Section:
     """Return means with intervals, then the tested differences."""
     overall = comparison.means
     overall = overall[(overall["class"] == ALL) & (overall["group"] == ALL)]
-    tests = comparison.differences
+    tests, share = comparison.differences, f"{100 * (1 - options.alpha):g} %"
     grids = []
     for level, part in overall.groupby("level", sort=False):
         grid = mean_grids(part, tests, comparison.baseline)[0] if len(tests) else _plain(part)
-        grids.append(_with_intervals(grid, part, f"Means per {level}, with 95 % intervals"))
+        grids.append(_with_intervals(grid, part, f"Means per {level}, with {share} intervals"))
     paragraphs = []
     if len(tests):
         whole = tests[(tests["class"] == ALL) & (tests["group"] == ALL)]
-        grids += difference_grids(whole)
+        grids += difference_grids(whole, options.alpha)
         paragraphs = [
             f"* differs from {comparison.baseline} ({options.test} test per utterance, "
             f"{options.correction} correction, p < {options.alpha:g}, and 0 outside the interval). "

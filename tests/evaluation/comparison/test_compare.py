@@ -56,7 +56,7 @@ def make_segments(folder: Path, shift: float) -> None:
     draw = np.random.default_rng([7, len(folder.parent.name)])
     rows = []
     for index in range(N):
-        for place, (phone, of_class) in enumerate((("P", "plosive"), ("AA", "open")) * 3):
+        for place, (phone, of_class) in enumerate((("AA", "open"), ("P", "plosive")) * 3):
             gain = shift if of_class == "plosive" else 0.0
             rows.append(
                 {
@@ -128,6 +128,10 @@ def test_all_files_are_there_and_marks_need_significance(root: Path) -> None:
     latex = (root / "comparison" / "tables.tex").read_text(encoding="utf-8")
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
     assert r"95 \% interval" in latex
+    assert run("A", "B", "--alpha", "0.1") == 0
+    text = (root / "comparison" / "tables.md").read_text(encoding="utf-8")
+    assert "| 90 % interval |" in text
+    assert "95 %" not in text
     assert run("A", "B") == 0
     text = (root / "comparison" / "tables.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| B |"))
@@ -203,6 +207,7 @@ def test_phoneme_classes(root: Path) -> None:
         make_segments(root / "xp" / tag / "test", shift)
     assert run("A", "B", "--levels", "phoneme") == 0
     tests = read(root).set_index("class")
+    # the order of configs/phoneme-classes.json: the vowel came first
     assert list(tests.index) == ["all", "plosive", "open", "consonant", "vowel"]
     assert list(tests["n"]) == [72, 36, 36, 36, 36]
     assert set(tests["clusters"]) == {N}  # utterances, not phones
