@@ -89,14 +89,9 @@ def parse_recipe(
     for index, (flag, file) in enumerate(itertools.pairwise(arguments), start=1):
         if flag == "--config":
             arguments[index] = _checked_file(Path(file), option_names(config_class))
-    parsed = parser.parse_args(arguments)
-    try:
-        instance = parser.instantiate(parsed)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from None
-    names = config_class.__dataclass_fields__
-    config = config_class(**{name: instance[name] for name in names})
-    return Parsed(config, parsed.overwrite)
+    if "--print_config" in arguments:  # nothing is printed that would be refused
+        _read(parser, config_class, [one for one in arguments if one != "--print_config"])
+    return _read(parser, config_class, arguments)
 
 
 def run_program(main: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> NoReturn:
@@ -146,6 +141,17 @@ def _stopped_by(leaving: BaseException) -> int | None:
     if isinstance(leaving, KeyboardInterrupt) or isinstance(leaving.__context__, KeyboardInterrupt):
         return 130
     return 143 if type(leaving).__name__ == "SIGTERMException" else None
+
+
+def _read(parser: _Parser, config_class: type[R], arguments: Sequence[str]) -> Parsed[R]:
+    parsed = parser.parse_args(arguments)
+    try:
+        instance = parser.instantiate(parsed)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from None
+    names = config_class.__dataclass_fields__
+    config = config_class(**{name: instance[name] for name in names})
+    return Parsed(config, parsed.overwrite)
 
 
 def _flags(config_class: type[Recipe]) -> dict[str, str]:
