@@ -159,6 +159,23 @@ def test_loss_spectrum_leaves_tables_and_figures(manifest: Path, tmp_path: Path)
     assert (output / "gradient_spectra.png").is_file()
 
 
+def test_phones_of_a_manifest_have_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phones = [[0.0, 0.1, "sil"], [0.1, 0.3, "S"], [0.3, 0.4, "AA1"], [0.4, 0.5, "??"]]
+    path = make_manifest(tmp_path / "data", n_items=2, seconds=0.5, phones=phones)
+    output = tmp_path / "spectrum"
+    command = ["--input_json", str(path), "--loss", "mse", "-o", str(output)]
+    assert loss_spectrum.main(command) == 0
+    table = pd.read_csv(output / "loss_spectrum.csv").drop_duplicates(["loss", "class"])
+    shares = table[table["loss"] == "mse"].set_index("class")["time"].to_dict()
+    assert shares == pytest.approx({"all": 1, "sibilant": 0.4, "open": 0.2, "unmapped": 0.2})
+    assert (output / "gradient_classes.png").stat().st_size > 5000
+    path = make_manifest(tmp_path / "wrong", n_items=1, seconds=0.5, phones=[["S", 0.0, 0.1]])
+    assert loss_spectrum.main(["--input_json", str(path), "--loss", "mse"]) == 1
+    assert "'item0': 'phones', entry 1: expected [start, end, label]" in capsys.readouterr().err
+
+
 def preset() -> str:
     folder = Path(__file__).resolve().parents[3] / "configs" / "losses"
     return sorted(path.stem for path in folder.glob("*.yml"))[0]
