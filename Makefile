@@ -46,12 +46,8 @@ format: install  ## format the code
 	$(BIN)/ruff check --fix $(SOURCES) $(OURS)
 	$(BIN)/ruff format $(SOURCES) $(OURS)
 
-bench: install  ## measure speed and memory against the references
-	$(BIN)/python benchmarks/losses.py
-	$(BIN)/python benchmarks/fasnet.py
-	$(BIN)/python -m benchmarks.models
-	$(BIN)/python benchmarks/streaming.py
-	$(BIN)/python benchmarks/evaluation.py
+bench: install  ## measure speed and memory against the references, write benchmarks/RESULTS.md (10 minutes)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 clean:  ## remove the environment and what was unpacked; data and experiments stay
 	python3 external_repo/asteroid/assembly/assemble.py --clean

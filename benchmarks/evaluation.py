@@ -1,18 +1,13 @@
-"""Cost of utt_eval against the metric libraries' own time, on the same utterances.
+"""Cost of utt_eval against the metrics' own time, on the same utterances.
 
 The libraries (pesq, pystoi, and fast_bss_eval for the ratios that it has) are called one after the
-other in this process, on estimate and mixture, which is what the published metrics need of them;
-utt_eval then judges the same files with all cores. Printed are, in seconds,
+other in this process, on estimate and mixture, which is what the published metrics need of them; so
+are our functions of the frequency-weighted ratios, which no library has. Every fifth utterance is
+measured so, half of them before utt_eval judges all, half after. The anchor is their sum for all
+utterances, over the number of processes; the goal for the whole run, its start (importing torch and
+scipy, in every process) and its tables included, is 1.10 times that at 500 utterances.
 
-* the libraries' sequential time and what it would be on all cores,
-* utt_eval's wall time, and without its start (importing, in every process): the time of a run on
-  two files is taken off,
-* their ratio. The goal is 1.10. Metrics that no library has (FW-SDR, FW-SIR, FW-SAR) are extra work
-  that the libraries' time does not hold, so the ratio is also given with their own sequential time
-  added to it,
-* the same in processor time, which other load on the machine disturbs less.
-
-Example: ``python benchmarks/evaluation.py --utterances 200 --jobs 2``.
+    python -m benchmarks.evaluation --utterances 500 --jobs 2
 """
 
 from __future__ import annotations
@@ -20,12 +15,12 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fast_bss_eval
@@ -36,66 +31,62 @@ from pesq import pesq
 from pystoi import stoi
 
 from auditus import get_metric
+from tests.data import SAMPLE_RATE, make_mixture
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from tests.data import SAMPLE_RATE, make_mixture  # noqa: E402
+from .command import available_cores, run_benchmark
+from .row import Goal, Row
 
-LIBRARY_METRICS = ("si_sir", "si_sar", "si_sdr", "pesq_wb", "stoi")
+METRICS = ("si_sir", "si_sar", "si_sdr", "pesq_wb", "stoi", "fw_sir", "fw_sar", "fw_sdr")
 OWN_METRICS = ("fw_sir", "fw_sar", "fw_sdr")
 WITHOUT_MIXTURE = ("si_sar", "fw_sar")
+SIGNALS = ("mixture", "speech", "noise", "estimate")
+#: Of so many utterances one is measured alone.
+EVERY = 5
+#: Different ones; the others are copies, which no metric knows.
+UNIQUE = 50
+GOAL = 1.10
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+Signals = dict[str, np.ndarray]
 
 
 def write_utterances(folder: Path, count: int, seconds: float) -> None:
     """Write an experiment's test set of made-up speech in noise."""
     for index in range(count):
+        place = folder / f"sample_{index}"
+        if index >= UNIQUE:
+            shutil.copytree(folder / f"sample_{index % UNIQUE}", place)
+            continue
         mixture, speech, noise = (
             part[0] for part in make_mixture(seconds, n_mics=1, seed=index, snr_db=index % 10)
         )
         draw = np.random.default_rng(index)
         estimate = speech + 0.3 * noise + 0.002 * draw.standard_normal(len(speech))
-        place = folder / f"sample_{index}"
         place.mkdir(parents=True)
-        for name, signal in (
-            ("mixture", mixture),
-            ("speech", speech),
-            ("noise", noise),
-            ("estimate", estimate),
-        ):
+        for name, signal in zip(SIGNALS, (mixture, speech, noise, estimate), strict=True):
             soundfile.write(place / f"{name}.wav", signal, SAMPLE_RATE, subtype="FLOAT")
 
 
-def read(folder: Path, count: int) -> list[dict[str, np.ndarray]]:
-    """Return every utterance's signals in double precision."""
-    names = ("mixture", "speech", "noise", "estimate")
+def read(folder: Path, indices: range) -> list[Signals]:
+    """Return utterances' signals in double precision."""
     return [
-        {name: soundfile.read(folder / f"sample_{index}" / f"{name}.wav")[0] for name in names}
-        for index in range(count)
+        {name: soundfile.read(folder / f"sample_{index}" / f"{name}.wav")[0] for name in SIGNALS}
+        for index in indices
     ]
 
 
-def timed(work: Callable[[dict[str, np.ndarray]], object], utterances: list) -> np.ndarray:
-    """Return wall and processor time of calling it for every utterance, after one to warm up."""
-    work(utterances[0])
-    wall, processor = time.perf_counter(), time.process_time()
-    for signals in utterances:
-        work(signals)
-    return np.array([time.perf_counter() - wall, time.process_time() - processor])
-
-
-def by_pesq(signals: dict[str, np.ndarray]) -> None:
+def by_pesq(signals: Signals) -> None:
     """Score estimate and mixture by pesq."""
     for judged in ("estimate", "mixture"):
         pesq(SAMPLE_RATE, signals["speech"], signals[judged], "wb")
 
 
-def by_pystoi(signals: dict[str, np.ndarray]) -> None:
+def by_pystoi(signals: Signals) -> None:
     """Score estimate and mixture by pystoi."""
     for judged in ("estimate", "mixture"):
         stoi(signals["speech"], signals[judged], SAMPLE_RATE)
 
 
-def by_fast_bss_eval(signals: dict[str, np.ndarray]) -> None:
+def by_fast_bss_eval(signals: Signals) -> None:
     """Score SI-SDR, SI-SIR and SI-SAR of estimate and mixture by fast_bss_eval."""
     references = torch.from_numpy(np.stack([signals["speech"], signals["noise"]]))
     for judged in ("estimate", "mixture"):
@@ -103,7 +94,7 @@ def by_fast_bss_eval(signals: dict[str, np.ndarray]) -> None:
         fast_bss_eval.si_bss_eval_sources(references, estimates, compute_permutation=False)
 
 
-def by_our_own(signals: dict[str, np.ndarray]) -> None:
+def by_our_own(signals: Signals) -> None:
     """Score the metrics that no library has, one function after the other."""
     tensors = {name: torch.from_numpy(signal.copy())[None] for name, signal in signals.items()}
     for judged in ("estimate", "mixture"):
@@ -114,71 +105,81 @@ def by_our_own(signals: dict[str, np.ndarray]) -> None:
                 )
 
 
-def run_program(root: Path, tag: str, metrics: tuple[str, ...], jobs: int) -> np.ndarray:
-    """Return wall and processor time of the program, its processes included."""
+LIBRARIES: dict[str, Callable[[Signals], None]] = {
+    "pesq": by_pesq,
+    "pystoi": by_pystoi,
+    "fast_bss_eval": by_fast_bss_eval,
+    "our FW ratios": by_our_own,
+}
+
+
+def alone(utterances: list[Signals]) -> dict[str, float]:
+    """Return the seconds an utterance takes in each library, one after the other."""
+    spent = dict.fromkeys(LIBRARIES, 0.0)
+    for work in LIBRARIES.values():
+        work(utterances[0])  # their first call is slower
+    for signals in utterances:
+        for name, work in LIBRARIES.items():
+            began = time.perf_counter()
+            work(signals)
+            spent[name] += time.perf_counter() - began
+    return {name: seconds / len(utterances) for name, seconds in spent.items()}
+
+
+def run_program(root: Path, tag: str, jobs: int) -> tuple[float, float]:
+    """Return wall time and most memory (of its largest process, bytes) of the program."""
     command = [sys.executable, "-m", "evaluation.utt_eval", "--experiment_tag", tag]
-    command += ["--root", str(root), "--jobs", str(jobs), "--metrics", *metrics]
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, **ONE_THREAD})
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return np.array([wall, processor])
+    command += ["--root", str(root), "--jobs", str(jobs), "--metrics", *METRICS]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
+    wall = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"utt_eval ended with status {done.returncode}: {done.stderr[-2000:]}")
+    return wall, 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-def measure_program(root: Path, metrics: tuple[str, ...], jobs: int) -> tuple[np.ndarray, ...]:
-    """Return times of the whole run and of a run on as many files as there are processes."""
-    for tag in ("all", "few"):
-        for path in (root / tag / "test" / "metrics").glob(".*"):
-            path.unlink()
-    return run_program(root, "all", metrics, jobs), run_program(root, "few", metrics, jobs)
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--utterances", type=int, default=60)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each (default: 4)")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-    args = parser.parse_args()
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield the row of the whole run."""
+    count, seconds, jobs = options.utterances, options.seconds, options.jobs
+    if options.quick:
+        count, seconds = 4, 1.0
     torch.set_num_threads(1)
-    warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        write_utterances(root / "all" / "test", args.utterances, args.seconds)
-        write_utterances(root / "few" / "test", args.jobs, args.seconds)
-        utterances = read(root / "all" / "test", args.utterances)
-        anchors = {
-            "pesq": timed(by_pesq, utterances),
-            "pystoi": timed(by_pystoi, utterances),
-            "fast_bss_eval": timed(by_fast_bss_eval, utterances),
-        }
-        own = timed(by_our_own, utterances)
-        print(f"{args.utterances} utterances of {args.seconds:g} s, {args.jobs} processes")
-        print(f"{'sequential, s':34} {'wall':>8} {'processor':>10}")
-        for library, (wall, processor) in {**anchors, "ours alone: FW-*": own}.items():
-            print(f"  {library:32} {wall:8.2f} {processor:10.2f}")
-        libraries = sum(anchors.values(), np.zeros(2))
-        for title, metrics, floor in (
-            ("libraries' metrics", LIBRARY_METRICS, libraries),
-            ("published set", (*LIBRARY_METRICS, *OWN_METRICS), libraries),
-            ("published set, FW-* in the sum", (*LIBRARY_METRICS, *OWN_METRICS), libraries + own),
-        ):
-            whole, start = measure_program(root, metrics, args.jobs)
-            share = floor / np.array([args.jobs, 1])
-            # both runs hold the start; the short one also some files
-            done = (whole - start) * args.utterances / (args.utterances - args.jobs)
-            print(f"utt_eval, {title}")
-            print(f"  sum of the above / cores           {share[0]:8.2f} {share[1]:10.2f}")
-            print(f"  whole run                          {whole[0]:8.2f} {whole[1]:10.2f}")
-            print(f"  without its start                  {done[0]:8.2f} {done[1]:10.2f}")
-            ratio = done / share
-            print(f"  ratio (goal 1.10)                  {ratio[0]:8.2f} {ratio[1]:10.2f}")
+        write_utterances(root / "all" / "test", count, seconds)
+        write_utterances(root / "few" / "test", jobs, seconds)
+        half = -(-count // EVERY // 2) or 1
+        before = alone(read(root / "all" / "test", range(0, half * EVERY, EVERY)[:count]))
+        few, _ = run_program(root, "few", jobs)
+        wall, memory = run_program(root, "all", jobs)
+        later = range(EVERY // 2, half * EVERY, EVERY)
+        after = alone(read(root / "all" / "test", later if later[-1] < count else range(1)))
+    each = {key: (before[key] + after[key]) / 2 for key in LIBRARIES}
+    floor = sum(each.values()) * count / jobs
+    parts = ", ".join(f"{key} {1000 * value:.0f} ms" for key, value in each.items())
+    yield Row(
+        f"{count} utterances of {seconds:g} s, published metrics, {jobs} processes",
+        wall,
+        wall,
+        memory,
+        f"the metrics alone / {jobs}",
+        floor,
+        None,
+        floor / wall,
+        (Goal("times the metrics' time", wall / floor, GOAL, at_most=True),),
+        note=f"an utterance: {parts}; a run on {jobs} utterances, start and tables, takes "
+        f"{few:.1f} s, and without them the ratio is "
+        f"{(wall - few) * count / (count - jobs) / floor:.2f}; memory is that of one process",
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the size of the test set and the number of processes."""
+    cores = available_cores()
+    parser.add_argument("--utterances", type=int, default=500, help="to judge (500)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each (4)")
+    parser.add_argument("--jobs", type=int, default=cores, help=f"processes ({cores})")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_benchmark(rows, __doc__, add_arguments=add_arguments))

@@ -21,6 +21,7 @@ HEADINGS = (
     "of limit",
 )
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
+_COUNTS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -47,6 +48,13 @@ def format_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def _products(count: float) -> str:
+    for size, prefix in _COUNTS:
+        if count >= size:
+            return f"{_three(count / size)} {prefix} products"
+    return f"{count:.0f} products"
+
+
 def _goal(goal: Goal) -> str:
     sign = "≤" if goal.at_most else "≥"
     verdict = "met" if goal.met else "**not met**"
@@ -55,7 +63,7 @@ def _goal(goal: Goal) -> str:
 
 def _limit(limit: Limit) -> str:
     if limit.pairs_s >= limit.moved_s:
-        return f"{format_seconds(limit.pairs_s)} ({_three(limit.pairs / 1e9)} G products)"
+        return f"{format_seconds(limit.pairs_s)} ({_products(limit.pairs)})"
     return f"{format_seconds(limit.moved_s)} ({format_bytes(limit.moved)} moved)"
 
 

@@ -1,0 +1,137 @@
+"""Run all benchmarks, each in a process of its own, and write what they found to RESULTS.md.
+
+    python -m benchmarks                       everything, as `make bench` does
+    python -m benchmarks --only losses fasnet  some, printed and not written
+    python -m benchmarks --quick               smallest sizes: to see that all of it runs
+    python -m benchmarks --device cuda         networks and losses on a GPU
+
+A benchmark that fails or takes too long loses none of its own rows, nor the others'. Figures mean
+something only on a machine that does nothing else; `--clock cpu --threads 1` disturbs least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from asteroid.utils.files import write_text
+
+from .results import Result, machine, page, read_lines
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+
+
+class Benchmark(NamedTuple):
+    """One benchmark: its title, the seconds after which it is stopped, its options.
+
+    ``shared``: options of the run that it takes too.
+    """
+
+    title: str
+    limit_s: float
+    shared: tuple[str, ...] = ("device", "threads", "clock")
+
+
+BENCHMARKS = {
+    "losses": Benchmark("Losses", 100),
+    "fasnet": Benchmark("FaSNet-TAC", 170),
+    "models": Benchmark("DCCRN and DCUnet", 170),
+    "streaming": Benchmark("Streaming", 80, ("device",)),
+    "data": Benchmark("Data loading", 80, ()),
+    "rooms": Benchmark("Room simulation", 60, ()),
+    "evaluation": Benchmark("Evaluation", 240, ()),
+}
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=list(BENCHMARKS), default=list(BENCHMARKS), help="which (all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="smallest sizes: does it run?")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (cpu)")
+    parser.add_argument("--threads", type=int, help="CPU threads (as many as cores)")
+    parser.add_argument(
+        "--clock", choices=["wall", "cpu"], help="cpu: processor time, with --threads 1 (wall)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="file to write (benchmarks/RESULTS.md if all are run at full size, else none)",
+    )
+    options = parser.parse_args(arguments)
+    if options.out is None and not options.quick and set(options.only) == set(BENCHMARKS):
+        options.out = RESULTS
+    return options
+
+
+def _command(name: str, options: argparse.Namespace) -> list[str]:
+    """Return what is run, as a reader would type it."""
+    command = ["python", "-m", f"benchmarks.{name}"]
+    for shared in BENCHMARKS[name].shared:
+        value = getattr(options, shared)
+        if value is not None and (shared, value) != ("device", "cpu"):
+            command += [f"--{shared}", str(value)]
+    return [*command, "--quick"] if options.quick else command
+
+
+def _run(name: str, options: argparse.Namespace, folder: Path) -> Result:
+    """Run one benchmark; whatever happens to it, return what it had found by then."""
+    limit_s = BENCHMARKS[name].limit_s
+    result = Result(name, BENCHMARKS[name].title, _command(name, options))
+    path, started = folder / f"{name}.jsonl", time.monotonic()
+    print(f"== {result.title}: {' '.join(result.command)}", flush=True)
+    # A session of its own, so that its worker processes are ended with it.
+    process = subprocess.Popen(
+        [sys.executable, *result.command[1:], "--json", str(path)], cwd=ROOT, start_new_session=True
+    )
+    try:
+        status = process.wait(timeout=limit_s)
+        result.failure = "" if status == 0 else f"exit status {status}, see its error above"
+    except subprocess.TimeoutExpired:
+        result.failure = f"stopped after {limit_s:.0f} s"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    result.seconds = time.monotonic() - started
+    read_lines(path, result)
+    if not result.failure and not result.rows:
+        result.failure = "it measured nothing"
+    if result.failure:
+        print(f"== {result.title}: {result.failure}", file=sys.stderr, flush=True)
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; return 1 if any of it failed."""
+    options = _parse(arguments)
+    facts = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        results = [_run(name, options, Path(folder)) for name in options.only]
+    if options.out is not None:  # only now: what an interrupted run found is on the terminal
+        write_text(options.out, page(results, facts))
+        print(f"== wrote {options.out}")
+    for result in results:
+        for row in result.rows:
+            for goal in row.goals:
+                if not goal.met:
+                    print(f"not met: {result.title}, {row.case}: {goal.what} {goal.value:.3g}")
+    return 1 if any(result.failure for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
