@@ -24,6 +24,7 @@ from request import Task, add_options, make_request
 from submit import carry_out, guarded
 
 _KEYS = ("recipe", "evaluate", "stages", "options", "runs")
+_SET_HERE = {"exp_dir", "train_json", "valid_json", "gpus", "overwrite"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Run:
     tag: str
     options: tuple[tuple[str, str], ...]
     configuration: str
+
+    @property
+    def flags(self) -> list[str]:
+        """The options as the recipe's command line takes them."""
+        return [word for name, value in self.options for word in (f"--{name}", value)]
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,12 @@ def read_sweep(path: Path) -> Sweep:
     if not isinstance(content, dict) or not set(content) <= set(_KEYS):
         raise UsageError(f"{path} must hold {', '.join(_KEYS)} and nothing else")
     recipe = ROOT / str(content.get("recipe", ""))
-    if not recipe.is_file():
-        raise UsageError(f"{path}: recipe: there is no {recipe}")
+    if not recipe.is_file() or recipe.suffix != ".py":
+        raise UsageError(f"{path}: recipe must be a program such as egs/TAC/train.py; got {recipe}")
     common = content.get("options") or {}
     entries = content.get("runs")
+    if not isinstance(common, dict):
+        raise UsageError(f"{path}: options must hold 'key: value' lines; got {common!r}")
     if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
         raise UsageError(f"{path}: runs must be a list of options; got {entries!r}")
     runs = tuple(run for entry in entries for run in _combinations(path, {**common, **entry}))
@@ -82,6 +90,8 @@ def _combinations(path: Path, entry: dict[str, Any]) -> Iterator[Run]:
     template = str(entry.pop("tag", ""))
     names = list(entry)
     values = [value if isinstance(value, list) else [value] for value in entry.values()]
+    for name, choices in zip(names, values, strict=True):
+        _check_option(f"{path}: {template}: {name}", name, choices)
     for chosen in itertools.product(*values):
         options = {name: _as_text(value) for name, value in zip(names, chosen, strict=True)}
         tag = _fill(path, template, options)
@@ -89,6 +99,16 @@ def _combinations(path: Path, entry: dict[str, Any]) -> Iterator[Run]:
             raise UsageError(f"{path}: the tag must be the plain name of a folder; got {tag!r}")
         bare = _fill(path, re.sub(r"[-_.]?[a-z]*\{seed\}", "", template), options)
         yield Run(tag, tuple(options.items()), bare or tag)
+
+
+def _check_option(where: str, name: Any, choices: list[Any]) -> None:
+    """Refuse what can be no option of any recipe."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", name):
+        raise UsageError(f"{where} is no option's name")
+    if name in _SET_HERE:
+        raise UsageError(f"{where} is set by sweep.sh, for all runs")
+    if not choices or any(isinstance(one, (list, dict)) for one in choices):
+        raise UsageError(f"{where} must be a value or a list of values; got {choices!r}")
 
 
 def _fill(path: Path, template: str, options: dict[str, str]) -> str:
@@ -110,6 +130,25 @@ def _as_text(value: Any) -> str:
     return str(value)
 
 
+def check_runs(path: Path, sweep: Sweep) -> None:
+    """Have the recipe read the options before anything is submitted: each value once.
+
+    Raises:
+        UsageError: It refuses one; the message says which and why.
+    """
+    seen: set[tuple[str, str]] = set()
+    python = os.environ.get("PYTHON") or sys.executable
+    for run in sweep.runs:
+        if seen.issuperset(run.options):
+            continue
+        seen.update(run.options)
+        words = [python, str(sweep.recipe), *run.flags, "--print_config"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+            raise UsageError(f"{path}: {run.tag}: {said[-1]}")
+
+
 def train_tasks(sweep: Sweep, root: Path, args: argparse.Namespace) -> list[Task]:
     """Return the trainings that are neither finished nor queued nor running."""
     gpus = "-1" if args.gpus == "-" else args.gpus
@@ -120,8 +159,7 @@ def train_tasks(sweep: Sweep, root: Path, args: argparse.Namespace) -> list[Task
         folder = root / run.tag
         if is_trained(folder) or find_state(folder, "train").active:
             continue
-        flags = [word for name, value in run.options for word in (f"--{name}", value)]
-        words = [python, str(sweep.recipe), "--exp_dir", str(folder), *data, *flags]
+        words = [python, str(sweep.recipe), "--exp_dir", str(folder), *data, *run.flags]
         tasks.append(Task(folder, "train", tuple(words)))
     return tasks
 
@@ -179,6 +217,8 @@ def _work(args: argparse.Namespace) -> int:
         print(shlex.join(command))
         return 0 if args.dry_run else subprocess.run(command, check=False).returncode
     train = args.stage == "train"
+    if train:
+        check_runs(Path(args.config), sweep)
     tasks = train_tasks(sweep, root, args) if train else evaluation_tasks(sweep, root, test)
     print(f"{sweep.name}: {len(sweep.runs)} runs, {len(tasks)} to {args.stage}", file=sys.stderr)
     if not tasks:

@@ -13,8 +13,9 @@ Usage: sweep.sh [options] SWEEP [CLUSTER GPUS WALLTIME]
   GPUS      of each machine; - (default): as the profile says
   WALLTIME  of each training; - (default): as the profile says
 
-All runs are one job array. The same command again submits only what is neither finished nor queued
-nor running; scripts/status.sh tells of all.
+All runs are one job array, submitted once the recipe has found no mistake in their options. The same
+command again submits only what is neither finished nor queued nor running; scripts/status.sh tells of
+all.
 
 Options:
   --stage train      train (default)

@@ -17,8 +17,8 @@ evaluate: fasnet
 options: {epochs: 3, segment: null, shuffle_mics: false}
 runs:
   - {tag: "xp1-s{seed}", loss: xp1, seed: [0, 1]}
-  - {tag: "{scale}_{weights_type}_seed{seed}", loss: neg_sisdr, scale: [mel, linear],
-     weights_type: [wo, "it's odd"], seed: [0, 1]}
+  - {tag: "it's {scale}_{weights_type}_seed{seed}", loss: neg_sisdr, scale: [mel, linear],
+     weights_type: [wo, softmax], seed: [0, 1]}
 """
 
 
@@ -56,16 +56,16 @@ def test_every_combination_is_one_run_with_its_own_folder(sweep):
     assert len(commands) == 10
     flags = [dict(zip(words[2::2], words[3::2], strict=True)) for words in commands]
     tags = [Path(one["--exp_dir"]).name for one in flags]
-    assert tags[:4] == ["xp1-s0", "xp1-s1", "mel_wo_seed0", "mel_wo_seed1"]
-    assert "linear_it's odd_seed1" in tags
+    assert tags[:4] == ["xp1-s0", "xp1-s1", "it's mel_wo_seed0", "it's mel_wo_seed1"]
+    assert "it's linear_softmax_seed1" in tags
     assert {one["--epochs"] for one in flags} == {"3"}
     assert flags[0]["--segment"] == "null"
     assert flags[0]["--shuffle_mics"] == "false"
-    assert flags[-1]["--weights_type"] == "it's odd"
+    assert flags[-1]["--weights_type"] == "softmax"
 
 
 def test_what_is_trained_is_left_out(sweep, tmp_path):
-    for tag in ("xp1-s0", "mel_wo_seed1"):
+    for tag in ("xp1-s0", "it's mel_wo_seed1"):
         (tmp_path / "experiments" / tag).mkdir(parents=True)
         (tmp_path / "experiments" / tag / "best_model.pth").touch()
     assert "10 runs, 8 to train" in sweep(SWEEP, "--dry-run").stderr
@@ -73,7 +73,7 @@ def test_what_is_trained_is_left_out(sweep, tmp_path):
 
 
 def test_the_seeds_of_a_configuration_are_one_system(sweep, tmp_path):
-    for tag in ("xp1-s0", "xp1-s1", "mel_wo_seed1"):
+    for tag in ("xp1-s0", "xp1-s1", "it's mel_wo_seed1"):
         table = tmp_path / "experiments" / tag / "README" / "metrics" / "metrics_by_sample.csv"
         table.parent.mkdir(parents=True)
         model = tmp_path / "experiments" / tag / "best_model.pth"
@@ -83,7 +83,8 @@ def test_the_seeds_of_a_configuration_are_one_system(sweep, tmp_path):
     done = sweep(SWEEP, "--dry-run", "--stage", "compare")
     assert done.returncode == 0, done.stderr
     words = shlex.split(done.stdout)
-    assert words[1:5] == ["-m", "evaluation.compare", "xp1=xp1-s0,xp1-s1", "mel_wo=mel_wo_seed1"]
+    assert words[1:3] == ["-m", "evaluation.compare"]
+    assert words[3:5] == ["xp1=xp1-s0,xp1-s1", "it's mel_wo=it's mel_wo_seed1"]
 
 
 def test_too_little_to_compare_is_said(sweep):
@@ -98,7 +99,13 @@ def test_too_little_to_compare_is_said(sweep):
         (("xp1-s{seed}", "xp1"), "several runs have the tag xp1"),
         (("{scale}_", "{sclae}_"), "names sclae, which is no option"),
         (("xp1-s{seed}", "../x{seed}"), "the tag must be the plain name of a folder; got '../x0'"),
-        (("egs/TAC/train.py", "egs/NO/train.py"), "recipe: there is no"),
+        (("egs/TAC/train.py", "egs/NO/train.py"), "recipe must be a program such as egs/TAC"),
+        (("egs/TAC/train.py", "README.md"), "recipe must be a program such as egs/TAC/train.py"),
+        (("{epochs: 3, segment: null, shuffle_mics: false}", "[3]"), "options must hold 'key: va"),
+        (("loss: xp1, seed: [0, 1]", "loss: xp1, seed: []"), "seed must be a value or a list of"),
+        (("loss: xp1", "net: {n_layers: 1}"), "net must be a value or a list of values; got [{"),
+        (("loss: xp1", "exp_dir: x"), "xp1-s{seed}: exp_dir is set by sweep.sh, for all runs"),
+        (("loss: xp1", "3: x"), "xp1-s{seed}: 3 is no option's name"),
         (("runs:", "run:"), "must hold recipe, evaluate, stages, options, runs and nothing else"),
         (("recipe: egs", "recipe: [egs"), "is not YAML"),
     ],
@@ -108,6 +115,22 @@ def test_a_wrong_file_is_refused(sweep, change, message):
     assert done.returncode == 2
     assert message in done.stderr
     assert "my sweep.yml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("loss: xp1", "lsos: xp1"), "xp1-s0: train.py: error: --lsos is unknown (did you mean"),
+        (("[wo, softmax]", "[wo, sftmax]"), "mel_sftmax_seed0: train.py: error: loss.weights_type"),
+        (("epochs: 3", "epochs: 0"), "xp1-s0: train.py: error: training.epochs must be positive"),
+        (("linear]", "critical], n_bins: 20"), "n_bins must be one of 18, 21, 25 on the critical"),
+    ],
+)
+def test_a_run_that_its_recipe_refuses_is_told_before_any_is_submitted(sweep, change, message):
+    done = sweep(SWEEP.replace(*change), "--dry-run")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stdout == ""
 
 
 def test_the_sweep_that_comes_with_it_is_valid(sweep):
