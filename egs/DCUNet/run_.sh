@@ -4,14 +4,14 @@ set -euo pipefail
 # shellcheck source=scripts/submit.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
 
-stage=0 stop=3 tag=DCUNet network=DCUnet-20 loss=weighted_sdr mask=tanh form=cRMCn id='' data=()
+stage=0 stop_stage=3 tag=DCUNet network=DCUnet-20 loss=weighted_sdr mask=tanh form=cRMCn id='' data=()
 
 help() {
   cat <<'EOT'
 Usage: run_.sh [options] [-- options of train.py]
 
   --stage N        first stage: 0 prepares data, 1 trains, 2 enhances the test set, 3 judges it (0)
-  --stop N         last stage (3)
+  --stop_stage N   last stage (3)
   --tag NAME       name of the experiment (DCUNet)
   --network NAME   DCUnet-10, DCUnet-16, DCUnet-20 or Large-DCUnet-20 (DCUnet-20)
   --loss NAME      weighted_sdr, mse, mse_spectrum, sdr ... (weighted_sdr)
@@ -20,6 +20,7 @@ Usage: run_.sh [options] [-- options of train.py]
   --tree FOLDER    Voice Bank + DEMAND as published, for stage 0
   --speech FOLDER --noise FOLDER   VCTK and DEMAND, for stage 0; without any of these the mini corpus
   --id LIST        GPUs to use, such as 0 or 0,1 (default: all there are)
+  --dry-run        print what would be run
   -h, --help       this text
 
 Data lie in data/voicebank.
@@ -30,7 +31,8 @@ extra=()
 while (($#)); do
   case $1 in
     -h | --help) help; exit 0 ;;
-    --stage | --stop | --tag | --network | --loss | --mask | --form | --id)
+    --dry-run) export DRY_RUN=1 ;;
+    --stage | --stop_stage | --tag | --network | --loss | --mask | --form | --id)
       (($# > 1)) || usage_error "$1 needs a value"
       printf -v "${1#--}" '%s' "$2"
       shift
@@ -45,14 +47,16 @@ while (($#)); do
   esac
   shift
 done
-[[ $stage =~ ^[0-3]$ && $stop =~ ^[0-3]$ ]] || usage_error "--stage and --stop must be 0 to 3"
+[[ $stage =~ ^[0-3]$ && $stop_stage =~ ^[0-3]$ ]] || usage_error "stages are 0 to 3; got '$stage' and '$stop_stage'"
 [[ $form != RMRn ]] || mask=magnitude
+dry=()
+[[ ${DRY_RUN:-0} != 1 ]] || dry=(--dry-run)
 [[ -z $id ]] || export CUDA_VISIBLE_DEVICES=$id
 
-wanted() { ((stage <= $1 && $1 <= stop)); }
+wanted() { ((stage <= $1 && $1 <= stop_stage)); }
 if wanted 0; then
   "$(project_python)" "$PROJECT_ROOT/scripts/data/voicebank_demand.py" --mini "$PROJECT_ROOT/data/mini" \
-    --out "$PROJECT_ROOT/data/voicebank" ${data[@]+"${data[@]}"}
+    --out "$PROJECT_ROOT/data/voicebank" ${data[@]+"${data[@]}"} ${dry[@]+"${dry[@]}"}
 fi
 if wanted 1; then
   bash "$PROJECT_ROOT/scripts/train/train_dcunet.sh" "$tag" "$network" "$loss" local - - \

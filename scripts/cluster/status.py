@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
@@ -70,8 +71,12 @@ def _when(state: State) -> str:
 
 def main() -> int:
     """Run the program; return its exit status."""
-    root, tags = Path(sys.argv[1]), sys.argv[2:]
-    folders = [root / tag for tag in tags] or sorted(p.parent for p in root.glob("*/logs"))
+    parser = argparse.ArgumentParser(prog="status.py", description=__doc__)
+    parser.add_argument("root", type=Path, help="folder of the experiments")
+    parser.add_argument("tags", nargs="*", help="experiments (default: all)")
+    args = parser.parse_args()
+    folders = [args.root / tag for tag in args.tags]
+    folders = folders or sorted(p.parent for p in args.root.glob("*/logs"))
     rows = [row for folder in folders for row in rows_of(folder)]
     if not rows:
         print("nothing was submitted or run here yet")

@@ -26,6 +26,8 @@ Example: bash scripts/evaluate/evaluate_fasnet_job.sh --shards 8 XP1 all 2 slurm
 EOF
 }
 
+case ${1:-} in -h | --help) help; exit 0 ;; esac
+(($# > 1)) || usage_error "call evaluate_<net>_job.sh, such as evaluate_fasnet_job.sh"
 net=$1 default=$2
 shift 2
 positional=() extra=() options=() gpus=-

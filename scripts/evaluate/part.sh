@@ -3,6 +3,11 @@
 #
 # Usage: part.sh I N RUN_DIR SHARED_STAGES SCRIPT STAGES TAG TEST [OPTIONS OF SCRIPT]
 set -euo pipefail
+if (($# < 8)); then
+  sed -n '2,4s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  [[ ${1:-} == -h || ${1:-} == --help ]] || exit 2
+  exit 0
+fi
 index=$1 count=$2 run_dir=$3 shared=$4 script=$5
 shift 5
 stages=$1 tag=$2 test=$3

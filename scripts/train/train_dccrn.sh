@@ -15,11 +15,10 @@ Usage: train_dccrn.sh [options] TAG LOSS CLUSTER GPUS WALLTIME [-- options of eg
   GPUS       number of GPUs of each machine; 0: CPU
   WALLTIME   hours, or H:MM:SS (for schedulers; not used locally)
 
-The manifests below may be arrays; by default they are data/dccrn/{train,valid}.npy, which
-egs/DCCRN/local/prepare.py makes.
+The manifests below may be arrays; those of the default are made by egs/DCCRN/local/prepare.py.
 
 EOF
-  train_options_help
+  train_options_help | sed 's#data/mini_mixtures/{train,valid}.json#data/dccrn/{train,valid}.npy#'
   echo 'Example: bash scripts/train/train_dccrn.sh DCCRN_si_snr_lms si_snr_lms local 1 24'
 }
 

@@ -259,7 +259,7 @@ def test_the_comparison_lists_every_network_before_it_trains(tmp_path):
         ("scripts/evaluate/evaluate_dcunet.sh", ["9", "TAG"], "STAGE must be 1 to 3"),
         ("scripts/evaluate/evaluate_dcunet.sh", ["1"], "2 or 3 arguments are needed"),
         ("egs/DCUNet/compare.sh", ["--depth", "x"], "unknown argument --depth"),
-        ("egs/DCUNet/run_.sh", ["--stage", "7"], "--stage and --stop must be 0 to 3"),
+        ("egs/DCUNet/run_.sh", ["--stage", "7"], "stages are 0 to 3; got '7' and '3'"),
     ],
 )
 def test_launchers_refuse_wrong_usage(script, arguments, what):
