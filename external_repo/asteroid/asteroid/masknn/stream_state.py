@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .frame_machine import FrameMachine
 
 __all__ = ["StreamState", "with_past"]
 
@@ -18,6 +22,9 @@ class StreamState:
     input is a whole utterance and its past is zeros; with one, the past is what the state holds,
     and the state is brought up to date. The same lines compute both, so that they cannot differ.
 
+    Args:
+        machine: Runs most of the network in place of its modules, with a memory of its own.
+
     Example:
         >>> layer, state = nn.Identity(), StreamState()
         >>> for frame in torch.arange(1.0, 4.0).view(3, 1, 1):
@@ -27,7 +34,8 @@ class StreamState:
         [[1.0, 2.0, 3.0]]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, machine: FrameMachine | None = None) -> None:
+        self.machine = machine
         self._memories: dict[tuple[nn.Module, str], Tensor] = {}
 
     def get(self, owner: nn.Module, name: str = "past") -> Tensor | None:
@@ -40,6 +48,8 @@ class StreamState:
 
     def restart(self) -> None:
         """Go back to the start of a stream: every memory starts as zeros."""
+        if self.machine is not None:
+            self.machine.restart()
         for key, value in self._memories.items():
             self._memories[key] = torch.zeros_like(value)
 
@@ -53,7 +63,8 @@ class StreamState:
 
     def n_values(self) -> int:
         """Return how many numbers are remembered."""
-        return sum(value.numel() for value in self._memories.values())
+        more = 0 if self.machine is None else self.machine.n_values()
+        return more + sum(value.numel() for value in self._memories.values())
 
 
 def with_past(

@@ -13,6 +13,7 @@ from ..masknn.complex_conv import ComplexConv2d
 from ..masknn.complex_mask import apply_mask
 from ..masknn.dense_block import DilatedDenseBlock
 from ..masknn.embedding_fusion import EmbeddingFusion
+from ..masknn.frame_program import FrameProgram
 from ..masknn.nested_conv import ConvNormAct, join
 from ..masknn.nested_unet import NestedUnit
 from ..masknn.stream_state import StreamState
@@ -136,16 +137,35 @@ class CNUNet(FramedModel):
         level = (
             torch.ones((), device=noisy.device) if self.level is None else self.level(noisy, state)
         )
-        latent, skips = self.encode(noisy / level, state, embeddings)
-        results = []
-        for name, decoder in self.decoders.items():
-            output = decoder(latent, skips, state)
+        outputs = self._outputs(noisy / level, state, embeddings)
+        latent, results = outputs.pop("latent"), []
+        for name, output in outputs.items():
             if name == "mask":
                 result = apply_mask(noisy, output, "tanh")
             else:
                 result = output.to(noisy.dtype) * level
             results.append(expand(write_bins(result), self.power))
         return torch.stack(results).mean(0), latent
+
+    def _outputs(
+        self, x: Tensor, state: StreamState | None, embeddings: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Outputs of the decoders by name, and the latent."""
+        if state is not None and state.machine is not None:
+            return state.machine(x)
+        latent, skips = self.encode(x, state, embeddings)
+        outputs = {name: each(latent, skips, state) for name, each in self.decoders.items()}
+        return {**outputs, "latent": latent}
+
+    def frame_program(self) -> FrameProgram:
+        """Return the network between its spectra written out for one frame at a time.
+
+        Raises:
+            ValueError: The network is not causal or takes embeddings.
+        """
+        from .cnunet_frames import write_cnunet
+
+        return write_cnunet(self)
 
     def encode(
         self, x: Tensor, state: StreamState | None = None, embeddings: Tensor | None = None

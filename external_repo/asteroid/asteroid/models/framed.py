@@ -13,6 +13,7 @@ from ..masknn.stream_state import StreamState
 from .base_models import BaseModel
 
 if TYPE_CHECKING:
+    from ..masknn.frame_program import FrameProgram
     from .streaming import WaveStream
 
 __all__ = ["FramedModel"]
@@ -112,18 +113,28 @@ class FramedModel(BaseModel):
         times: Tensor = (ends - self.win_length / 2) / self.sample_rate
         return times
 
-    def stream(self, batch: int = 1) -> WaveStream:
+    def frame_program(self) -> FrameProgram:
+        """Return the network between its spectra written out for one frame at a time.
+
+        Raises:
+            ValueError: There is no such form of this network.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be compiled frame by frame")
+
+    def stream(self, batch: int = 1, engine: str = "auto") -> WaveStream:
         """Return a :class:`WaveStream` of this network, for signals that arrive piece by piece.
 
         Args:
             batch: Signals that run side by side.
+            engine: See :class:`WaveStream`.
 
         Raises:
-            ValueError: The network is not causal.
+            ModuleNotFoundError: ``compiled`` is asked for and numba is not installed.
+            ValueError: The network is not causal, or the engine unknown or not for this network.
         """
         from .streaming import WaveStream
 
-        return WaveStream(self, batch)
+        return WaveStream(self, batch, engine)
 
     def _spectral_args(self) -> dict[str, Any]:
         names = ("win_length", "hop_length", "n_fft", "sample_rate", "as_published")
