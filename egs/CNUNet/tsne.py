@@ -3,123 +3,174 @@ r"""A picture of the latents of several networks by t-SNE, coloured by speaker a
     python egs/CNUNet/tsne.py --data data/mini_mixtures/test.json -o figure.png \
         experiments/CNUNet_plain experiments/CNUNet_stage1 experiments/CNUNet_stage2
 
-Each utterance is one point: mean and deviation over time of every latent channel and row,
-standardised. Silhouette scores of speakers and genders, computed on these features and not on the
-picture, stand beside it and in a .csv of the same name: 1 is apart, 0 is mixed. Gender is what the
-manifest says (``gender``); where it says nothing, no gender is shown.
+Each utterance is one point, or each of its pieces with --piece: mean and deviation over time of
+every latent channel and row, standardised. Silhouette scores of speakers and genders, computed on
+these features and not on the picture, stand beside it and in a .csv of the same name: 1 is apart, 0
+is mixed, below 0 other groups are nearer than one's own. The .points.csv has the picture's points.
+
+Gender is what the data say (``gender``) or a list of talkers (--talkers: a .csv with speaker and
+gender, VCTK's speaker-info.txt, LibriSpeech's SPEAKERS.TXT). Talkers of whom neither says it are
+grey and counted, and left out of gender's score.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
+from latent_picture import draw_latents, measure, place
+from talkers import genders_of
+from torch import Tensor
 from tqdm import tqdm
 
 from asteroid.data import open_dataset
+from asteroid.data.draw import generator
 from asteroid.engine import run_program
 from asteroid.models.base_models import BaseModel
-from asteroid.utils.files import atomic_path, write_text
+from evaluation.figure_style import figure_style, save_figure
 
 SEED = 0
+LEAST = 5  # points
 
 
-def latents_of(folder: Path, data: Any) -> np.ndarray:
-    """Return ``(utterances, features)`` of the best network in an experiment's folder."""
+def load(folder: Path) -> Any:
+    """Return the best network of an experiment.
+
+    Raises:
+        ValueError: It has no latents.
+    """
     network: Any = BaseModel.from_pretrained(str(folder / "best_model.pth")).eval()
+    if not hasattr(network, "analyse"):
+        raise ValueError(f"{folder} holds a {type(network).__name__}, which has no latents")
+    return network
+
+
+def latent_of(network: Any, item: Any) -> Tensor:
+    """Return the latent ``(channels, rows, frames)`` of an utterance.
+
+    A network that was trained on embeddings of the clean speech gets them here too.
+    """
+    given = []
+    if getattr(network, "oracle", False):
+        given = [network.embed(item.sources[0])]
+    with torch.inference_mode():
+        latent: Tensor = network.analyse(item.mixture[:1], *given)[1][0]
+    return latent
+
+
+def pool(latent: Tensor, n_pieces: int) -> np.ndarray:
+    """Return the features ``(pieces, features)`` of an utterance's pieces of equal length."""
+    bounds = np.linspace(0, latent.shape[-1], n_pieces + 1).round().astype(int)
     rows = []
-    for index in tqdm(range(len(data)), desc=folder.name):
-        with torch.inference_mode():
-            latent = network.analyse(data[index].mixture[:1])[1][0]
-        pooled = [latent.mean(-1), latent.std(-1, correction=0)]
-        rows.append(torch.cat([each.flatten() for each in pooled]).numpy())
-    features = np.stack(rows)
-    standardised: np.ndarray = (features - features.mean(0)) / (features.std(0) + 1e-8)
-    return standardised
+    for start, end in pairwise(bounds):
+        part = latent[..., start:end]
+        rows.append(torch.cat([part.mean(-1).flatten(), part.std(-1, correction=0).flatten()]))
+    return torch.stack(rows).numpy()
 
 
-def silhouette(features: np.ndarray, labels: list[str]) -> float:
-    """Return the mean silhouette; NaN where there are not 2 groups, or as many as points."""
-    from sklearn.metrics import silhouette_score
-
-    if not 2 <= len(set(labels)) < len(labels):
-        return float("nan")
-    return float(silhouette_score(features, labels))
-
-
-def embed(features: np.ndarray) -> np.ndarray:
-    """Return the picture's coordinates ``(utterances, 2)``."""
-    from sklearn.manifold import TSNE
-
-    perplexity = min(30.0, max(2.0, (len(features) - 1) / 3))
-    points: np.ndarray = TSNE(perplexity=perplexity, random_state=SEED).fit_transform(features)
-    return points
+def choose(speakers: list[str], most: int | None) -> list[int]:
+    """Return the indices of at most ``most`` points of each speaker, drawn but always alike."""
+    chosen: list[int] = []
+    for speaker in dict.fromkeys(speakers):
+        mine = [index for index, one in enumerate(speakers) if one == speaker]
+        order = generator(SEED, 0, speaker, "picture").permutation(len(mine))
+        chosen += sorted(mine[index] for index in order[:most])
+    return sorted(chosen)
 
 
-def facts_of(data: Any) -> dict[str, list[str]]:
-    """Return speaker and, if every utterance has one, gender."""
-    facts = {"speaker": [str(one.speaker) for one in data.items]}
-    extra = [getattr(one, "extra", {}).get("gender") for one in getattr(data, "mixtures", ())]
-    if extra and all(extra):
-        facts["gender"] = [str(one) for one in extra]
-    return facts
+def points_of(data: list[Any], piece_s: float | None) -> tuple[list[list[int]], pd.DataFrame]:
+    """Return how many pieces each utterance of each data set has, and one row for each piece."""
+    counts: list[list[int]] = []
+    rows = []
+    for one in data:
+        counts.append([])
+        extra = [getattr(item, "extra", {}) for item in getattr(one, "mixtures", ())]
+        for index, facts in enumerate(one.items):
+            seconds = one[index].mixture.shape[-1] / one.sample_rate if piece_s else 0.0
+            pieces = max(1, int(seconds / piece_s)) if piece_s else 1
+            counts[-1].append(pieces)
+            gender = extra[index].get("gender") if extra else None
+            known = {"id": facts.id, "speaker": facts.speaker, "gender": gender}
+            rows += [known | {"piece": piece} for piece in range(pieces)]
+    return counts, pd.DataFrame(rows)
 
 
-def draw(path: Path, points: dict[str, np.ndarray], facts: dict[str, list[str]],
-         scores: list[list[Any]]) -> None:  # fmt: skip
-    """Draw a panel for each network and fact."""
-    figure, axes = plt.subplots(
-        len(facts), len(points), figsize=(4 * len(points), 4 * len(facts)), squeeze=False
-    )
-    told = {(tag, fact): score for tag, fact, score in scores}
-    for row, (fact, labels) in enumerate(facts.items()):
-        for column, (tag, place) in enumerate(points.items()):
-            axis = axes[row][column]
-            for label in sorted(set(labels)):
-                here = np.array(labels) == label
-                axis.scatter(*place[here].T, s=14, label=label)
-            axis.set(title=f"{tag}\n{fact}: silhouette {told[tag, fact]:.3f}", xticks=[], yticks=[])
-        if len(set(labels)) <= 12:
-            axes[row][-1].legend(title=fact, fontsize=7, bbox_to_anchor=(1, 1), loc="upper left")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150, bbox_inches="tight")
-    plt.close(figure)
+def features_of(folder: Path, data: list[Any], counts: list[list[int]]) -> np.ndarray:
+    """Return ``(points, features)`` of an experiment's network."""
+    network = load(folder)
+    pairs = [
+        (one, i, n) for one, many in zip(data, counts, strict=True) for i, n in enumerate(many)
+    ]
+    bar = tqdm(pairs, desc=folder.name, unit="utterance", disable=None)
+    return np.concatenate([pool(latent_of(network, one[index]), n) for one, index, n in bar])
 
 
-def main(argv: list[str]) -> None:
-    """Write the picture and the scores."""
+def tag_of(folder: Path) -> str:
+    """Return the experiment's name, with what must be said of its network."""
+    notice = getattr(load(folder), "notice", "")
+    return f"{folder.name}\n({notice})" if notice else folder.name
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="tsne.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("experiments", nargs="+", type=Path, help="folders with best_model.pth")
-    parser.add_argument("--data", required=True, help="manifest or array of the utterances")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="picture, .png or .pdf")
-    parser.add_argument("--sample_rate", type=int, default=16000, help="Hz (16000)")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    options = parser.parse_args(argv)
+    add = parser.add_argument
+    add("experiments", nargs="+", type=Path, help="folders with best_model.pth")
+    add("--data", required=True, nargs="+", metavar="FILE", help="manifests or arrays")
+    add("-o", "--output", required=True, type=Path, help="picture, .png, .pdf or .svg")
+    add("--talkers", type=Path, metavar="FILE", help="their genders, where the data do not say")
+    add("--piece", type=float, metavar="S", help="cut utterances into pieces of S seconds or more")
+    add("--per_speaker", type=int, metavar="N", help="at most N points of each speaker (all)")
+    add("--sample_rate", type=int, default=16000, help="Hz (16000)")
+    add("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _checked(argv: list[str]) -> argparse.Namespace:
+    options = _parser().parse_args(argv)
     missing = [str(e) for e in options.experiments if not (e / "best_model.pth").is_file()]
     if missing:
         raise FileNotFoundError(f"no best_model.pth in {', '.join(missing)}: train them first")
-    data = open_dataset(options.data, sample_rate=options.sample_rate, max_mics=1)
-    if len(data) < 5:
-        raise ValueError(f"a picture needs at least 5 utterances; {options.data} has {len(data)}")
-    facts = facts_of(data)
-    features = {folder.name: latents_of(folder, data) for folder in options.experiments}
-    scores: list[list[Any]] = [
-        [tag, fact, silhouette(values, labels)]
-        for tag, values in features.items()
-        for fact, labels in facts.items()
-    ]
-    table = io.StringIO()
-    csv.writer(table).writerows([["experiment", "label", "silhouette"], *scores])
-    write_text(options.output.with_suffix(".csv"), table.getvalue())
-    draw(options.output, {tag: embed(v) for tag, v in features.items()}, facts, scores)
+    for name in ("piece", "per_speaker"):
+        value = getattr(options, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"--{name} must be above 0; got {value}")
+    return options
+
+
+def main(argv: list[str]) -> None:
+    """Write the picture, the scores and the points."""
+    options = _checked(argv)
+    rate = {"sample_rate": options.sample_rate, "max_mics": 1}
+    data = [open_dataset(path, **rate) for path in options.data]
+    counts, points = points_of(data, options.piece)
+    points["gender"] = genders_of(points, options.talkers)
+    chosen = choose([str(one) for one in points["speaker"]], options.per_speaker)
+    if len(chosen) < LEAST:
+        where = ", ".join(options.data)
+        raise ValueError(f"a picture needs at least {LEAST} points; {where} have {len(chosen)}")
+    points = points.iloc[chosen].reset_index(drop=True)
+    drawn, scores = [], []
+    for folder in options.experiments:
+        features = features_of(folder, data, counts)[chosen]
+        features = (features - features.mean(0)) / (features.std(0) + 1e-8)
+        tag = tag_of(folder)
+        scores.append(measure(features, points).assign(experiment=tag.replace("\n", " ")))
+        x, y = place(features, SEED).T
+        drawn.append(points.assign(experiment=tag, x=x, y=y))
+    told = pd.concat(scores)[["experiment", "label", "silhouette", "points", "groups", "unknown"]]
+    with figure_style():
+        figure = draw_latents(drawn, scores)
+        save_figure(figure, options.output, told)
+    where = options.output.with_suffix(".points.csv")
+    pd.concat(drawn).to_csv(where, index=False, float_format="%.5g")
+    print(told.to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from .batch import Item
 from .dataset import SizedDataset
 from .feature_store import FeatureStore, audio_hash
 
-__all__ = ["StorePlan", "fill_store", "plan_store"]
+__all__ = ["Share", "StorePlan", "fill_store", "plan_store"]
 
 _LOG = logging.getLogger(__name__)
+Share = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class StorePlan:
     Attributes:
         missing: Indices of the utterances that the store does not have.
         stale: How many of them it has, from other audio.
-        total: Utterances of the data set.
+        total: Utterances of the data set, or of the share of it.
         n_bytes: What the missing ones will take.
         seconds: Their duration.
     """
@@ -52,6 +53,7 @@ def plan_store(
     dataset: SizedDataset,
     bytes_of: Callable[[int], int],
     source: str = "noisy",
+    share: Share = (0, 1),
 ) -> StorePlan:
     """Compare a store with a data set of whole utterances.
 
@@ -60,9 +62,11 @@ def plan_store(
         dataset: The audio.
         bytes_of: Size of what is stored, by the number of samples.
         source: Which of its signals features are computed from: ``noisy`` or ``clean``.
+        share: Look at every n-th utterance from the i-th on only, ``(i, n)``.
     """
     missing, stale, n_bytes, n_samples = [], 0, 0, 0
-    for index in range(len(dataset)):
+    indices = range(share[0], len(dataset), share[1])
+    for index in indices:
         item = dataset[index]
         mark = audio_hash(item, source)
         if store.has(item.id, mark):
@@ -72,7 +76,7 @@ def plan_store(
         n_bytes += bytes_of(item.mixture.shape[-1])
         n_samples += item.mixture.shape[-1]
     seconds = n_samples / dataset.sample_rate
-    return StorePlan(missing, stale, len(dataset), n_bytes, seconds)
+    return StorePlan(missing, stale, len(indices), n_bytes, seconds)
 
 
 def fill_store(
@@ -83,6 +87,7 @@ def fill_store(
     bytes_of: Callable[[int], int],
     source: str = "noisy",
     what: str = "features",
+    share: Share = (0, 1),
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> StorePlan:
     """Compute what a store lacks; a killed run loses one shard at most and goes on from there.
@@ -94,6 +99,7 @@ def fill_store(
         bytes_of: Its size by the number of samples, for the announcement.
         source: Which signal it is computed from: ``noisy`` or ``clean``.
         what: Its name, for the announcement.
+        share: This process's, ``(i, n)``: several may fill one store at a time.
         progress: Wraps the indices, such as ``tqdm.tqdm``.
 
     Returns:
@@ -102,7 +108,7 @@ def fill_store(
     Raises:
         OSError: The disk has less room than it needs; nothing was computed.
     """
-    plan = plan_store(store, dataset, bytes_of, source)
+    plan = plan_store(store, dataset, bytes_of, source, share)
     line = plan.describe(store, what)
     if plan.n_bytes > shutil.disk_usage(store.folder).free:
         raise OSError(f"not enough room. {line}")

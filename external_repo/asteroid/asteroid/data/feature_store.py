@@ -4,14 +4,22 @@ A store is a folder of shards (safetensors), each written whole or not at all, w
 ``identity.json``: what the tensors depend on beside the audio. Each tensor is kept with a hash of
 the audio it was computed from. So a killed run goes on where it was, and neither another model nor
 changed audio is taken for the stored ones.
+
+Several processes, on several machines too, may write into one store: each writes shards of its own,
+and what a killed one left is removed only while nobody writes (``flock``, which file systems shared
+by machines have as well).
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,29 +89,53 @@ class FeatureStore:
         self.folder, self.shard_bytes = Path(folder), shard_bytes
         self.identity: dict[str, Any] = json.loads(json.dumps(dict(identity)))
         self._waiting: dict[str, tuple[Tensor, str]] = {}
-        self._open(read_only)
-        self._index: dict[str, tuple[Path, str]] = {}
-        for shard in self._shards():
-            self._index |= {name: (shard, mark) for name, mark in _read_hashes(shard).items()}
-
-    def _open(self, read_only: bool) -> None:
-        told = self.folder / "identity.json"
-        found = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else None
-        if found == self.identity:
-            if not read_only:
-                remove_leftovers(self.folder)
-            return
-        if read_only and found is None:
-            raise FileNotFoundError(f"{self.folder} holds no stored features (no identity.json)")
-        changed = _differences(found or {}, self.identity)
         if read_only:
+            self._check()
+        else:
+            self._start()
+        self._index: dict[str, tuple[Path, str]] = {}
+        self._known: set[Path] = set()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take note of what other processes have written since."""
+        for shard in self._shards():
+            if shard not in self._known:
+                hashes = _read_hashes(shard)
+                self._index |= {name: (shard, mark) for name, mark in hashes.items()}
+                self._known.add(shard)
+
+    def _told(self) -> dict[str, Any] | None:
+        """What the folder says it was made from."""
+        told = self.folder / "identity.json"
+        if not told.is_file():
+            return None
+        found: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
+        return found
+
+    def _check(self) -> None:
+        found = self._told()
+        if found is None:
+            raise FileNotFoundError(
+                f"{self.folder} holds no stored features (no identity.json): store them first"
+            )
+        if found != self.identity:
+            changed = _differences(found, self.identity)
             raise ValueError(f"{self.folder} is stale, it was made from something else: {changed}")
-        if found is not None:
-            _LOG.warning("%s is stale and is made anew: %s", self.folder, changed)
-            for shard in self._shards():
-                shard.unlink()
+
+    def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(told, json.dumps(self.identity, indent=1))
+        with _lock(self.folder, fcntl.LOCK_EX):
+            remove_leftovers(self.folder)
+            found = self._told()
+            if found == self.identity:
+                return
+            if found is not None:
+                changed = _differences(found, self.identity)
+                _LOG.warning("%s is stale and is made anew: %s", self.folder, changed)
+                for shard in self._shards():
+                    shard.unlink()
+            write_text(self.folder / "identity.json", json.dumps(self.identity, indent=1))
 
     def _shards(self) -> list[Path]:
         return sorted(self.folder.glob("shard-*.safetensors"))
@@ -133,21 +165,28 @@ class FeatureStore:
             self.flush()
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits.
+
+        Raises:
+            ValueError: Another process has made the store anew from something else.
+        """
         if not self._waiting:
             return
         from safetensors.torch import save_file
 
-        shards = self._shards()
-        number = 1 + int(shards[-1].stem.rpartition("-")[2]) if shards else 0
-        shard = self.folder / f"shard-{number:05d}.safetensors"
         hashes = {name: mark for name, (_, mark) in self._waiting.items()}
-        with atomic_path(shard, durable=True) as temporary:
-            values = {name: value for name, (value, _) in self._waiting.items()}
-            save_file(values, temporary, metadata={_HASHES: json.dumps(hashes)})
-        self._index |= {name: (shard, mark) for name, mark in hashes.items()}
-        self._waiting = {}
-        self._write_index()
+        with _lock(self.folder, fcntl.LOCK_SH):
+            self._check()
+            shards = self._shards()
+            number = 1 + int(shards[-1].name.split("-")[1].split(".")[0]) if shards else 0
+            # Another process may take the same number: the rest of the name is this one's.
+            shard = self.folder / f"shard-{number:05d}-{uuid.uuid4().hex[:8]}.safetensors"
+            with atomic_path(shard, durable=True) as temporary:
+                values = {name: value for name, (value, _) in self._waiting.items()}
+                save_file(values, temporary, metadata={_HASHES: json.dumps(hashes)})
+            self.refresh()
+            self._waiting = {}
+            self._write_index()
 
     def _write_index(self) -> None:
         """Write ``index.json``: for people and other programs; the shards are what is read."""
@@ -181,6 +220,17 @@ class FeatureStore:
         with safe_open(shard, framework="pt") as opened:
             value: Tensor = opened.get_tensor(name)
         return value
+
+
+@contextmanager
+def _lock(folder: Path, kind: int) -> Iterator[None]:
+    """Write beside others (LOCK_SH), or while nobody else does (LOCK_EX); waits for that."""
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(handle, kind)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read_hashes(shard: Path) -> dict[str, str]:

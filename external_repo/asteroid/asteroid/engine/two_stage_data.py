@@ -14,7 +14,7 @@ from torch import Tensor
 from asteroid.data.batch import Item
 from asteroid.data.dataset import SizedDataset
 from asteroid.data.feature_dataset import FeatureDataset
-from asteroid.data.feature_fill import fill_store
+from asteroid.data.feature_fill import Share, fill_store
 from asteroid.data.feature_store import FeatureStore, heard_signal
 from asteroid.embeddings import SpeechEmbedder, align
 from asteroid.models.cnunet import CNUNet
@@ -41,6 +41,7 @@ class EmbeddingData:
         root: Folder of all embeddings; each model, layer and data set gets its own inside.
         source: ``noisy``, or ``clean`` for oracle experiments.
         fill: Compute what is missing; otherwise it is refused.
+        share: Compute only every n-th utterance from the i-th on, ``(i, n)``.
         progress: Shows how far it is.
     """
 
@@ -51,10 +52,11 @@ class EmbeddingData:
         *,
         source: str = "noisy",
         fill: bool = True,
+        share: Share = (0, 1),
         progress: Progress = iter,
     ) -> None:
         self.embedder, self.root, self.source = embedder, root, source
-        self.fill, self.progress = fill, progress
+        self.fill, self.share, self.progress = fill, share, progress
         self.identity = {**embedder.describe(), "source": source}
         self._times = embedder.times(HOUR * embedder.sample_rate)
 
@@ -84,6 +86,7 @@ class EmbeddingData:
                 bytes_of=lambda n: per_frame * len(self.embedder.times(n)),
                 source=self.source,
                 what="embeddings",
+                share=self.share,
                 progress=self.progress,
             )
         return store
@@ -128,6 +131,7 @@ class LatentData:
         embeddings: Of the same embedder and source as in its training.
         root: Folder of all latents.
         fill: Compute what is missing; otherwise it is refused.
+        share: Compute only every n-th utterance from the i-th on, ``(i, n)``.
         progress: Shows how far it is.
     """
 
@@ -138,10 +142,11 @@ class LatentData:
         root: str | Path,
         *,
         fill: bool = True,
+        share: Share = (0, 1),
         progress: Progress = iter,
     ) -> None:
         self.network, self.embeddings, self.root = network.eval(), embeddings, root
-        self.fill, self.progress = fill, progress
+        self.fill, self.share, self.progress = fill, share, progress
         digest = hashlib.sha256()
         for name, value in network.state_dict().items():
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -166,6 +171,7 @@ class LatentData:
                 lambda item: self._latent(whole[index[item.id]].features, item),
                 bytes_of=lambda n: 8 * inner.channels * rows * inner.n_frames(n),
                 what="latents",
+                share=self.share,
                 progress=self.progress,
             )
         return store
