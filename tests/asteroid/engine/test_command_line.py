@@ -8,7 +8,15 @@ from typing import get_args
 import pytest
 import yaml
 
-from asteroid.engine import ConfigError, command_line, loss_config, parse_recipe, plain, run_program
+from asteroid.engine import (
+    ConfigError,
+    command_line,
+    loss_config,
+    parse_recipe,
+    plain,
+    run_program,
+    training_config,
+)
 from asteroid.engine import config as config_module
 from asteroid.engine.config import FREE_KEYS, Recipe, option_names
 
@@ -158,7 +166,7 @@ def test_the_choices_are_those_of_the_registries():
     aliases = {"None", "perceptual-published"}
     assert set(get_args(loss_config.Weighting)) - aliases == set(WEIGHTINGS.names())
     assert set(get_args(loss_config.Scale)) == set(bands.SCALES.names())
-    assert set(get_args(config_module.MetricName)) <= set(METRICS.names())
+    assert set(get_args(training_config.MetricName)) <= set(METRICS.names())
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asteroid.engine.trainer import choose_precision
 from tests.asteroid.engine import tiny
 
 
@@ -18,11 +17,3 @@ def test_all_gpus_of_a_machine_without_one_is_the_cpu_in_float32(tmp_path):
     trainer, _, _ = tiny.trainer(tmp_path, gpus=-1)
     assert trainer.accelerator.__class__.__name__ == "CPUAccelerator"
     assert trainer.precision == "32-true"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "gpus", "expected"),
-    [("fp32", 1, "32-true"), ("bf16", 0, "bf16-mixed"), ("auto", 0, "32-true")],
-)
-def test_precision(wanted, gpus, expected):
-    assert choose_precision(wanted, gpus) == expected

@@ -68,7 +68,7 @@ def parse_recipe(
     except ValueError as error:
         raise ConfigError(str(error)) from None
     arguments = _files_first([_translate(argument, flags) for argument in spelt_out], loss_files)
-    arguments = _bracket_lists(arguments, config_class)
+    arguments = _bracket_lists(_complete_switches(arguments, config_class), config_class)
     parser = _Parser(
         prog=prog,
         usage=f"{prog} [--config FILE] [--OPTION VALUE] ...",
@@ -198,6 +198,16 @@ def _files_first(arguments: Sequence[str], loss_files: Sequence[str]) -> list[st
     return [*files, *others]
 
 
+def _complete_switches(arguments: Sequence[str], config_class: type[Recipe]) -> list[str]:
+    """Let ``--compile`` alone mean ``--compile true``."""
+    switches = {f"--{name}" for name, value in defaults_of(config_class) if isinstance(value, bool)}
+    made: list[str] = []
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="--"):
+        alone = argument in switches and following.startswith("--")
+        made.append(f"{argument}=true" if alone else argument)
+    return made
+
+
 def _bracket_lists(arguments: Sequence[str], config_class: type[Recipe]) -> list[str]:
     """Let ``--metrics a,b`` mean ``[a,b]``, which a shell may take for a pattern of file names."""
     lists = {f"--{name}" for name, value in defaults_of(config_class) if isinstance(value, tuple)}
@@ -271,4 +281,5 @@ def _readable(message: str) -> str:
 
 
 def _choices(match: re.Match[str]) -> str:
-    return f"must be one of {match[1].replace(chr(39), '')}"
+    choices = match[1].replace(chr(39), "").split(", ")
+    return f"must be one of {', '.join(dict.fromkeys(choices))}"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .loss_config import LossConfig
+from .training_config import TrainingConfig, check_positive
 
 __all__ = [
     "FREE_KEYS",
@@ -26,11 +27,6 @@ __all__ = [
     "option_names",
 ]
 
-LoggerName = Literal["tensorboard", "wandb", "mlflow"]
-MetricName = Literal[
-    "si_sdr", "si_sir", "si_sar", "fw_sdr", "fw_sir", "fw_sar", "stoi", "estoi", "pesq_wb"
-]
-
 PUBLISHED_FLAGS = {
     "loss": "loss.name",
     "dev_json": "data.valid_json",
@@ -42,6 +38,10 @@ as ``--scale`` for ``loss.scale``, are accepted without being listed)."""
 FREE_KEYS = frozenset(
     {
         "exp_dir",
+        "optim.kernel",
+        "training.compile",
+        "training.recompute",
+        "training.profile",
         "training.epochs",
         "training.gpus",
         "training.nodes",
@@ -53,7 +53,8 @@ FREE_KEYS = frozenset(
         "training.progress_bar",
     }
 )
-"""Options that may change between two starts of one run: they do not change what is learnt."""
+"""Options that may change between two starts of one run: they do not change what is learnt, some of
+them but for the rounding of its last digits."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class DataConfig:
             reference microphone changes too.
         remix: Deal out the noises of a training batch anew among its items, each at its SNR; for
             one microphone.
+        bucket_steps: Make batches of mixtures of similar length, for training on whole utterances:
+            so many steps' mixtures, drawn at random, are sorted by length and dealt out to these
+            steps, which come in random order; 0: mixtures come as they are drawn.
         gain_db: With remix, change the level of each item, and every part of the spectra of its
             speech and its noise, by up to so many dB, up or down.
     """
@@ -82,11 +86,14 @@ class DataConfig:
     segment: float | None = 4.0
     max_mics: int | None = 4
     shuffle_mics: bool = True
+    bucket_steps: int = 0
     remix: bool = False
     gain_db: float = 0.0
 
     def __post_init__(self) -> None:
-        _positive("data", self, "sample_rate", "segment", "max_mics")
+        check_positive("data", self, "sample_rate", "segment", "max_mics")
+        if self.bucket_steps < 0:
+            raise ValueError(f"data.bucket_steps must be 0 or more; got {self.bucket_steps}")
         if self.gain_db < 0:
             raise ValueError(f"data.gain_db must be 0 or more; got {self.gain_db}")
         if self.gain_db and not self.remix:
@@ -101,99 +108,23 @@ class OptimConfig:
         optimizer: Which one.
         lr: Learning rate; used as it is, whatever the batch size and the number of GPUs.
         weight_decay: L2 penalty.
+        kernel: How a step is computed: fused, by one pass over all weights; foreach, by a pass over
+            all of them for each operation; plain, weight by weight; auto: the fastest that the
+            optimiser has on the device.
     """
 
     optimizer: Literal["adam", "adamw", "radam", "rmsprop", "sgd"] = "adam"
     lr: float = 1e-3
     weight_decay: float = 1e-5
+    kernel: Literal["auto", "fused", "foreach", "plain"] = "auto"
 
     def __post_init__(self) -> None:
-        _positive("optim", self, "lr")
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """Training.
-
-    Attributes:
-        epochs: Most epochs.
-        batch_size: Mixtures per step and process.
-        valid_batch_size: Mixtures per validation batch (of whole utterances).
-        accumulate_batches: Batches whose gradients are added up before a step.
-        gradient_clipping: Largest 2-norm of the gradient; null: not clipped.
-        num_workers: Processes that read data; 0: none but this one.
-        monitor: What decides on checkpoints, learning rate and early stop: val/loss, or val/ and
-            one of the metrics.
-        metrics: Validation metrics, such as si_sdr,stoi.
-        save_top_k: How many of the best checkpoints are kept.
-        half_lr: Halve the learning rate when the monitored quantity does not improve.
-        lr_patience: Epochs without improvement before that; null: as patience.
-        early_stop: Stop when the monitored quantity does not improve.
-        patience: Epochs without improvement before that.
-        seed: Seed of weights, order, excerpts and everything else.
-        precision: auto is bf16 on a GPU that has it, else fp32; the loss is always float32.
-        gpus: Number of GPUs of each node, one process each; -1: all there are; 0: the CPU.
-        nodes: Number of machines; more than one needs a launcher (scripts/train, torchrun or srun).
-        ranks: Number of processes of each node where there is no GPU. The batch size of a step is
-            ``batch_size`` times all processes of all nodes times ``accumulate_batches``.
-        checkpoint_minutes: Time between two checkpoints inside an epoch: a run that is killed loses
-            no more than that; null: only the end of an epoch is kept.
-        listen: Validation utterances whose audio and spectrograms are logged.
-        loggers: Where scalars, audio and pictures go: tensorboard, wandb (Weights & Biases, offline
-            unless WANDB_MODE says online), mlflow (a database in the experiment's folder, unless
-            MLFLOW_TRACKING_URI names a server); such as tensorboard,wandb.
-        progress_bar: Whether to show it; null: on a terminal.
-    """
-
-    epochs: int = 200
-    batch_size: int = 2
-    valid_batch_size: int = 1
-    accumulate_batches: int = 1
-    gradient_clipping: float | None = 5.0
-    num_workers: int = 2
-    monitor: str = "val/si_sdr"
-    metrics: tuple[MetricName, ...] = ("si_sdr",)
-    save_top_k: int = 5
-    half_lr: bool = True
-    lr_patience: int | None = None
-    early_stop: bool = True
-    patience: int = 30
-    seed: int = 42
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    gpus: int = -1
-    nodes: int = 1
-    ranks: int = 1
-    checkpoint_minutes: float | None = 10.0
-    listen: int = 3
-    loggers: tuple[LoggerName, ...] = ("tensorboard",)
-    progress_bar: bool | None = None
-
-    def __post_init__(self) -> None:
-        _positive("training", self, "epochs", "batch_size", "valid_batch_size", "save_top_k")
-        _positive("training", self, "accumulate_batches", "gradient_clipping", "patience")
-        _positive("training", self, "nodes", "ranks", "checkpoint_minutes")
-        for name, least in (("num_workers", 0), ("gpus", -1), ("listen", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"training.{name} must be at least {least}; got {getattr(self, name)}"
-                )
-        known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
-        if self.monitor not in known:
+        check_positive("optim", self, "lr")
+        if self.kernel == "fused" and self.optimizer in ("radam", "rmsprop"):
             raise ValueError(
-                f"training.monitor must be one of {', '.join(known)}; got {self.monitor!r}"
+                f"optim.kernel fused: {self.optimizer} has none; choose auto, foreach or plain, or "
+                "optim.optimizer adam, adamw or sgd"
             )
-
-    def mode(self, higher_is_better: Mapping[str, bool]) -> Literal["min", "max"]:
-        """Return the direction of ``monitor``, given that of every metric."""
-        better = self.monitor != "val/loss" and higher_is_better[self.monitor.partition("/")[2]]
-        return "max" if better else "min"
-
-    @property
-    def scheduler_patience(self) -> int | None:
-        """Epochs without improvement before the learning rate is halved; None: it never is."""
-        if not self.half_lr:
-            return None
-        return self.patience if self.lr_patience is None else self.lr_patience
 
 
 @dataclass(frozen=True)
@@ -239,10 +170,3 @@ def _options(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _options(value, f"{prefix}{entry.name}.")
         else:
             yield prefix + entry.name, value
-
-
-def _positive(group: str, config: object, *names: str) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and value <= 0:
-            raise ValueError(f"{group}.{name} must be positive; got {value}")

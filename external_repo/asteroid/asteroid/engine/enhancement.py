@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import Profiler
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -20,7 +23,8 @@ from .balance import balance_loss, write_balance
 from .config import OptimConfig
 from .distributed import average, gather_values
 from .epoch_means import EpochMeans
-from .finite import check_gradients, check_losses
+from .finite import NonFiniteError, check_gradients, check_losses
+from .optimizer_kernel import build_optimizer, kernel_flags
 from .randomness import seed_step
 
 __all__ = ["EnhancementSystem", "Metric"]
@@ -29,14 +33,6 @@ Metric = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, "torch.Tensor | Non
 """``(estimate, target, noise, lengths) -> (batch,)``, the signals ``(batch, samples)``."""
 
 SHARES_EVERY = 50  # batches; shares of the gradient cost one more pass through the losses
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "radam": torch.optim.RAdam,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
 
 
 class EnhancementSystem(pl.LightningModule):
@@ -107,12 +103,22 @@ class EnhancementSystem(pl.LightningModule):
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._step_ids: list[str] = []
+        self._unchecked: tuple[dict[str, torch.Tensor], tuple[str, ...], int, int] | None = None
+        self.compiled: Callable[..., Any] | None = None
+
+    def entry(self) -> Callable[..., Any]:
+        """Return what of the network a step calls, and what is compiled if anything is."""
+        return self.network
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Call `entry`, in its compiled form (``compiled``, which `Speed` sets) in training."""
+        compiled = self.compiled if self.training and torch.is_grad_enabled() else None
+        return (compiled or self.entry())(*args, **kwargs)
 
     def forward(self, mixture: torch.Tensor, n_mics: torch.Tensor | None = None) -> torch.Tensor:
         """Return the estimates ``(batch, sources, samples)`` of ``mixture``."""
-        if self._mics_name is None:
-            return torch.as_tensor(self.network(mixture))
-        return torch.as_tensor(self.network(mixture, **{self._mics_name: n_mics}))
+        mics = {} if self._mics_name is None else {self._mics_name: n_mics}
+        return torch.as_tensor(self.run(mixture, **mics))
 
     def losses(self, estimate: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the loss of each utterance ``(batch,)`` or, from a loss that averages, ``()``."""
@@ -160,20 +166,36 @@ class EnhancementSystem(pl.LightningModule):
         self._step_ids += batch.ids
         if self.augment is not None:
             batch = self.augment(batch)
-        estimate = self(batch.mixture, batch.n_mics)
-        losses = self._judge(estimate, batch)
-        check_losses(losses["loss"], batch.ids, self._where(batch_idx))
-        loss = losses["loss"].mean()
+        with self._named("forward"):
+            estimate = self(batch.mixture, batch.n_mics)
+        with self._named("loss"):
+            losses = self._judge(estimate, batch)
+            loss = losses["loss"].mean()
         own, weight = self._share(len(batch.ids), batch_idx)
-        means = {name: float(values.detach().mean()) for name, values in losses.items()}
+        detached = {name: values.detach() for name, values in losses.items()}
+        self._unchecked = detached, batch.ids, batch_idx, own
         if batch_idx % SHARES_EVERY == 0:
-            means |= self._gradient_shares(estimate, batch)
-        self._means.add(means, own, self.device, self.global_rank)
+            shares = self._gradient_shares(estimate, batch)
+            self._means.add(shares, own, self.device, self.global_rank)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
+        return loss if weight == 1 else weight * loss
+
+    def on_after_backward(self) -> None:
+        """Check and add up the losses of the batch.
+
+        Not before: a GPU, asked for a number, must first have done all it was told to, and would
+        then have nothing to do while the backward pass is prepared.
+        """
+        if self._unchecked is None:
+            return
+        (losses, ids, batch_idx, own), self._unchecked = self._unchecked, None
+        means = torch.stack([values.double().mean() for values in losses.values()]).tolist()
+        if not all(map(math.isfinite, means)):
+            check_losses(losses["loss"], ids, self._where(batch_idx))
+        self._means.add(dict(zip(losses, means, strict=True)), own, self.device, self.global_rank)
         if self.trainer.is_last_batch:
             for name, value in self._with_weights(self._means.pop()).items():
                 self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=1)
-        return loss if weight == 1 else weight * loss
 
     def _with_weights(self, means: dict[str, float]) -> dict[str, float]:
         """Return the means with ``weighted_<label>`` beside each ``loss_<label>``."""
@@ -193,8 +215,13 @@ class EnhancementSystem(pl.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse a gradient that is not finite before it reaches the weights."""
-        norm = check_gradients(self.parameters(), self._step_ids, self._where())
-        self._step_ids = []
+        ids, self._step_ids = self._step_ids, []
+        try:
+            norm = check_gradients(self.parameters(), ids, self._where())
+        except NonFiniteError:
+            if self._scale < 1:
+                raise
+            return  # 16 bits were too few: the step is left out, and gradients are scaled less
         self.log("train/grad_norm", norm, on_step=False, on_epoch=True, batch_size=1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
@@ -206,7 +233,8 @@ class EnhancementSystem(pl.LightningModule):
             self._scores[name] += values.expand(len(batch.ids)).tolist()
         for name, metric in self.metrics.items():
             target, noise = batch.sources[:, 0], batch.sources[:, 1]
-            scores = metric(estimate[:, 0], target, noise, batch.lengths)
+            with torch.autocast(self.device.type, enabled=False):
+                scores = metric(estimate[:, 0], target, noise, batch.lengths)
             self._scores[name] += scores.tolist()
         return estimate
 
@@ -227,9 +255,7 @@ class EnhancementSystem(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimiser and the plateau scheduler, which this module steps itself."""
-        optimizer = OPTIMIZERS[self.optim.optimizer](
-            self.network.parameters(), lr=self.optim.lr, weight_decay=self.optim.weight_decay
-        )
+        optimizer = build_optimizer(self.optim, self.network.parameters())
         if self.lr_patience is not None:
             self._plateau = ReduceLROnPlateau(
                 optimizer,
@@ -263,6 +289,21 @@ class EnhancementSystem(pl.LightningModule):
             self.loss.weights.update(checkpoint["loss_weights"])
             self._is_balanced = True
         self._plateau_state = checkpoint.get("plateau")
+        flags = kernel_flags(self.optim, self.trainer.strategy.root_device.type)
+        for state in checkpoint.get("optimizer_states", []):  # of another device, perhaps
+            for group in state["param_groups"]:
+                group.update(flags)
+
+    def _named(self, phase: str) -> AbstractContextManager[Any]:
+        """Tell a profiler what is going on."""
+        profiler: Profiler = self.trainer.profiler  # type: ignore[attr-defined]
+        return profiler.profile(phase)
+
+    @property
+    def _scale(self) -> float:
+        """What gradients are multiplied by, against underflow in 16 bits; 0: they are not."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return 0.0 if scaler is None else float(scaler.get_scale())
 
     def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:
         batch = "" if batch_idx is None else f", batch {batch_idx}"

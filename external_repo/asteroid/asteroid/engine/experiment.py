@@ -19,6 +19,8 @@ from .command_line import ConfigError, Parsed
 from .config import FREE_KEYS, DataConfig, Recipe, flatten
 from .environment import record_environment
 from .launch import REQUEUE_FILE, STOP_FILE, is_several, process_rank
+from .precision import check_precision
+from .training_config import PRECISION_NAMES
 
 if TYPE_CHECKING:
     from torch import nn
@@ -117,10 +119,12 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
 
     Raises:
         ConfigError: A manifest is missing; the folder holds a run with other options, or something
-            else than a run; or another process is training in it.
+            else than a run; another process is training in it; or this machine has not got the
+            precision asked for.
     """
     config = plain(parsed.config)
     experiment = Experiment(Path(parsed.config.exp_dir))
+    check_precision(parsed.config.training)
     if process_rank() != 0:  # one of several processes of a run that the first of them opens
         _meet(parsed.config)
         yield experiment
@@ -177,6 +181,9 @@ def _refuse_other(
     # An option that is newer than the run counts as it was then: as its default.
     defaults = flatten(plain(recipe()))
     before = defaults | flatten(yaml.safe_load(experiment.conf.read_text(encoding="utf-8")) or {})
+    before["training.precision"] = PRECISION_NAMES.get(
+        before["training.precision"], before["training.precision"]
+    )
     now = flatten(config)
     changed = [
         f"{key} was {before.get(key)!r}, is {now.get(key)!r}"

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import Literal
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.strategies import DDPStrategy, Strategy
@@ -26,10 +24,13 @@ from .experiment import Experiment
 from .history import History
 from .listening import Listening
 from .loggers import build_loggers
+from .precision import choose_precision
 from .preemption import Interruption
+from .profiling import StepProfiler
 from .progress import Progress
+from .speed import Speed
 
-__all__ = ["build_trainer", "choose_precision"]
+__all__ = ["build_trainer"]
 
 _NOISE = (
     ".*Checkpoint directory .* exists and is not empty.*",
@@ -64,6 +65,7 @@ def build_trainer(
     layout = find_layout(training)
     best = BestCheckpoints(experiment.checkpoints, training.monitor, mode, training.save_top_k)
     callbacks: list[pl.Callback] = [
+        Speed(training),
         RunningStatistics(),
         History(experiment.folder / "history.csv", training.epochs),
         Curves(experiment.folder),
@@ -89,7 +91,7 @@ def build_trainer(
         strategy=_strategy(layout),
         sync_batchnorm=layout.on_gpu and layout.world > 1,
         use_distributed_sampler=False,
-        precision=choose_precision(training.precision, layout.on_gpu),
+        precision=choose_precision(str(training.precision), layout.on_gpu),
         max_epochs=training.epochs,
         accumulate_grad_batches=training.accumulate_batches,
         gradient_clip_val=training.gradient_clipping,
@@ -98,6 +100,7 @@ def build_trainer(
         enable_progress_bar=bar,
         enable_model_summary=False,
         logger=build_loggers(training, experiment),
+        profiler=_profiler(training, experiment, layout),
         callbacks=callbacks,
         # Without a launcher's, Lightning would find SLURM's environment and handle its signals.
         plugins=[AtomicCheckpointIO(), *([] if layout.launched else [LightningEnvironment()])],
@@ -105,11 +108,15 @@ def build_trainer(
     return trainer, best
 
 
-def choose_precision(wanted: str, on_gpu: bool) -> Literal["bf16-mixed", "32-true"]:
-    """Return Lightning's name of the precision; ``auto`` is bf16 where a GPU has it, else fp32."""
-    if wanted == "auto":
-        wanted = "bf16" if on_gpu and torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16-mixed" if wanted == "bf16" else "32-true"
+def _profiler(
+    training: TrainingConfig, experiment: Experiment, layout: Layout
+) -> StepProfiler | None:
+    """Return what measures steps, in the first process only."""
+    if not training.profile or layout.rank:
+        return None
+    device = "cuda" if layout.on_gpu else "cpu"
+    per_step = training.batch_size * layout.world * training.accumulate_batches
+    return StepProfiler(experiment.folder / "profile", device, per_step, training.num_workers)
 
 
 def _strategy(layout: Layout) -> Strategy | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ class EmbeddedSystem(EnhancementSystem):
 
     def forward(self, mixture: Tensor, n_mics: Tensor | None = None) -> Tensor:
         """Return the estimates for the batch that is being worked on."""
-        return torch.as_tensor(self.network(mixture, self._features))
+        return torch.as_tensor(self.run(mixture, self._features))
 
     def training_step(self, batch: FeatureBatch, batch_idx: int) -> Tensor:  # type: ignore[override]
         """Return the mean loss of ``batch``."""
@@ -71,10 +71,14 @@ class LatentSystem(EnhancementSystem):
         self._means = EpochMeans([*self._means.names, *added])
         self._latent: Tensor | None = None
 
+    def entry(self) -> Callable[..., Any]:
+        """Return what of the network a step calls."""
+        analyse: Callable[..., Any] = self.network.analyse  # type: ignore[assignment]
+        return analyse
+
     def forward(self, mixture: Tensor, n_mics: Tensor | None = None) -> Tensor:
         """Return the estimates; the latent features are kept for the loss."""
-        analyse: Any = self.network.analyse
-        estimate, self._latent = analyse(mixture)
+        estimate, self._latent = self.run(mixture)
         return torch.as_tensor(estimate)
 
     def _judge(self, estimate: Tensor, batch: Any) -> dict[str, Tensor]:
