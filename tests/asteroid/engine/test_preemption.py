@@ -140,7 +140,7 @@ def test_a_crash_loses_what_came_after_the_last_timed_checkpoint_only(data, whol
     experiment = Experiment(tmp_path / "parts")
     assert experiment.last.name == "timed.ckpt"
     assert experiment.progress() == (1, 7)  # the crash came before the eighth step was saved
-    assert experiment.position() == (1, 4)
+    assert experiment.position()[:2] == (1, 4)
     resumed = run(tmp_path / "parts", data, batch_size=2, checkpoint_minutes=None)
     assert len(resumed.seen) == 3 * N_ITEMS - N_ITEMS - 4
     assert_same(whole(1)[0], tmp_path / "parts")

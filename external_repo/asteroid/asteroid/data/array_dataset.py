@@ -136,6 +136,13 @@ class ArrayDataset(Dataset[Item]):
             for index, name in enumerate(self.info.ids)
         ]
 
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each item, as it is given out."""
+        most = self.info.shape[-1]
+        whole = [self.info.fact("length", index) or most for index in range(len(self))]
+        return [min(length, self.segment or length) for length in whole]
+
     def _mapped(self) -> NDArray[Any]:
         if self._map is None or self._map[0] != os.getpid():
             self._map = (os.getpid(), _rows(self.info))

@@ -35,6 +35,10 @@ class SizedDataset(Protocol):
     def items(self) -> list[ItemFacts]:
         """What is known about each item."""
 
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each item as it is given out, near enough to put similar ones together."""
+
     def __len__(self) -> int:
         """Return the number of items."""
 
@@ -100,6 +104,11 @@ class MixtureDataset(Dataset[Item]):
             )
             for one in self.mixtures
         ]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each mixture, as it is given out."""
+        return [min(one.length, self.segment or one.length) for one in self.mixtures]
 
     def __getitem__(self, key: int | Key) -> Item:
         """Return mixture ``(epoch, index)``; an index alone means epoch 0."""

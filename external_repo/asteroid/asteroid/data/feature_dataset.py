@@ -105,6 +105,11 @@ class FeatureDataset(Dataset[FeatureItem]):
         """What is known about each utterance."""
         return self.dataset.items
 
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each utterance, as it is given out."""
+        return [min(length, self.segment or length) for length in self.dataset.lengths]
+
     def __getitem__(self, key: int | Key) -> FeatureItem:
         """Return utterance ``(epoch, index)``; an index alone means epoch 0."""
         epoch, index = key if isinstance(key, tuple) else (0, key)

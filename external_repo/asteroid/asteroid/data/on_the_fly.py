@@ -53,6 +53,12 @@ class OnTheFlyDataset(Dataset[Item]):
         """What is known about each item, whatever the epoch."""
         return [ItemFacts(name, speaker) for name, _, speaker in self.lists.speech]
 
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each item, but for the speed it is played at."""
+        whole = [length_at(file, self.sample_rate) for _, file, _ in self.lists.speech]
+        return [min(length, self.segment or length) for length in whole]
+
     def draw(self, epoch: int, index: int) -> tuple[Path, str, float, np.random.Generator]:
         """Return the noise, its type and the ratio of an item, and what draws the rest."""
         draw = generator(self.seed, epoch, self.lists.speech[index][0])

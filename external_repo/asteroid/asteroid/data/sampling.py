@@ -51,13 +51,14 @@ class EpochSampler(Sampler[Key]):
         self.epoch = 0
         self.done = 0
 
-    def set_epoch(self, epoch: int, done: int | None = None) -> None:
+    def set_epoch(self, epoch: int, done: int | None = None, step_size: int | None = None) -> None:
         """Set the epoch of the keys yielded from now on.
 
         Args:
             epoch: From 0.
             done: How many keys of this epoch were used before a run was stopped. Without it they
                 are what they were, and none in another epoch.
+            step_size: Items of a step of the run then; this order does not depend on it.
         """
         if done is not None or epoch != self.epoch:
             self.done = done or 0
@@ -156,6 +157,8 @@ def build_loader(
     seed: int = 0,
     rank: int = 0,
     world: int = 1,
+    bucket_steps: int = 0,
+    pin_memory: bool | None = None,
 ) -> DataLoader[Item]:
     """Return a loader of `Batch`; the last, smaller batch is kept.
 
@@ -169,10 +172,14 @@ def build_loader(
             transform may draw from.
         rank: Which of several training processes this is.
         world: How many there are.
+        bucket_steps: Sort the items of so many shuffled steps by length (the dataset's
+            ``lengths``); 0: leave them as they are drawn. See `bucketing.BucketSampler`.
+        pin_memory: Whether batches are copied to memory that a GPU reads by itself, meanwhile;
+            None: if there is a GPU.
     """
     options: dict[str, object] = {"batch_size": batch_size}
     if shuffle:
-        order = EpochSampler(len(dataset), seed)
+        order = _order(dataset, batch_size * world, bucket_steps, seed)
         options = {"batch_sampler": StepSampler(order, batch_size, rank=rank, world=world)}
     else:
         options["sampler"] = EpochSampler(len(dataset), seed, False, rank=rank, world=world)
@@ -182,6 +189,19 @@ def build_loader(
         collate_fn=getattr(dataset, "collate", collate),
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=num_workers > 0,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
         **options,  # type: ignore[arg-type]
     )
+
+
+def _order(dataset: SizedDataset, step_size: int, n_steps: int, seed: int) -> EpochSampler:
+    if not n_steps:
+        return EpochSampler(len(dataset), seed)
+    from .bucketing import BucketSampler
+
+    lengths = getattr(dataset, "lengths", None)
+    if lengths is None:
+        raise ValueError(
+            f"bucket_steps must be 0 for a {type(dataset).__name__}, whose lengths are not known"
+        )
+    return BucketSampler(lengths, step_size, n_steps, seed)

@@ -69,10 +69,13 @@ class Experiment:
         epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
         return int(epochs), int(content["global_step"])
 
-    def position(self) -> tuple[int, int]:
-        """Return the epoch a resumed run goes on with, and how many of its mixtures are done."""
-        content = self._newest() or {}
-        return self.progress()[0], int(content.get("position", {}).get("done", 0))
+    def position(self) -> tuple[int, int, int | None]:
+        """Return where a resumed run goes on: epoch, mixtures of it that are done, step size then.
+
+        The last is None if it is not known.
+        """
+        position = (self._newest() or {}).get("position", {})
+        return self.progress()[0], int(position.get("done", 0)), position.get("step_size")
 
     def _newest(self) -> dict[str, Any] | None:
         import torch

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
     from asteroid.data.dataset import SizedDataset
+    from asteroid.data.sampling import StepSampler
 
 __all__ = ["training_loaders"]
 
 _LOG = logging.getLogger(__name__)
+MUCH_PADDING, SUGGESTED_STEPS = 0.1, 16
 
 
 def training_loaders(
@@ -76,9 +78,40 @@ def training_loaders(
         )
     options: dict[str, Any] = {"num_workers": training.num_workers, "seed": training.seed}
     options |= {"rank": layout.rank, "world": layout.world}
-    shuffled = build_loader(excerpts, training.batch_size, shuffle=True, **options)
+    options |= {"pin_memory": layout.on_gpu}
+    shuffled = build_loader(
+        excerpts, training.batch_size, shuffle=True, bucket_steps=data.bucket_steps, **options
+    )
     in_order = build_loader(whole, training.valid_batch_size, shuffle=False, **options)
     sampler = shuffled.batch_sampler
     assert isinstance(sampler, StepSampler)
     sampler.sampler.set_epoch(*experiment.position())
+    _tell_padding(excerpts, sampler, data.bucket_steps)
     return shuffled, in_order
+
+
+def _tell_padding(dataset: SizedDataset, sampler: StepSampler, bucket_steps: int) -> None:
+    """Say how much of the batches is padding, with buckets and without."""
+    from asteroid.data.bucketing import BucketSampler, padding_share
+    from asteroid.data.sampling import EpochSampler
+
+    lengths, size, order = dataset.lengths, sampler.batch_size, sampler.sampler
+    plain = EpochSampler(order.n_items, order.seed)
+    plain.set_epoch(order.epoch)
+    without = padding_share(plain, lengths, size)
+    if bucket_steps:
+        share = padding_share(order, lengths, size)
+        _LOG.info(
+            "padding: %.1f %% of the batches (%.1f %% without data.bucket_steps)",
+            100 * share,
+            100 * without,
+        )
+    elif without > MUCH_PADDING:
+        buckets = BucketSampler(lengths, sampler.step_size, SUGGESTED_STEPS, order.seed)
+        share = padding_share(buckets, lengths, size)
+        _LOG.info(
+            "padding: %.1f %% of the batches; --bucket_steps %d makes it %.1f %%",
+            100 * without,
+            SUGGESTED_STEPS,
+            100 * share,
+        )
