@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
+
+from .recomputing import buffers_kept
 
 __all__ = ["CompiledCall", "compiler_trouble"]
 
@@ -21,30 +23,50 @@ OPTIONS: dict[str, Any] = {"fallback_random": True}
 class CompiledCall:
     """Call a function of a network in its compiled form; if that fails, in its own from then on.
 
-    No module: the network stays the one owner of its weights, whose names do not change.
+    No module: the network stays the one owner of its weights, whose names do not change. The way
+    back is compiled when it is first gone, far from here, so the first call goes it for trial.
 
     Args:
+        network: Whose function it is.
         function: The network itself, or one of its methods.
+        backend: Of ``torch.compile``.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.plain = function
+    def __init__(
+        self, network: nn.Module, function: Callable[..., Any], backend: str = "inductor"
+    ) -> None:
+        self.network, self.plain = network, function
         # A module is not compiled as such, since it would come back inside another one.
-        target = function.__call__ if isinstance(function, torch.nn.Module) else function
-        self.compiled: Callable[..., Any] | None = torch.compile(target, options=OPTIONS)
+        target = function.__call__ if isinstance(function, nn.Module) else function
+        options = OPTIONS if backend == "inductor" else None
+        self.compiled: Callable[..., Any] | None = torch.compile(
+            target, backend=backend, options=options
+        )
+        self._is_tried = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns."""
         if self.compiled is None:
             return self.plain(*args, **kwargs)
         try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", module=r"torch\.(_dynamo|_inductor)")
-                return self.compiled(*args, **kwargs)
+            if not self._is_tried:
+                self._try(self.compiled, args, kwargs)
+            return self.compiled(*args, **kwargs)
         except torch._dynamo.exc.TorchDynamoException as error:
             _LOG.warning("the network cannot be compiled, and is trained as it is: %s", _why(error))
             self.compiled = None
             return self.plain(*args, **kwargs)
+
+    def _try(self, compiled: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        """Go there and back once, and leave gradients, buffers and generators as they were."""
+        devices = {p.device for p in self.network.parameters() if p.device.type == "cuda"}
+        with torch.random.fork_rng(devices), buffers_kept(self.network):
+            results = compiled(*args, **kwargs)
+            tensors = results if isinstance(results, tuple) else (results,)
+            ends = [t.float().sum() for t in tensors if t.requires_grad]
+            weights = [p for p in self.network.parameters() if p.requires_grad]
+            torch.autograd.grad(ends, weights, allow_unused=True)
+        self._is_tried = True
 
 
 def compiler_trouble(device: torch.device) -> str | None:

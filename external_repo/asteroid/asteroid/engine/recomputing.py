@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["block_names", "recompute"]
+__all__ = ["block_names", "buffers_kept", "recompute"]
 
 Contexts = tuple[AbstractContextManager[None], AbstractContextManager[None]]
 
@@ -89,13 +89,13 @@ def _call(module: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: An
         return plain(*args, **kwargs)
 
     def contexts() -> Contexts:
-        return nullcontext(), _statistics_kept(module)
+        return nullcontext(), buffers_kept(module)
 
     return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)
 
 
 @contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
+def buffers_kept(module: nn.Module) -> Iterator[None]:
     """Leave buffers as they are: running statistics must not count a batch twice.
 
     Written past autograd, which would take them for changed behind its back.

@@ -37,7 +37,7 @@ class Speed(pl.Callback):
             trouble = compiler_trouble(trainer.strategy.root_device)
             if trouble is None:
                 _LOG.info("the network is compiled at its first steps, which take minutes")
-                system.compiled = CompiledCall(system.entry())
+                system.compiled = CompiledCall(system.network, system.entry())
             else:
                 _LOG.warning(
                     "training goes on without --compile, which needs a compiler: %s", trouble
