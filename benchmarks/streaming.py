@@ -1,81 +1,129 @@
-"""Speed of causal networks on a stream, on one core: real-time factor and time per frame.
+"""Speed of causal networks on a stream, on one core: time of a step and real-time factor.
 
-    python benchmarks/streaming.py [--seconds 2] [--networks cnunet cnunet_sb nunet small]
+    python -m benchmarks.streaming --clock cpu --networks CNUNet-TB
 
-A real-time factor below 1 is faster than the signal arrives. Larger pieces cost less per frame and
-add latency. The published CNUNet-TB takes 1.67 s of processor time for 1 s of signal, whole
-utterance, one thread; the same measure of ours stands beside it.
+A step takes a piece of one or more frames. "time" is its median, the least in brackets, the 95th
+percentile and the longest stand below. The real-time factor is the median over what the piece
+lasts; its goal is 1. The latency is the age of the oldest sample that a step completes: the piece,
+and what frames overlap. All on one thread, unless on a GPU.
+
+Where a network has a compiled engine (one call a frame), the anchor is the other one, which runs
+the network's modules. The limit is the products of a step and its parameters, read once. The
+published CNUNet-TB takes 1.67 s of processor time for 1 s of signal, NUNet-TLS 1.36 s, both on
+whole utterances, one thread.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from asteroid.models import CNUNet, NUNetTLS
 from asteroid.models.framed import FramedModel
+from asteroid.models.streaming import WaveStream
+
+from .command import run_benchmark
+from .limits import limit_of
+from .row import Goal, Row
+from .timing import CLOCKS, Times, alternate
 
 NETWORKS: dict[str, Callable[[], FramedModel]] = {
-    "cnunet": CNUNet,
-    "cnunet_sb": lambda: CNUNet(branch="mask"),
-    "nunet": NUNetTLS,
-    "small": lambda: CNUNet(channels=8, inner_channels=4, depths=(3, 3, 2, 2)),
+    "CNUNet-TB": CNUNet,
+    "CNUNet-SB": lambda: CNUNet(branch="mask"),
+    "NUNet-TLS": NUNetTLS,
+    "small CNUNet": lambda: CNUNet(channels=8, inner_channels=4, depths=(3, 3, 2, 2)),
 }
-PUBLISHED = {"cnunet": 1.67, "nunet": 1.36}  # s of processor time per s, measured on the originals
-PIECES = (1, 4, 16)
+FRAMES = 200  # steps that are timed at most
 
 
-def stream_time(network: FramedModel, signal: torch.Tensor, hops: int) -> tuple[float, float]:
-    """Return processor seconds per second of signal, and the longest step's, in seconds."""
-    stream = network.stream()
-    pieces = signal.split(hops * network.hop_length, dim=1)
-    pieces = tuple(p for p in pieces if p.shape[1] == hops * network.hop_length)
-    stream.step(pieces[0])
-    steps = []
-    for piece in pieces:
-        start = time.process_time()
-        stream.step(piece)
-        steps.append(time.process_time() - start)
-    duration = len(pieces) * hops * network.hop_length / network.sample_rate
-    return sum(steps) / duration, max(steps)
+class Case(NamedTuple):
+    """A network, its engine, and the frames of a piece."""
+
+    network: str
+    engine: str
+    frames: int
 
 
-def whole_time(network: FramedModel, signal: torch.Tensor) -> float:
-    """Return processor seconds per second of signal for the whole utterance."""
-    with torch.no_grad():
-        network(signal)
-        start = time.process_time()
-        network(signal)
-    return (time.process_time() - start) * network.sample_rate / signal.shape[1]
+CASES = (
+    Case("CNUNet-TB", "auto", 1),
+    Case("CNUNet-TB", "torch", 4),
+    Case("CNUNet-TB", "torch", 16),
+    Case("CNUNet-SB", "auto", 1),
+    Case("small CNUNet", "auto", 1),
+    Case("NUNet-TLS", "torch", 1),
+    Case("NUNet-TLS", "torch", 16),
+)
 
 
-def main() -> None:
-    """Print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def time_stream(stream: WaveStream, piece: torch.Tensor, options: argparse.Namespace) -> Times:
+    """Time steps of a stream, after two that do not count."""
+    steps = {"step": lambda: stream.step(piece)}
+    found = alternate(
+        steps,
+        options.device,
+        clock=CLOCKS[options.clock],
+        budget_s=options.budget,
+        most=FRAMES,
+        warm_up=2,
     )
-    parser.add_argument("--seconds", type=float, default=2.0, help="of signal (2)")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    options = parser.parse_args()
+    return found["step"]
+
+
+def measure(case: Case, options: argparse.Namespace) -> Row:
+    """Measure one case."""
+    torch.manual_seed(0)
+    network = NETWORKS[case.network]().eval().to(options.device)
+    piece = 0.1 * torch.randn(1, case.frames * network.hop_length, device=options.device)
+    stream, modules = network.stream(engine=case.engine), network.stream(engine="torch")
+    limit = limit_of(
+        lambda: modules.step(piece),
+        options.device,
+        clock=options.clock,
+        parameters=network.parameters(),
+    )
+    times = time_stream(stream, piece, options)
+    duration = piece.shape[1] / network.sample_rate
+    slow = np.quantile(times.seconds, 0.95)
+    row = Row(
+        f"{case.network}, {1e3 * duration:.0f} ms a step, {stream.engine}",
+        times.median,
+        times.best,
+        goals=(Goal("real-time factor", times.median / duration, 1.0, at_most=True),),
+        limit=limit,
+        note=f"latency {1e3 * (stream.delay_samples / network.sample_rate + duration):.0f} ms; "
+        f"95 % of {len(times.seconds)} steps within {1e3 * slow:.1f} ms, the longest "
+        f"{1e3 * max(times.seconds):.1f} ms",
+    )
+    if stream.engine == "torch":
+        return row
+    anchor = time_stream(modules, piece, options).median
+    faster = anchor / times.median
+    return Row(**{**vars(row), "anchor": "torch", "anchor_seconds": anchor, "faster": faster})
+
+
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Measure what was asked for."""
     torch.set_num_threads(1)
-    signal = 0.1 * torch.randn(1, round(16000 * options.seconds))
-    print("network       piece  latency  per frame  slowest step  real-time factor")
-    for name in options.networks:
-        network = NETWORKS[name]().eval()
-        hop_s = network.hop_length / network.sample_rate
-        for hops in PIECES:
-            factor, slowest = stream_time(network, signal, hops)
-            latency = network.stft.delay / network.sample_rate + hops * hop_s
-            print(
-                f"{name:12s} {hops * hop_s * 1e3:4.0f} ms  {latency * 1e3:4.0f} ms  "
-                f"{factor * hop_s * 1e3:6.1f} ms  {slowest * 1e3:9.1f} ms  {factor:16.2f}"
-            )
-        theirs = f", published {PUBLISHED[name]:.2f} s" if name in PUBLISHED else ""
-        print(f"{name:12s} whole utterance: {whole_time(network, signal):.2f} s per s{theirs}")
+    for case in CASES:
+        if case.network in options.networks and not (options.quick and case.frames > 4):
+            yield measure(case, options)
+
+
+def main() -> int:
+    """Print a table."""
+    return run_benchmark(
+        rows,
+        __doc__,
+        add_arguments=lambda parser: parser.add_argument(
+            "--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="(all)"
+        ),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .frame_program import FrameProgram
+from .frame_program import FrameProgram, Map
 
 __all__ = ["FrameMachine", "have_compiler"]
 
@@ -68,18 +68,21 @@ class FrameMachine:
             The result maps by name, ``(batch, rows, channels)``.
         """
         program, source = self.program, self.program.source
-        self._memory[:, source.offset :][:, : source.size] = frames.reshape(len(frames), -1)
+        self._now(source)[:] = frames.reshape(len(frames), -1)
         with self._threads.limit(limits=1):
             for memory, totals in zip(self._memory, self._totals, strict=True):
                 work = (memory, totals, self._columns, self._products)
                 self._run(program.code, self._frame, program.weights, *work)
         results = {}
         for name, place in program.results.items():
-            start = place.offset + self._frame % place.frames * place.size
-            flat = self._memory[:, start : start + place.size].copy()
-            results[name] = flat.reshape(-1, place.rows, place.channels)
+            results[name] = self._now(place).copy().reshape(-1, place.rows, place.channels)
         self._frame += 1
         return results
+
+    def _now(self, place: Map) -> np.ndarray:
+        """Return the numbers of the present frame of a map, ``(batch, numbers)``."""
+        start = place.offset + self._frame % place.frames * place.size
+        return self._memory[:, start : start + place.size]
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]:
         """Compute ``(batch, channels, rows, frames)``, frame after frame, to maps of that form."""

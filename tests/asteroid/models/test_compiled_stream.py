@@ -1,0 +1,182 @@
+"""The compiled engine of streams: it computes what the network does, frame by frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from asteroid.masknn import frame_machine
+from asteroid.masknn.frame_machine import FrameMachine
+from asteroid.masknn.frame_program import FrameWriter, Source
+from asteroid.models import CNUNet, NUNetTLS
+
+TINY = {"channels": 4, "inner_channels": 2, "win_length": 64, "hop_length": 32, "n_fft": 64}
+NETWORKS = {
+    "both": {"depths": (3, 2)},
+    "mask": {"depths": (2,), "branch": "mask"},
+    "spectrum": {"depths": (1, 3, 2), "branch": "spectrum"},
+    "frame": {"depths": (3, 2), "norm": "frame"},
+    "wide": {"depths": (1, 1), "channels": 6, "inner_channels": 8},
+}
+# float32 against float64, relative to the largest value of a map
+ROUND_OFF = 2e-5
+
+
+def noise(*shape, seed=1, scale=0.1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * scale
+
+
+def build(name, **options):
+    """Return a network none of whose parameters is at its start: no bias 0, no slope alike."""
+    torch.manual_seed(0)
+    network = CNUNet(**{**TINY, **NETWORKS[name], **options}).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_map_is_that_of_the_modules_in_float64(name):
+    network = build(name)
+    x = noise(2, 2, network.n_fft // 2, 80, scale=1.0)  # every ring of frames turns over
+    machine = FrameMachine(network.frame_program(), batch=2)
+    got = machine(x)
+    with torch.no_grad():
+        expected = network.double()._outputs(x.double(), None, None)
+    assert set(got) == set(expected)
+    for key, value in expected.items():
+        assert got[key].shape == value.shape
+        assert (got[key] - value).abs().max() < ROUND_OFF * value.abs().max(), key
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+@pytest.mark.parametrize("hops", [1, 3])
+def test_both_engines_give_the_whole_utterance(engine, hops):
+    network = build("both")
+    signal = noise(2, 36 * hops * network.hop_length)
+    stream = network.stream(batch=2, engine=engine)
+    assert stream.engine == engine
+    pieces = [stream.step(piece) for piece in signal.split(hops * network.hop_length, dim=1)]
+    streamed = torch.cat([*pieces, stream.flush()], dim=1)[:, stream.delay_samples :]
+    with torch.no_grad():
+        whole = network(signal)[:, 0]
+    error = (streamed[:, : whole.shape[1]] - whole).abs().max()
+    assert error < 1e-4 * whole.abs().max()  # the networks' power of 5 behind float32
+
+
+@pytest.mark.slow
+def test_the_full_network_compiled_is_the_full_network():
+    torch.manual_seed(0)
+    network, signal = CNUNet().eval(), noise(1, 16000)
+    stream = network.stream()
+    assert stream.engine == "compiled"
+    pieces = [stream.step(piece) for piece in signal[:, :15872].split(256, dim=1)]
+    streamed = torch.cat(pieces, dim=1)[:, stream.delay_samples :]
+    with torch.no_grad():
+        whole = network(signal)[:, 0]
+    assert (streamed - whole[:, : streamed.shape[1]]).abs().max() < 1e-4 * whole.abs().max()
+
+
+def test_signals_side_by_side_do_not_meet():
+    network = build("both")
+    alone, both = network.stream(1), network.stream(2)
+    for seed in range(40):
+        samples = noise(2, network.hop_length, seed=seed)
+        together, expected = both.step(samples)[1:], alone.step(samples[1:])
+        assert (together - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+def test_a_restart_forgets_everything():
+    stream = build("both").stream()
+    first = [stream.step(noise(1, 32, seed=seed)) for seed in range(40)]
+    stream.state.restart()
+    stream._recent, stream._overlap = (torch.zeros(1, stream.delay_samples) for _ in range(2))
+    again = [stream.step(noise(1, 32, seed=seed)) for seed in range(40)]
+    assert all(map(torch.equal, first, again))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_not_hidden(value):
+    network = build("both")
+    stream, samples = network.stream(2), noise(2, network.hop_length)
+    stream.step(samples)
+    broken = samples.clone()
+    broken[0, 3] = value
+    for _ in range(3):
+        finite = stream.step(broken).isfinite().all(dim=1)
+        assert finite.tolist() == [False, True]
+
+
+def test_what_a_stream_returns_can_be_trained_on():
+    samples = build("both").stream().step(noise(1, 32))
+    weight = torch.ones(1, requires_grad=True)
+    (weight * samples).square().sum().backward()
+    assert weight.grad is not None
+
+
+def test_the_engine_is_chosen_and_refused(monkeypatch):
+    network = build("both")
+    assert network.stream().engine == "compiled"
+    assert network.stream(engine="torch").engine == "torch"
+    others = {
+        "NUNetTLS cannot be compiled": NUNetTLS(**TINY, depths=(3, 2)),
+        "embedding_dim=3": build("both", embedding_dim=3),
+        r"float32 on CPU; this network is torch\.float64": build("both").double(),
+    }
+    for message, other in others.items():
+        assert other.stream().engine == "torch"
+        with pytest.raises(ValueError, match=message):
+            other.stream(engine="compiled")
+    with pytest.raises(ValueError, match="auto, compiled, torch; got 'fast'"):
+        network.stream(engine="fast")
+    monkeypatch.setattr(frame_machine.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="pip install numba"):
+        network.stream(engine="compiled")
+    assert network.stream().engine == "torch"
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "taps"), [(1, 1, 3), (2, 1, 3), (1, 2, 3), (2, 1, 1)]
+)
+@pytest.mark.parametrize("norm", [None, "frame"])
+def test_a_written_convolution_is_that_of_torch(stride, dilation, taps, norm):
+    writer = FrameWriter()
+    source = writer.reserve(8, 6, frames=2)
+    weights = [noise(10, 6, taps, seed=seed, scale=1.0) for seed in (2, 3)]
+    bias, gain, shift, slope = (noise(10, seed=seed, scale=1.0) for seed in (4, 5, 6, 7))
+    rows = writer.convolve([Source(source, i, w) for i, w in enumerate(weights)], stride, dilation)
+    place = writer.reserve(rows, 10)
+    writer.finish(place, bias, 2, norm=norm, eps=1e-5, affine=(gain, shift), slope=slope)
+    program = writer.finished(source, {"y": place})
+    x = noise(1, 6, 8, 3, scale=1.0)
+    got = FrameMachine(program)(x)["y"]
+    past, padding = F.pad(x, (1, 0))[..., :-1], dilation * (taps // 2)
+    expected = sum(
+        F.conv2d(each, weight[..., None], None, (stride, 1), (padding, 0), (dilation, 1))
+        for each, weight in zip((x, past), weights, strict=True)
+    )
+    expected = expected + bias[:, None, None]
+    if norm is not None:
+        frames = expected.permute(0, 3, 1, 2).flatten(0, 1)
+        normalised = F.group_norm(frames, 2, gain, shift).unflatten(0, (1, -1))
+        expected = normalised.permute(0, 2, 3, 1)
+    else:
+        expected = expected * gain[:, None, None] + shift[:, None, None]
+    expected = F.prelu(expected, slope)
+    assert (got - expected).abs().max() < 1e-5
+    assert program.multiply_adds == 8 // stride * 12 * taps * 10
+
+
+def test_a_machine_takes_one_frame_of_every_signal():
+    machine = FrameMachine(build("both").frame_program(), batch=2)
+    results = machine.step(np.zeros((2, 32, 2), np.float32))
+    assert {name: each.shape for name, each in results.items()} == {
+        "mask": (2, 32, 2),
+        "spectrum": (2, 32, 2),
+        "latent": (2, 8, 8),
+    }
