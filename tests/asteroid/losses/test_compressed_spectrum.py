@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from asteroid.dsp.compression import compress
 from asteroid.losses.compressed_spectrum import CompressedSpectrumLoss, LatentLoss
 
 
@@ -40,6 +41,27 @@ def test_phase_counts_in_one_part_only():
     speech = noise(1, 1, 4000)
     assert CompressedSpectrumLoss(complex_weight=0)(-speech, speech).item() < 1e-12
     assert CompressedSpectrumLoss(magnitude_weight=0)(-speech, speech).item() > 0.1
+
+
+@pytest.mark.parametrize(("power", "win_length", "hop_length"), [(0.2, 512, 256), (0.3, 96, 40)])
+def test_values_and_gradients_are_those_of_the_plain_formula(power, win_length, hop_length):
+    loss = CompressedSpectrumLoss(0.3, 0.7, power, win_length, hop_length, reduction="none")
+    estimate, target = noise(2, 1500), noise(2, 1500, seed=1)
+    estimate[:, 700:1300] = 0  # digital silence
+
+    def plain(signal):
+        pair = [compress(loss.stft(one), power) for one in (signal, target)]
+        apart = (pair[0] - pair[1]).square().sum(1)
+        sizes = [(one.square().sum(1) + 1e-12).sqrt() for one in pair]
+        return (0.3 * apart + 0.7 * (sizes[0] - sizes[1]).square()).mean((1, 2))
+
+    found = []
+    for compute in (lambda x: loss(x, target), plain):
+        x = estimate.clone().requires_grad_()
+        values = compute(x)
+        (values * torch.tensor([1.0, -2.0])).sum().backward()
+        found.append((values, x.grad))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-9, atol=1e-12)
 
 
 def test_wrong_weights_are_refused():

@@ -73,15 +73,37 @@ class FramedStft(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         """Transform ``(batch, samples)`` to complex spectra ``(batch, n_fft // 2 + 1, frames)``."""
+        return self.transform(self.pad(signal))
+
+    def pad(self, signal: Tensor) -> Tensor:
+        """Put zeros around ``(batch, samples)``, so that its frames are complete ones."""
         needed = (self.n_frames(signal.shape[-1]) - 1) * self.hop_length + self.win_length
         right = needed - self.delay - signal.shape[-1]
-        return self.transform(F.pad(signal, (self.delay, right)))
+        return F.pad(signal, (self.delay, right))
 
     def transform(self, signal: Tensor) -> Tensor:
         """Transform the complete frames of ``(batch, samples)``, without any padding."""
         frames = signal.unfold(-1, self.win_length, self.hop_length)
         spectra: Tensor = torch.fft.rfft(frames * self.window.to(signal), n=self.n_fft)
         return spectra.transpose(1, 2)
+
+    def transform_gradient(self, gradient: Tensor, n_samples: int) -> Tensor:
+        """Return the gradient by ``transform``'s signal, from that by its spectra; for backward.
+
+        Autograd goes back by a complex transform of full length and an index of all frames; one
+        real inverse transform does the same.
+
+        Args:
+            gradient: ``(batch, frames, n_fft // 2 + 1)``, of real parts + i times that of
+                imaginary ones; changed.
+            n_samples: Of the signal.
+
+        Returns:
+            ``(batch, n_samples)``.
+        """
+        gradient[..., 1:-1].mul_(0.5)  # the inverse transform counts these bins twice
+        frames = torch.fft.irfft(gradient, n=self.n_fft, norm="forward")[..., : self.win_length]
+        return overlap_add(frames * self.window.to(frames), self.hop_length, n_samples)
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Return the signal ``(batch, n_samples)`` of spectra ``(batch, bins, frames)``.

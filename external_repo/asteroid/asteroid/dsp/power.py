@@ -58,16 +58,19 @@ class _Power(torch.autograd.Function):
         spectrum = torch.fft.rfft(frames, n=n_fft)
         ctx.save_for_backward(spectrum, window)
         ctx.hop_length, ctx.n_samples, ctx.n_fft = hop_length, signal.shape[-1], n_fft
-        parts = torch.view_as_real(spectrum)
-        real, imaginary = parts.unbind(-1)
-        return (real * real).addcmul_(imaginary, imaginary)
+        real, imaginary = spectrum.real, spectrum.imag
+        power: Tensor = (real * real).addcmul_(imaginary, imaginary)
+        return power
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         spectrum, window = ctx.saved_tensors
         # d|X|^2 = 2 X; the inverse transform counts all bins but the first and the last twice.
-        gradient = torch.view_as_complex(torch.view_as_real(spectrum) * grad[..., None])
+        # Part by part: a product with both at once runs over rows of two numbers, thrice as slow.
+        gradient = torch.empty_like(spectrum)
+        torch.mul(spectrum.real, grad, out=gradient.real)
+        torch.mul(spectrum.imag, grad, out=gradient.imag)
         gradient[..., 0] *= 2
         gradient[..., -1] *= 2
         frames = torch.fft.irfft(gradient, n=ctx.n_fft, norm="forward")

@@ -100,10 +100,10 @@ class LogMelLoss(SpeechLoss):
         """Logarithms of the bands of all banks, ``(batch, frames, bands)``."""
         padded = F.pad(signal, (self._edge(), self._edge()))
         power = power_spectrum(padded, self.window, self.hop_length, self.n_fft)
-        magnitude = (power + FLOOR).sqrt()
+        magnitude = power.add_(FLOOR).sqrt_()
         if self.variant == "published":
             magnitude = magnitude.transpose(1, 2).reshape(magnitude.shape)
-        return (magnitude @ self.banks.to(magnitude) + FLOOR).log()
+        return (magnitude @ self.banks.to(magnitude)).add_(FLOOR).log()
 
 
 def mel_bank(n_mels: int, n_fft: int, sample_rate: float) -> Tensor:

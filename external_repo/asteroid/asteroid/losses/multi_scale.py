@@ -73,7 +73,7 @@ class MultiScaleSTFTLoss(SpeechLoss):
 
         def magnitude(signal: Tensor) -> Tensor:
             power = power_spectrum(pad_to_frames(signal, n_fft, hop), window, hop, n_fft)
-            return (power + FLOOR**2).sqrt()
+            return power.add_(FLOOR**2).sqrt_()
 
         with torch.no_grad():
             target = magnitude(signals.target)
