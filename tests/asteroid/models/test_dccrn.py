@@ -249,3 +249,14 @@ def test_autocast_really_convolves_in_bfloat16():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         network(noise(1, 500))
     assert set(seen) == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("recurrent", ["complex", "real"])
+def test_channels_lie_last_in_memory_from_end_to_end(recurrent):
+    network, seen = DCCRN(recurrent=recurrent, **TINY), []
+    masker = network.masker
+    for layer in [*masker.encoders, *masker.decoders, *masker.output_layer]:
+        layer.register_forward_hook(lambda _, maps, y: seen.extend(maps))
+    network(noise(1, 500))
+    assert len(seen) == 4 + 2 + 2 + 2  # encoders and LSTM, two maps of each decoder
+    assert all(each.is_contiguous(memory_format=torch.channels_last) for each in seen)

@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 __all__ = ["Geometry", "convolve", "pays"]
 
-FEWEST_CHANNELS = 32  # of the narrower side, complex
+FEWEST_CHANNELS = 16  # of the narrower side, complex
 
 Pair = tuple[int, int]
 
@@ -74,11 +74,12 @@ class _ThreeProducts(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(re, im, *maps)
         ctx.geometry, ctx.has_bias = geometry, bias is not None
-        x, y = _parts(maps)
-        first = _convolve(x + y, re, geometry)
+        both, x, y = _sum_and_parts(maps)
+        first = _convolve(both, re, geometry)
+        del both
         width = first.shape[1]
         shape = (first.shape[0], 2 * width, *first.shape[2:])
-        result = torch.empty(shape, dtype=first.dtype, memory_format=_layout(maps[0]))
+        result = torch.empty(shape, dtype=first.dtype, memory_format=layout(maps[0]))
         torch.sub(first, _convolve(y, re + im, geometry), out=result[:, :width])
         torch.add(first, _convolve(x, im - re, geometry), out=result[:, width:])
         return result if bias is None else result.add_(bias[:, None, None])
@@ -89,40 +90,58 @@ class _ThreeProducts(torch.autograd.Function):
         re, im, *maps = ctx.saved_tensors
         needs_maps = any(ctx.needs_input_grad[4:])
         of_bias = grad.sum(dim=(0, 2, 3)) if ctx.has_bias else None
-        x, y = _parts(tuple(maps))
-        layout = _layout(maps[0])
-        grad_re, grad_im = (part.contiguous(memory_format=layout) for part in grad.chunk(2, 1))
+        both, x, y = _sum_and_parts(tuple(maps))
+        grad_both, grad_re, grad_im = _sum_and_parts((grad,), layout(maps[0]))
         mask = [needs_maps, True, False]
-        of_sum, first = _backward(grad_re + grad_im, x + y, re, ctx.geometry, mask)
+        of_both, first = _backward(grad_both, both, re, ctx.geometry, mask)
+        del both, grad_both
         of_x, second = _backward(grad_im, x, im - re, ctx.geometry, mask)
+        del x, grad_im
         of_y, third = _backward(grad_re, y, re + im, ctx.geometry, mask)
+        del y, grad_re
         of_re, of_im = first - second - third, second - third
         if not needs_maps:
             return None, of_re, of_im, of_bias, *[None] * len(maps)
-        of_x.add_(of_sum)
-        of_y = of_sum.sub_(of_y)
-        return None, of_re, of_im, of_bias, *_split(of_x, of_y, maps, layout)
+        return None, of_re, of_im, of_bias, *_split(of_both, of_x, of_y, maps)
 
 
-def _layout(x: Tensor) -> torch.memory_format:
+def layout(x: Tensor) -> torch.memory_format:
+    """Whether channels come last in memory."""
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return torch.channels_last if last else torch.contiguous_format
 
 
-def _parts(maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-    """Real and imaginary parts of the concatenated maps, each in one piece."""
-    layout = _layout(maps[0])
-    pairs = [each.chunk(2, dim=1) for each in maps]
-    re, im = (torch.cat(parts, dim=1) for parts in zip(*pairs, strict=True))
-    return re.contiguous(memory_format=layout), im.contiguous(memory_format=layout)
+def _sum_and_parts(
+    maps: tuple[Tensor, ...], like: torch.memory_format | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``x + y``, ``x`` and ``y`` of the concatenated maps ``x + iy``, each in one piece."""
+    n_batch, _, *size = maps[0].shape
+    shape = (n_batch, sum(each.shape[1] for each in maps) // 2, *size)
+    like = layout(maps[0]) if like is None else like
+    both, x, y = (torch.empty(shape, dtype=maps[0].dtype, memory_format=like) for _ in range(3))
+    first = 0
+    for each in maps:
+        re, im = each.chunk(2, dim=1)
+        to = slice(first, first + re.shape[1])
+        torch.add(re, im, out=both[:, to])
+        x[:, to] = re
+        y[:, to] = im
+        first += re.shape[1]
+    return both, x, y
 
 
-def _split(
-    of_x: Tensor, of_y: Tensor, maps: list[Tensor], layout: torch.memory_format
-) -> list[Tensor]:
-    sizes = [each.shape[1] // 2 for each in maps]
-    pairs = zip(of_x.split(sizes, dim=1), of_y.split(sizes, dim=1), strict=True)
-    return [torch.cat(pair, dim=1).contiguous(memory_format=layout) for pair in pairs]
+def _split(of_both: Tensor, of_x: Tensor, of_y: Tensor, maps: list[Tensor]) -> list[Tensor]:
+    """Gradients of the maps from those of what the three products are of."""
+    first, grads = 0, []
+    for each in maps:
+        grad = torch.empty_like(each)
+        re, im = grad.chunk(2, dim=1)
+        of = slice(first, first + re.shape[1])
+        torch.add(of_both[:, of], of_x[:, of], out=re)
+        torch.sub(of_both[:, of], of_y[:, of], out=im)
+        grads.append(grad)
+        first += re.shape[1]
+    return grads
 
 
 def _convolve(x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
