@@ -42,12 +42,20 @@ _SAID = ("transcript", "textgrid", "phones")
 REFERENCE_MICROPHONE = 0
 
 
-def keys_of(metrics: Iterable[Metric]) -> tuple[str, ...]:
-    """Return the keys to compute: of the estimate, and of the mixture where that tells anything."""
+def keys_of(
+    metrics: Iterable[Metric], signals: Mapping[str, Mapping[str, object]]
+) -> tuple[str, ...]:
+    """Return the keys to compute: of the estimate, and of the mixture where that tells anything.
+
+    Args:
+        metrics: which figures.
+        signals: of each sample the signals there are; without any mixture it has no figures.
+    """
+    mixtures = any("mixture" in files for files in signals.values())
     keys = []
     for metric in metrics:
         keys.append(f"out/{metric.name}")
-        if metric.name not in _WITHOUT_INPUT:
+        if mixtures and metric.name not in _WITHOUT_INPUT:
             keys.append(f"in/{metric.name}")
     return tuple(keys)
 

@@ -13,7 +13,7 @@ import pandas as pd
 from asteroid.utils.files import atomic_path
 from evaluation.pairing import audio_files, match
 from evaluation.references import Reference, References
-from evaluation.testset import SYSTEM_FILE, TestSet, number_samples, some
+from evaluation.testset import SYSTEM_FILE, TestSet, some, write_samples
 
 __all__ = ["pair_folder", "results_beside"]
 
@@ -83,12 +83,8 @@ def _write_pairs(
     references: Sequence[Reference],
     paths: Mapping[str, Mapping[str, Path]],
 ) -> None:
-    """Write samples.csv, a number once given kept, and system.json."""
-    names = number_samples(testset, [one.id for one in references])
-    rows = [{"Sample_ID": names[one.id], "id": one.id, **one.known} for one in references]
-    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    with atomic_path(testset.samples_file) as temporary:
-        table.to_csv(temporary, index=False)
+    """Write samples.csv and system.json."""
+    names = write_samples(testset, [{"id": one.id, **one.known} for one in references])
     system = {
         "name": Path(os.path.abspath(folder)).name,
         "estimates": os.path.abspath(folder),

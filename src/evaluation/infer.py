@@ -19,28 +19,25 @@ import inspect
 import json
 import logging
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
 import soundfile
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from asteroid.data import open_dataset
-from asteroid.data.batch import ItemFacts
 from asteroid.data.dataset import SizedDataset
-from asteroid.utils.files import atomic_path
 from evaluation.command import add_experiment_options, run
 from evaluation.experiment import SIGNALS, TestSet, find_experiment
 from evaluation.shards import Shard, add_shard_option
+from evaluation.testset import write_samples
 
-__all__ = ["enhance", "load_network", "main", "pick_device", "write_testset"]
+__all__ = ["enhance", "load_network", "main", "n_inputs", "pick_device", "write_testset"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +57,13 @@ def load_network(path: Path, device: torch.device) -> nn.Module:
     except Exception as error:  # unpickling and building raise whatever they meet
         raise ValueError(f"{path} is not a network that can be loaded: {error}") from error
     return network.eval().to(device)
+
+
+def n_inputs(network: nn.Module) -> int | None:
+    """Return how many channels a network takes at a time; None: any number."""
+    if "valid_mics" in inspect.signature(network.forward).parameters:
+        return None
+    return getattr(network, "in_channels", 1) or 1
 
 
 def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -> Tensor:
@@ -82,12 +86,11 @@ def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -
     n_mics, n_samples = mixture.shape
     signal = mixture.to(device)
     with torch.inference_mode():
-        if "valid_mics" in inspect.signature(network.forward).parameters:
+        wanted = n_inputs(network)
+        if wanted is None:
             answer = network(signal[None], torch.tensor([n_mics], device=device))
-        elif getattr(network, "in_channels", 1) in (None, 1):
-            answer = network(signal[:1])
         else:
-            answer = network(signal[None])
+            answer = network(signal[:1] if wanted == 1 else signal[None])
     estimate: Tensor = answer.detach().reshape(-1, answer.shape[-1])[0].float().cpu()
     if estimate.shape[-1] != n_samples:
         raise ValueError(f"the network gave {estimate.shape[-1]} samples for {n_samples}")
@@ -124,7 +127,7 @@ def write_testset(
         One line for each mixture that failed: its id and why. The others are done.
     """
     mixtures = data.items
-    names = _number(testset, mixtures)
+    names = write_samples(testset, [item._asdict() for item in mixtures])
     wanted = [
         {"id": mixture.id, "network": fingerprint, "match_level": match_level}
         for mixture in mixtures
@@ -147,36 +150,6 @@ def write_testset(
         signals = dict(zip(SIGNALS, (item.mixture[0], *item.sources, estimate), strict=True))
         _write_sample(testset.folder / names[item.id], signals, data.sample_rate, wanted[index])
     return failures
-
-
-def _number(testset: TestSet, mixtures: Sequence[ItemFacts]) -> dict[str, str]:
-    """Give each id its `sample_<i>`, the old one where it has one, and write the table of them."""
-    old: dict[str, str] = {}
-    if testset.samples_file.is_file():
-        table = testset.samples()
-        old = dict(zip(table["id"], table["Sample_ID"], strict=True))
-    taken = [int(number) for name in old.values() for number in re.findall(r"\d+$", name)]
-    fresh = iter(range(max(taken, default=-1) + 1, sys.maxsize))
-    names = {item.id: old.get(item.id) or f"sample_{next(fresh)}" for item in mixtures}
-    rows = [
-        {
-            "Sample_ID": names[item.id],
-            "id": item.id,
-            "speaker": item.speaker,
-            "noise_type": item.noise_type,
-            "snr_db": item.snr_db,
-            "seen": item.seen,
-            "transcript": item.transcript,
-            "textgrid": item.textgrid,
-            "phones": item.phones,
-            "n_mics": item.n_mics,
-        }
-        for item in mixtures
-    ]
-    known = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    with atomic_path(testset.samples_file) as temporary:
-        known.to_csv(temporary, index=False)
-    return names
 
 
 def _record(folder: Path) -> dict[str, object] | None:

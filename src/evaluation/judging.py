@@ -51,11 +51,6 @@ class Judgement:
     cut: bool = False
     snr_edges: tuple[float, ...] | None = None
 
-    def keys(self, paths: Mapping[str, Mapping[str, Path]]) -> tuple[str, ...]:
-        """Return the figures to compute; those of the mixture only where there is one."""
-        mixtures = any("mixture" in files for files in paths.values())
-        return tuple(key for key in keys_of(self.metrics) if mixtures or key.startswith("out/"))
-
 
 def judge(
     testset: TestSet, judgement: Judgement, *, jobs: int = 0, progress: bool | None = None
@@ -127,7 +122,7 @@ def _work_of(
     wanted: dict[str, Mapping[str, Path]] = {
         sample: paths.get(sample, {}) for sample in samples["Sample_ID"]
     }
-    return samples, wanted, judgement.keys(paths)
+    return samples, wanted, keys_of(judgement.metrics, paths)
 
 
 def score(

@@ -52,7 +52,7 @@ DEFAULT = ("si_sir", "si_sar", "si_sdr", "fw_sir", "fw_sar", "fw_sdr", "stoi", "
 #: What every table of failures says of a figure without a value.
 FAILURES = ["Sample_ID", "phoneme", "Metric", "Method", "Reason"]
 
-Failure = tuple[str, str, str]
+Failure = tuple[str, str, str, str]
 
 
 def _evaluate(testset: TestSet, args: argparse.Namespace) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def _pooled(
     metrics: Sequence[str],
     args: argparse.Namespace,
 ) -> tuple[pd.DataFrame, list[Failure]]:
-    keys = _keys(testset, metrics)
+    keys = keys_of(get_metrics(metrics), testset.signals())
     pooled = pool_testset(testset, segments, keys, jobs=args.jobs)
     by_segment = tables.segment_table(segments.table, pooled.segments, keys)
     utterances = tables.utterance_table(testset.samples(), pooled.classes, keys)
@@ -105,13 +105,13 @@ def _pooled(
         with figure_style():
             figure, numbers = class_figure(utterances, names, args.bars)
             save_figure(figure, testset.folder / "figures" / "phonemes.png", numbers)
-    return by_class, [(sample, key, reason) for sample, key, reason in pooled.failures]
+    return by_class, [(sample, "all", key, reason) for sample, key, reason in pooled.failures]
 
 
 def _concatenated(
     testset: TestSet, segments: Segments, names: Sequence[str], args: argparse.Namespace
 ) -> tuple[pd.DataFrame, list[Failure]]:
-    keys = _keys(testset, args.metrics)
+    keys = keys_of(get_metrics(args.metrics), testset.signals())
     joined, failures = join_testset(
         testset, segments, names, keys, variant=args.variant, jobs=args.jobs
     )
@@ -123,20 +123,12 @@ def _concatenated(
     return table, failures
 
 
-def _keys(testset: TestSet, metrics: Sequence[str]) -> tuple[str, ...]:
-    """Return what is computed; of the mixtures only where there are some."""
-    mixed = any("mixture" in paths for paths in testset.signals().values())
-    keys = keys_of(get_metrics(metrics))
-    return keys if mixed else tuple(key for key in keys if not key.startswith("in/"))
-
-
 def _listed(found: Sequence[Failure], method: str) -> list[dict[str, str]]:
-    """Say where figures are missing: of an utterance when pooled, of a class when joined."""
+    """Return rows of the table of failures: sample, class, key and reason are given."""
     rows = []
-    for where, key, reason in found:
-        place = (where, "all") if method == "pooled" else ("all", where)
+    for sample, phoneme, key, reason in found:
         name = "all" if key == "all" else column_name(key)
-        rows.append(dict(zip(FAILURES, (*place, name, method, reason), strict=True)))
+        rows.append(dict(zip(FAILURES, (sample, phoneme, name, method, reason), strict=True)))
     return rows
 
 

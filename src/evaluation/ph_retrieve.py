@@ -62,7 +62,9 @@ def _work(args: argparse.Namespace) -> int:
             print(f"  {UNMAPPED:12s} {unmapped:6d}  in no class, see unmapped.csv")
         print(f"  in {testset.folder / FOLDER / 'segments.csv'}")
         if args.signal_type:
-            kinds = list(SIGNAL_TYPES) if args.signal_type == "all" else [args.signal_type]
+            there = {name for paths in testset.signals().values() for name in paths}
+            every = [kind for kind, signal in SIGNAL_TYPES.items() if signal in there]
+            kinds = every if args.signal_type == "all" else [args.signal_type]
             written = write_cuts(testset, segments, names, kinds)
             print(f"  {len(written)} joined signals in {testset.folder / FOLDER}")
     return 0

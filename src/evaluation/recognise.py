@@ -12,7 +12,7 @@ test set's folder metrics/,
     confusion_classes.csv      phone classes: said, heard, count; and confusion_classes.png
     confusion_phones.csv       the same of single phones
 
-Texts are normalised (case, punctuation, digits, titles; see evaluation.recognition.text). Phones
+Texts are normalised (case, punctuation, digits, titles; see evaluation.spoken_text). Phones
 are those of the words: both what was said and what was heard go through the same pronouncing
 dictionary (soundswallower's, American English; first pronunciation), so a phone error is a word
 taken for another, weighted by how much it differs. Signals are heard at one level (-20 dBFS RMS).

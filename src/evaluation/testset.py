@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from asteroid.utils.files import atomic_path
 
 __all__ = [
     "SIGNALS",
@@ -20,6 +22,7 @@ __all__ = [
     "natural_key",
     "number_samples",
     "some",
+    "write_samples",
 ]
 
 SIGNALS = ("mixture", "speech", "noise", "estimate")
@@ -141,6 +144,21 @@ def number_samples(testset: TestSet, ids: list[str]) -> dict[str, str]:
     taken = [int(number) for name in old.values() for number in re.findall(r"\d+$", name)]
     fresh = iter(range(max(taken, default=-1) + 1, sys.maxsize))
     return {name: old.get(name) or f"sample_{next(fresh)}" for name in ids}
+
+
+def write_samples(testset: TestSet, known: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """Write samples.csv, a number once given kept; return the `Sample_ID` of each id.
+
+    Args:
+        testset: where.
+        known: of each sample its `id` and what else is known; None where something is not.
+    """
+    names = number_samples(testset, [str(one["id"]) for one in known])
+    rows = [{"Sample_ID": names[str(one["id"])], **one} for one in known]
+    table = pd.DataFrame(rows).dropna(axis="columns", how="all")
+    with atomic_path(testset.samples_file) as temporary:
+        table.to_csv(temporary, index=False)
+    return names
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

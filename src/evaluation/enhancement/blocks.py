@@ -8,7 +8,6 @@ enhanced whole, exactly as `evaluation.infer` does.
 
 from __future__ import annotations
 
-import inspect
 from typing import Protocol
 
 import numpy as np
@@ -16,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evaluation.infer import enhance
+from evaluation.infer import enhance, n_inputs
 
-__all__ = ["BlockEnhancer", "Enhancer", "StreamEnhancer", "build_enhancer", "n_inputs"]
+__all__ = ["BlockEnhancer", "Enhancer", "StreamEnhancer", "build_enhancer"]
 
 # Half of the cross-fade between two blocks, in seconds: longer than a pitch period, shorter than
 # a syllable.
@@ -39,13 +38,6 @@ class Enhancer(Protocol):
     def finish(self) -> Tensor:
         """Return the rest: as much came out as went in."""
         ...
-
-
-def n_inputs(network: nn.Module) -> int | None:
-    """Return how many channels a network takes at a time; None: any number."""
-    if "valid_mics" in inspect.signature(network.forward).parameters:
-        return None
-    return getattr(network, "in_channels", 1) or 1
 
 
 def build_enhancer(

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from asteroid.utils.files import atomic_path
 from evaluation.enhancement import audio
 from evaluation.enhancement.audio import Clip, Resampler
-from evaluation.enhancement.blocks import build_enhancer, n_inputs
+from evaluation.enhancement.blocks import build_enhancer
+from evaluation.infer import n_inputs
 
 __all__ = ["LEVELS", "Done", "Settings", "enhance_file"]
 

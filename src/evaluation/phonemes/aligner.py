@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from asteroid.data.archives import cache_folder
 from asteroid.utils.files import atomic_path
 from evaluation.phonemes.alignment import Alignment, Phone, alignment_of
-from evaluation.phonemes.transcript import guess, words_of
+from evaluation.phonemes.transcript import guess
+from evaluation.spoken_text import normalise
 
 __all__ = ["DOUBTFUL_FIT", "align", "aligned"]
 
@@ -62,7 +63,7 @@ def align(
         ModuleNotFoundError: soundswallower is not installed.
         ValueError: there are no words, no pronunciation for one, or no way to place them.
     """
-    words = words_of(transcript)
+    words = normalise(transcript)
     if not words:
         raise ValueError(f"the transcript holds no word: {transcript!r}")
     if not np.abs(speech).max(initial=0.0) > 0:
@@ -124,7 +125,7 @@ def aligned(
         lexicon: see `align`.
         cache: folder; by default `alignments` in the user's cache folder.
     """
-    words = words_of(transcript)
+    words = normalise(transcript)
     used = {word: lexicon[word] for word in sorted({*words}) if lexicon and word in lexicon}
     key = json.dumps([EDITION, _version(), sample_rate, words, used])
     digest = hashlib.sha256(key.encode())

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,9 @@ from evaluation.experiment import TestSet
 from evaluation.journal import Journal, Record
 from evaluation.parallel import run_each
 from evaluation.phonemes.segments import FOLDER, Segments
-from evaluation.phonemes.signals import JUDGED, Signals, stamp_of
+from evaluation.scoring import score_signals
+from evaluation.signals import Signals
+from evaluation.stamps import settings_stamp, stamp_of
 
 __all__ = ["SIGNAL_TYPES", "ClassTask", "join_testset", "score_class", "write_cuts"]
 
@@ -58,66 +62,72 @@ class ClassTask:
 
 
 def score_class(task: ClassTask) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the figures of a class by key, and why one is not defined."""
-    joined: dict[str, tuple[Tensor, int] | str] = {}
-    values, reasons = {}, {}
+    """Return the figures of a class by key, and why one is not defined.
+
+    An utterance that lacks what a metric needs is left out: a reason `<key>#<Sample_ID>` says why.
+    """
+    joined: dict[tuple[str, tuple[str, ...]], _Joined] = {}
+    values: dict[str, float] = {}
+    reasons: dict[str, str] = {}
     for key in task.keys:
-        value, reason = _score(key, task, joined)
-        if reason or value != value:
-            reasons[key] = reason or "not defined"
-        else:
+        side, name = key.split("/")
+        metric = get_metric(name)
+        kind = (side, metric.needs)
+        if kind not in joined:
+            joined[kind] = _join(task, partial(Signals.of, metric=metric, side=side))
+        one = joined[kind]
+        reasons |= {f"{key}#{sample}": reason for sample, reason in one.left_out.items()}
+        if not one.signals:
+            reasons[key] = "no utterance has all it needs"
+            continue
+        value, reason = score_signals(metric, one.signals, one.sample_rate, task.variant)
+        if value == value:
             values[key] = value
+        else:
+            reasons[key] = reason
     return values, reasons
 
 
-def _score(
-    key: str, task: ClassTask, joined: dict[str, tuple[Tensor, int] | str]
-) -> tuple[float, str]:
-    side, name = key.split("/")
-    metric = get_metric(name)
-    roles = {"estimate": JUDGED[side], "target": "speech", "noise": "noise"}
-    given: dict[str, tuple[Tensor, int]] = {}
-    for role in metric.needs:
-        signal = roles[role]
-        if signal not in joined:
-            joined[signal] = _joined(task, signal)
-        found = joined[signal]
-        if isinstance(found, str):
-            return np.nan, found
-        given[role] = found
-    rate = next(iter(given.values()))[1]
-    lengths = {len(signal) for signal, _ in given.values()}
-    if len(lengths) > 1:
-        return np.nan, f"the joined signals differ in length: {sorted(lengths)} samples"
-    options: dict[str, object] = {"variant": task.variant} if metric.published else {}
-    try:
-        scores = metric.measure(
-            given["estimate"][0][None],
-            given["target"][0][None] if "target" in given else None,
-            given["noise"][0][None] if "noise" in given else None,
-            sample_rate=rate,
-            lengths=None,
-            **options,
-        )
-    except Exception as error:  # one metric's trouble is not the others'
-        return np.nan, str(error) or type(error).__name__
-    return float(scores.values[0]), scores.reasons[0]
+@dataclass(frozen=True)
+class _Joined:
+    """Joined signals `(1, time)` by role, their rate, and the utterances left out, with reasons."""
+
+    signals: dict[str, Tensor]
+    sample_rate: int
+    left_out: dict[str, str]
 
 
-def _joined(task: ClassTask, signal: str) -> tuple[Tensor, int] | str:
-    """Cut a signal's segments out of all utterances and join them; or say why not."""
-    parts: list[Tensor] = []
-    rates: set[int] = set()
+def _join(task: ClassTask, read: Callable[[Signals], tuple[dict[str, Tensor], int]]) -> _Joined:
+    """Cut a class's segments out of all utterances that can be used, and join them.
+
+    Args:
+        task: the utterances and segments.
+        read: gives an utterance's signals `(1, time)` by role and their rate, or raises ValueError.
+    """
+    parts: dict[str, list[Tensor]] = defaultdict(list)
+    left_out: dict[str, str] = {}
+    joined_rate = 0
     for sample, paths, times in task.samples:
         try:
-            whole, rate = Signals(dict(paths))[signal]
+            signals, rate = read(Signals(dict(paths)))
+            _check_finite(signals)
         except ValueError as error:
-            return f"{sample}: {error}"
-        rates.add(rate)
-        parts += [whole[first:last] for first, last in _bounds(times, rate)]
-    if len(rates) > 1:
-        return f"sample rates differ: {sorted(rates)} Hz"
-    return torch.cat(parts), rates.pop()
+            left_out[sample] = str(error)
+            continue
+        joined_rate = joined_rate or rate
+        if rate != joined_rate:
+            left_out[sample] = f"it is at {rate} Hz, utterances before it at {joined_rate} Hz"
+            continue
+        for role, signal in signals.items():
+            parts[role] += [signal[:, first:last] for first, last in _bounds(times, rate)]
+    signals = {role: torch.cat(pieces, dim=1) for role, pieces in parts.items()}
+    return _Joined(signals, joined_rate, left_out)
+
+
+def _check_finite(signals: Mapping[str, Tensor]) -> None:
+    for role, signal in signals.items():
+        if not torch.isfinite(signal).all():
+            raise ValueError(f"the {role} holds values that are not finite")
 
 
 def _bounds(times: Sequence[tuple[float, float]], rate: int) -> list[tuple[int, int]]:
@@ -133,7 +143,7 @@ def join_testset(
     variant: str = "default",
     jobs: int = 1,
     progress: bool | None = None,
-) -> tuple[pd.DataFrame, list[tuple[str, str, str]]]:
+) -> tuple[pd.DataFrame, list[tuple[str, str, str, str]]]:
     """Judge every class that is not judged yet.
 
     Args:
@@ -146,15 +156,16 @@ def join_testset(
         progress: show a bar; None: on a terminal.
 
     Returns:
-        A row per class: phoneme, utterances, segments, duration_s and a column per key; and class,
-        key, reason where a figure is not defined.
+        A row per class: phoneme, utterances, segments, duration_s and a column per key; and sample,
+        class, key, reason where a figure is not defined ("all" samples), or lacks a sample.
     """
     journal = Journal(testset.metrics / JOURNAL)
     old, records, tasks = journal.read(), {}, []
+    settings = settings_stamp(variant, cut=False)
     for name in names:
         task = _task(testset, segments, name, keys, variant)
-        files = {path for _, paths, _ in task.samples for _, path in paths}
-        stamp = stamp_of(files, variant, _digest(task))
+        files = {f"{sample} {role}": at for sample, paths, _ in task.samples for role, at in paths}
+        stamp = stamp_of(files, f"{settings}; {_digest(task)}")
         known = old.get(name)
         records[name] = known if known and known.stamp == stamp else Record(name, stamp)
         done = {**records[name].values, **records[name].reasons}
@@ -220,15 +231,18 @@ def _table(segments: Segments, records: Mapping[str, Record], keys: Sequence[str
 
 def _failures(
     records: Mapping[str, Record], keys: Sequence[str], lost: Mapping[str, str]
-) -> list[tuple[str, str, str]]:
-    failures = [(name, "all", reason) for name, reason in lost.items()]
-    failures += [
-        (name, key, record.reasons[key])
-        for name, record in records.items()
-        for key in keys
-        if key in record.reasons
-    ]
-    return failures
+) -> list[tuple[str, str, str, str]]:
+    """Return sample, class, key, reason; a sample that all classes lack is named once."""
+    failures = [("all", name, "all", reason) for name, reason in lost.items()]
+    left_out: dict[tuple[str, str, str, str], None] = {}
+    for name, record in records.items():
+        for place, reason in record.reasons.items():
+            key, _, sample = place.partition("#")
+            if key in keys and sample:
+                left_out[sample, "all", key, f"left out: {reason}"] = None
+            elif key in keys:
+                failures.append(("all", name, key, reason))
+    return [*failures, *left_out]
 
 
 def write_cuts(
@@ -236,22 +250,42 @@ def write_cuts(
 ) -> list[Path]:
     """Write `phonemes/<signal_type>/<class>.wav`: a class's segments of all utterances, joined.
 
+    The signals of a class belong together sample by sample: an utterance that lacks one of them is
+    left out of all, with a warning.
+
     Raises:
-        ValueError: an utterance lacks a signal, or rates differ.
+        ValueError: no utterance has all the signals.
     """
     written = []
+    left_out: dict[str, str] = {}
+    roles = {kind: SIGNAL_TYPES[kind] for kind in signal_types}
     for name in names:
         task = _task(testset, segments, name, (), "default")
         if not task.samples:
             logger.warning("no %s in %s: nothing to cut", name, testset.folder)
             continue
-        for kind in signal_types:
-            found = _joined(task, SIGNAL_TYPES[kind])
-            if isinstance(found, str):
-                raise ValueError(f"{kind} of {name}: {found}")
+        found = _join(task, partial(_together, names=tuple(roles.values())))
+        left_out |= found.left_out
+        if not found.signals:
+            sample, why = next(iter(found.left_out.items()))
+            raise ValueError(
+                f"no utterance has {', '.join(signal_types)} of {name}: {sample}: {why}"
+            )
+        for kind, role in roles.items():
             path = testset.folder / FOLDER / kind / f"{name}.wav"
-            samples: NDArray[np.float32] = found[0].numpy()
+            samples: NDArray[np.float32] = found.signals[role][0].numpy()
             with atomic_path(path) as temporary:
-                soundfile.write(temporary, samples, found[1], subtype="FLOAT")
+                soundfile.write(temporary, samples, found.sample_rate, subtype="FLOAT")
             written.append(path)
+    for sample, why in left_out.items():
+        logger.warning("%s is left out of the joined signals: %s", sample, why)
     return written
+
+
+def _together(signals: Signals, names: Sequence[str]) -> tuple[dict[str, Tensor], int]:
+    """Return signals `(1, time)` of one length by their names, and their rate."""
+    read = {name: signals.one_ear(name) for name in names}
+    rates = {rate for _, rate in read.values()}
+    if len({signal.shape[1] for signal, _ in read.values()}) > 1 or len(rates) > 1:
+        raise ValueError(f"{', '.join(names)} differ in length or rate")
+    return {name: signal for name, (signal, _) in read.items()}, rates.pop()

@@ -25,7 +25,8 @@ from evaluation.journal import Journal, Record
 from evaluation.parallel import run_each
 from evaluation.phonemes.classes import PhoneClasses
 from evaluation.phonemes.segments import Segments
-from evaluation.phonemes.signals import Signals, stamp_of
+from evaluation.signals import Signals
+from evaluation.stamps import settings_stamp, stamp_of
 
 __all__ = ["PoolTask", "Pooled", "pool_testset", "score_phones"]
 
@@ -92,10 +93,9 @@ def score_phones(task: PoolTask) -> tuple[dict[str, float], dict[str, str]]:
 def _score(key: str, signals: Signals, task: PoolTask) -> tuple[dict[str, float], str]:
     side, name = key.split("/")
     metric = get_metric(name)
-    (estimate, target, noise), rate = signals.of(metric, side)
-    assert estimate is not None
-    assert target is not None
-    units = measure_units(metric, estimate, target, noise, sample_rate=rate)
+    found, rate = signals.of(metric, side)
+    noise = found["noise"][0] if "noise" in found else None
+    units = measure_units(metric, found["estimate"][0], found["target"][0], noise, sample_rate=rate)
     if units.reason:
         return {}, units.reason
     bounds = torch.tensor(task.times, dtype=torch.float64).mul(rate).round().reshape(-1, 2)
@@ -130,11 +130,12 @@ def pool_testset(
     signals = testset.signals()
     journal = Journal(testset.metrics / JOURNAL)
     old = journal.read()
+    settings = settings_stamp("default", cut=False)
     records: dict[str, Record] = {}
     tasks = []
     for sample, part in tables.items():
         task = _task(sample, part, signals.get(sample, {}), keys, segments.classes)
-        stamp = stamp_of((path for _, path in task.paths), _digest(task))
+        stamp = stamp_of(dict(task.paths), f"{settings}; {_digest(task)}")
         known = old.get(sample)
         records[sample] = known if known and known.stamp == stamp else Record(sample, stamp)
         missing = tuple(key for key in keys if not _is_done(records[sample], key))

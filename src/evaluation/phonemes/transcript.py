@@ -1,4 +1,4 @@
-"""What is said, as words with pronunciations: normal text, a dictionary, and rules for the rest."""
+"""Pronunciations of words: a user's lexicon, and rules for what a dictionary lacks."""
 
 from __future__ import annotations
 
@@ -9,51 +9,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["guess", "letters_to_phones", "read_lexicon", "words_of"]
+__all__ = ["guess", "letters_to_phones", "read_lexicon"]
 
 RULES_FILE = Path(__file__).with_name("letter_to_sound.csv")
 
-# fmt: off
-_ONES = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-# fmt: on
 _SIBILANTS = ("S", "Z", "SH", "ZH", "CH", "JH")
 _VOICELESS = ("P", "T", "K", "F", "TH", "S", "SH", "CH")
 
 Lookup = Callable[[str], "str | None"]
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a transcript: lower case, no punctuation, numbers spelled.
-
-    Example:
-        >>> words_of("I've paid 21 dollars - well, 'most' of it.")
-        ["i've", 'paid', 'twenty', 'one', 'dollars', 'well', 'most', 'of', 'it']
-    """
-    plain = unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
-    # tags of transcribers, as <unk> or [laughter], are no words
-    plain = re.sub(r"<[^<>]*>|\[[^\[\]]*\]", " ", plain).replace("&", " and ")
-    plain = re.sub(r"(?<=\d),(?=\d{3})", "", plain)
-    words: list[str] = []
-    for piece in re.findall(r"\d+|[^\W\d_]+(?:'[^\W\d_]+)*'?", plain):
-        words += _number(int(piece)) if piece.isdecimal() else [piece.strip("'")]
-    return [word for word in words if word]
-
-
-def _number(value: int) -> list[str]:
-    """Spell a whole number; a long one digit by digit."""
-    if value >= 1_000_000:
-        return [_ONES[int(digit)] for digit in str(value)]
-    for unit, name in ((1000, "thousand"), (100, "hundred")):
-        if value >= unit:
-            rest = _number(value % unit) if value % unit else []
-            return [*_number(value // unit), name, *rest]
-    if value < len(_ONES):
-        return [_ONES[value]]
-    return [_TENS[value // 10 - 2], *([_ONES[value % 10]] if value % 10 else [])]
 
 
 def read_lexicon(path: str | Path) -> dict[str, str]:

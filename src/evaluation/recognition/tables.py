@@ -13,7 +13,7 @@ from evaluation.phonemes.classes import PhoneClasses
 from evaluation.recognition.counts import DELETED, INSERTED, Errors, count_errors, total
 from evaluation.recognition.hearing import Heard
 from evaluation.recognition.pronunciation import pronounce
-from evaluation.recognition.text import normalise
+from evaluation.spoken_text import normalise
 
 __all__ = ["SIDES", "Judged", "confusions", "judge", "sample_table", "totals"]
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from evaluation.drawing import MARKERS, Drawing, panels
+from evaluation.groups import grouping
 from evaluation.report.listening import MIXTURE, ScoreTable
 
 __all__ = ["by_condition", "distributions", "heat_map", "learning_curves"]
@@ -103,12 +104,12 @@ def by_condition(
     Args:
         tables: metrics; those without a score of the mixture are left out.
         samples: the test set's samples, by id.
-        column: what groups them: `snr_db` is cut into classes of 5 dB if it has many values.
+        column: what groups them, see `groups.grouping`.
         label: of the axis.
     """
     if column not in samples or samples[column].dropna().empty:
         return None
-    groups = _groups(samples[column])
+    groups = grouping(samples[column])
     rows = []
     for table in (one for one in tables if MIXTURE in one.scores):
         gains = table.scores.drop(columns=MIXTURE).sub(table.scores[MIXTURE], axis=0)
@@ -185,15 +186,6 @@ def heat_map(
         return figure
 
     return Drawing(name, draw, caption, numbers)
-
-
-def _groups(values: pd.Series) -> pd.Series:
-    """Return what groups the samples; many different numbers are cut into classes of 5."""
-    if not pd.api.types.is_numeric_dtype(values) or values.nunique() <= 10:
-        return values
-    low = np.floor(values / 5) * 5
-    edges = np.arange(low.min(), values.max() + 5.001, 5)
-    return pd.cut(values, edges, right=False)
 
 
 def _titled(table: ScoreTable) -> str:

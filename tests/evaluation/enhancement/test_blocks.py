@@ -11,9 +11,8 @@ from evaluation.enhancement.blocks import (
     BlockEnhancer,
     StreamEnhancer,
     build_enhancer,
-    n_inputs,
 )
-from evaluation.infer import enhance
+from evaluation.infer import enhance, n_inputs
 from tests.data import make_mixture
 from tests.evaluation.enhancement.networks import NAMES, RATE, build
 

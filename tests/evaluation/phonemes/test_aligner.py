@@ -12,7 +12,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from evaluation.phonemes import aligner
 from evaluation.phonemes.aligner import DOUBTFUL_FIT, align, aligned
-from evaluation.phonemes.transcript import guess, letters_to_phones, read_lexicon, words_of
+from evaluation.phonemes.transcript import guess, letters_to_phones, read_lexicon
 
 RATE = 16000
 FORMANTS = ((730, 80), (1090, 100), (2440, 140), (3400, 200))
@@ -127,14 +127,6 @@ def test_a_right_transcript_fits_real_speech_and_a_wrong_one_does_not():
     assert sum(phone.end - phone.start > 0.4 for phone in pauses) == 6
     wrong = align(speech, rate, "it was the best of times it was the worst of times")
     assert any("fits badly" in note for note in wrong.notes)
-
-
-def test_words_of_a_transcript():
-    text = "Well-known; she's 1,204 'odd' things & more\u2026"
-    expected = "well known she's one thousand two hundred four odd things and more"
-    assert " ".join(words_of(text)) == expected
-    digits = words_of("\u2018Don\u2019t\u2019 70 90210123")
-    assert " ".join(digits) == "don't seventy nine zero two one zero one two three"
 
 
 @pytest.mark.parametrize(

@@ -276,8 +276,49 @@ def test_one_bad_file_costs_only_its_own_figures(test_folder, tmp_path):
     assert known["SI-SDR_in"].notna().all()
     failures = _table(test_folder, "metrics/phoneme_failures.csv")
     reasons = failures.set_index(["Sample_ID", "Metric"])["Reason"]
-    assert "estimate cannot be read" in reasons["sample_1", "SI-SDR_out"]
-    assert "lengths of estimate, speech, noise differ" in reasons["sample_2", "SI-SIR_out"]
+    assert "estimate.wav cannot be read" in reasons["sample_1", "SI-SDR_out"]
+    assert "samples for estimate, speech, noise" in reasons["sample_2", "SI-SIR_out"]
+
+
+def test_one_bad_file_costs_the_joined_classes_only_its_own_part(test_folder, tmp_path):
+    _label(tmp_path / "labels", "sample_2")
+    arguments = [*_labels(tmp_path), "--method", "concatenated", "--metrics", "si_sdr", "si_sir"]
+    labels = [tmp_path / "labels" / f"{name}.TextGrid" for name in ("sample_1", "sample_2")]
+    kept = [path.read_bytes() for path in labels]
+    for path in labels:
+        path.unlink()
+    assert _run(ph_eval, tmp_path, *arguments) == 0
+    name = "metrics/metrics_by_phoneme_concatenated.csv"
+    alone = _table(test_folder, name).set_index("phoneme")
+    for path, content in zip(labels, kept, strict=True):
+        path.write_bytes(content)
+    (test_folder / "sample_1" / "estimate.wav").write_bytes(b"no audio")
+    noise = test_folder / "sample_2" / "noise.wav"
+    sf.write(noise, sf.read(noise)[0][:-100], SAMPLE_RATE, subtype="FLOAT")
+    assert _run(ph_eval, tmp_path, *arguments) == 0
+    table = _table(test_folder, name).set_index("phoneme")
+    # sample_0 alone has all three signals
+    assert table.loc["vowel", "si-sir_out"] == pytest.approx(alone.loc["vowel", "si-sir_out"])
+    assert table["si-sdr_out"].notna().sum() == alone["si-sdr_out"].notna().sum() > 3
+    failures = _table(test_folder, "metrics/phoneme_failures.csv")
+    joined = failures[failures["Method"] == "concatenated"].set_index(["Sample_ID", "Metric"])
+    reason = joined.loc[("sample_1", "SI-SDR_out"), "Reason"]
+    assert reason.startswith("left out: estimate.wav cannot be read")
+    assert "lengths differ" in joined.loc[("sample_2", "SI-SIR_out"), "Reason"]
+    assert ("sample_2", "SI-SDR_out") not in joined.index
+
+
+def test_cuts_of_all_signals_stay_together(test_folder, tmp_path, caplog):
+    (test_folder / "sample_1" / "estimate.wav").unlink()
+    assert _run(ph_retrieve, tmp_path, *_labels(tmp_path), "--signal_type", "all") == 0
+    folder = test_folder / "phonemes"
+    cuts = {kind: sf.read(folder / kind / "vowel.wav")[0] for kind in ("clean", "mix", "est")}
+    parts = [
+        sf.read(test_folder / "sample_0" / "speech.wav")[0][at : at + 1600] for at in (1600, 4800)
+    ]
+    assert np.array_equal(cuts["clean"], np.concatenate(parts))
+    assert {len(cut) for cut in cuts.values()} == {3200}
+    assert "sample_1 is left out of the joined signals: there is no estimate.wav" in caplog.text
 
 
 def test_concatenated_is_the_metric_of_the_joined_segments(test_folder, tmp_path):

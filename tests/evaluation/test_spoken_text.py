@@ -8,7 +8,7 @@ import pytest
 
 from evaluation.phonemes.classes import UNMAPPED, read_classes
 from evaluation.recognition.pronunciation import pronounce, read_dictionary
-from evaluation.recognition.text import normalise, number_words
+from evaluation.spoken_text import normalise, number_words
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,10 @@ from evaluation.recognition.text import normalise, number_words
         ("1,000,000 and 007", "one million and zero zero seven"),
         ("[noise] café <unk>", "cafe"),
         ("...", ""),
+        (
+            "Well-known; she's 1,204 & more\u2026",
+            "well known she's one thousand two hundred four and more",
+        ),
         ("3rd 12th 2nd 1900", "third twelfth second nineteen hundred"),
     ],
 )
