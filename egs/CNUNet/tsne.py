@@ -57,7 +57,7 @@ def latent_of(network: Any, item: Any) -> Tensor:
     """
     given = []
     if getattr(network, "oracle", False):
-        given = [network.embed(item.sources[0])]
+        given = [network.embed(item.sources[:1])]
     with torch.inference_mode():
         latent: Tensor = network.analyse(item.mixture[:1], *given)[1][0]
     return latent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,12 @@ __all__ = [
 
 
 def plain_network(config: CnunetRecipe) -> CNUNet:
-    """Return the network of stages 0 and 2."""
+    """Return the network of stages 0 and 2, which knows if an oracle is to teach it."""
     from asteroid.models import CNUNet
 
-    return CNUNet(**asdict(config.net), sample_rate=config.data.sample_rate)
+    taught = config.stage == 2 and like_stage1(config).embedding.source == "clean"
+    rate = config.data.sample_rate
+    return CNUNet(**asdict(config.net), sample_rate=rate, oracle_latents=taught)
 
 
 def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData:
@@ -49,10 +52,11 @@ def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData
 
     told = config.embedding
     fill = not is_several() and process_rank() == 0
+    progress = partial(tqdm, unit="utterance", disable=None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     embedder = build_embedder(told.name, device=device, **told.options)
     return EmbeddingData(
-        embedder, told.folder, source=told.source, fill=fill, share=share, progress=tqdm
+        embedder, told.folder, source=told.source, fill=fill, share=share, progress=progress
     )
 
 
@@ -123,7 +127,6 @@ def latent_data(config: CnunetRecipe, share: Share = (0, 1)) -> LatentData:
             stage 1 was trained with.
     """
     import torch
-    from tqdm import tqdm
 
     from asteroid.engine.two_stage import check_embedding_size
     from asteroid.engine.two_stage_data import LatentData
@@ -136,4 +139,6 @@ def latent_data(config: CnunetRecipe, share: Share = (0, 1)) -> LatentData:
     root = config.latent.folder or Path(str(config.latent.stage1)) / "latents"
     fill = embeddings.fill
     embeddings.fill = fill and share == (0, 1)
-    return LatentData(network, embeddings, root, fill=fill, share=share, progress=tqdm)
+    return LatentData(
+        network, embeddings, root, fill=fill, share=share, progress=embeddings.progress
+    )

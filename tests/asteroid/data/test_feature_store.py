@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -98,6 +99,66 @@ def test_a_killed_run_goes_on_where_it_was(dataset, tmp_path):
         item = dataset[index]
         assert torch.equal(store.get(item.id), envelope(item))
     assert not list(folder.glob(".*"))
+
+
+def test_what_was_computed_slowly_is_written_before_a_shard_is_full(tmp_path):
+    store = FeatureStore(tmp_path / "store", IDENTITY, shard_seconds=0.2)
+    store.put("a", torch.ones(3), "x")
+    assert len(FeatureStore(tmp_path / "store", IDENTITY, read_only=True)) == 0
+    time.sleep(0.25)
+    store.put("b", torch.ones(3), "y")
+    assert len(FeatureStore(tmp_path / "store", IDENTITY, read_only=True)) == 2
+
+
+SHARED = """
+import sys, time
+from tests.asteroid.data.test_feature_store import *
+dataset = open_dataset(sys.argv[1], sample_rate=16000)
+def compute(item):
+    time.sleep(0.02)  # so that the processes do write at the same time
+    return envelope(item)
+share = int(sys.argv[3]), int(sys.argv[4])
+store = FeatureStore(sys.argv[2], IDENTITY, shard_bytes=1)
+plan = fill_store(store, dataset, compute, bytes_of=bytes_of, share=share)
+print(len(plan.missing))
+"""
+
+
+def test_several_processes_fill_one_store(tmp_path):
+    manifest = make_manifest(tmp_path / "data", n_items=24, n_mics=1, seconds=0.1)
+    folder = tmp_path / "store"
+    parts = [
+        subprocess.Popen(
+            [sys.executable, "-c", SHARED, manifest, folder, str(index), "3"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(3)
+    ]
+    assert [part.communicate(timeout=120)[0].split()[-1] for part in parts] == ["8", "8", "8"]
+    assert [part.returncode for part in parts] == [0, 0, 0]
+    dataset, store = open_dataset(manifest, sample_rate=16000), FeatureStore(folder, IDENTITY)
+    assert not plan_store(store, dataset, bytes_of).missing
+    for index in range(24):
+        assert torch.equal(store.get(f"item{index}"), envelope(dataset[index]))
+    assert len(list(folder.glob("shard-*"))) == 24
+    assert set(json.loads((folder / "index.json").read_text())) == {f"item{i}" for i in range(24)}
+    assert not list(folder.glob(".*"))
+
+
+def test_the_shares_of_a_data_set_are_all_of_it(dataset, tmp_path):
+    store = FeatureStore(tmp_path / "store", IDENTITY)
+    shares = [plan_store(store, dataset, bytes_of, share=(i, 3)) for i in range(3)]
+    assert sorted(index for plan in shares for index in plan.missing) == list(range(5))
+    assert [plan.total for plan in shares] == [2, 2, 1]
+
+
+def test_a_writer_notices_that_its_store_was_made_anew(dataset, tmp_path):
+    store = FeatureStore(tmp_path / "store", IDENTITY)
+    store.put("item0", envelope(dataset[0]), "mark")
+    FeatureStore(tmp_path / "store", {**IDENTITY, "layer": 4})
+    with pytest.raises(ValueError, match="is stale, it was made from something else: layer was 4"):
+        store.flush()
 
 
 def test_changed_audio_is_noticed_and_computed_again(dataset, tmp_path):

@@ -5,9 +5,8 @@ A store is a folder of shards (safetensors), each written whole or not at all, w
 the audio it was computed from. So a killed run goes on where it was, and neither another model nor
 changed audio is taken for the stored ones.
 
-Several processes, on several machines too, may write into one store: each writes shards of its own,
-and what a killed one left is removed only while nobody writes (``flock``, which file systems shared
-by machines have as well).
+Several processes, on several machines too, may fill one store: each writes shards of its own, one
+process at a time (``flock``, which file systems shared by machines have as well).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import hashlib
 import json
 import logging
 import os
-import uuid
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +67,8 @@ class FeatureStore:
     Args:
         folder: Where; made if it is missing.
         identity: What the tensors depend on beside the audio, as JSON can hold it.
-        shard_bytes: Tensors are written when this much has come together; at most so much work is
-            lost by a kill.
+        shard_bytes: Tensors are written when this much has come together,
+        shard_seconds: or so long after the last were; at most so much work is lost by a kill.
         read_only: Refuse a folder that does not exist or holds something else, instead of making
             it or starting afresh.
 
@@ -84,9 +83,11 @@ class FeatureStore:
         identity: Mapping[str, Any],
         *,
         shard_bytes: int = 64 * 2**20,
+        shard_seconds: float = 60.0,
         read_only: bool = False,
     ) -> None:
         self.folder, self.shard_bytes = Path(folder), shard_bytes
+        self.shard_seconds, self._written = shard_seconds, time.monotonic()
         self.identity: dict[str, Any] = json.loads(json.dumps(dict(identity)))
         self._waiting: dict[str, tuple[Tensor, str]] = {}
         if read_only:
@@ -125,7 +126,7 @@ class FeatureStore:
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _lock(self.folder, fcntl.LOCK_EX):
+        with _lock(self.folder):
             remove_leftovers(self.folder)
             found = self._told()
             if found == self.identity:
@@ -159,9 +160,10 @@ class FeatureStore:
         return self.holds(name) and not self.has(name, mark)
 
     def put(self, name: str, value: Tensor, mark: str) -> None:
-        """Add a tensor; it is on disk when a shard is full, or after :meth:`flush`."""
+        """Add a tensor; it is on disk when a shard is full or due, or after :meth:`flush`."""
         self._waiting[name] = (value.detach().cpu().contiguous(), mark)
-        if sum(value.nbytes for value, _ in self._waiting.values()) >= self.shard_bytes:
+        full = sum(value.nbytes for value, _ in self._waiting.values()) >= self.shard_bytes
+        if full or time.monotonic() - self._written >= self.shard_seconds:
             self.flush()
 
     def flush(self) -> None:
@@ -175,17 +177,16 @@ class FeatureStore:
         from safetensors.torch import save_file
 
         hashes = {name: mark for name, (_, mark) in self._waiting.items()}
-        with _lock(self.folder, fcntl.LOCK_SH):
+        with _lock(self.folder):
             self._check()
             shards = self._shards()
-            number = 1 + int(shards[-1].name.split("-")[1].split(".")[0]) if shards else 0
-            # Another process may take the same number: the rest of the name is this one's.
-            shard = self.folder / f"shard-{number:05d}-{uuid.uuid4().hex[:8]}.safetensors"
+            number = 1 + int(shards[-1].stem.rpartition("-")[2]) if shards else 0
+            shard = self.folder / f"shard-{number:05d}.safetensors"
             with atomic_path(shard, durable=True) as temporary:
                 values = {name: value for name, (value, _) in self._waiting.items()}
                 save_file(values, temporary, metadata={_HASHES: json.dumps(hashes)})
             self.refresh()
-            self._waiting = {}
+            self._waiting, self._written = {}, time.monotonic()
             self._write_index()
 
     def _write_index(self) -> None:
@@ -223,11 +224,11 @@ class FeatureStore:
 
 
 @contextmanager
-def _lock(folder: Path, kind: int) -> Iterator[None]:
-    """Write beside others (LOCK_SH), or while nobody else does (LOCK_EX); waits for that."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Wait until no other process writes; none does while this lasts."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(handle, kind)
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)

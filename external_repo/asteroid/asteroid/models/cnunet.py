@@ -67,6 +67,10 @@ class CNUNet(FramedModel):
             deepest path.
         sample_rate: In Hz.
         as_published: Keep the original's non-causal computation.
+        oracle_latents: Say that it was trained on the latents of an oracle.
+
+    Attributes:
+        notice: What must be said wherever its scores appear; empty: nothing.
 
     Raises:
         ValueError: An argument is none of the above.
@@ -93,8 +97,11 @@ class CNUNet(FramedModel):
         n_fft: int = 512,
         sample_rate: float = 16000,
         as_published: bool = False,
+        oracle_latents: bool = False,
     ) -> None:
         super().__init__(sample_rate, win_length, hop_length, n_fft, as_published=as_published)
+        self.oracle_latents = oracle_latents
+        self.notice = "trained on latents of an oracle" if oracle_latents else ""
         if branch not in BRANCHES:
             raise ValueError(f"branch must be one of {', '.join(BRANCHES)}; got {branch!r}")
         check_sizes(channels, inner_channels, depths, n_fft)
@@ -192,7 +199,7 @@ class CNUNet(FramedModel):
     def get_model_args(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         names = ("channels", "inner_channels", "branch", "embedding_dim", "norm", "power")
-        arguments = {name: getattr(self, name) for name in names}
+        arguments = {name: getattr(self, name) for name in (*names, "oracle_latents")}
         return {**arguments, "depths": list(self.depths), **self._spectral_args()}
 
 

@@ -31,10 +31,13 @@ class EmbeddedCNUNet(BaseModel):
         embedder_options: Of :func:`~asteroid.embeddings.build_embedder`.
         alignment: How embeddings meet frames; see :func:`~asteroid.embeddings.align`.
         oracle: The network was trained with embeddings of the *clean* speech, which nobody has: its
-            scores are oracle scores, and it makes no embeddings itself.
+            scores are oracle scores, and it does not make embeddings of the mixture.
         trained_layers: Whether the weights of the layers are learnt.
         sample_rate: In Hz.
         **options: Of :class:`CNUNet`.
+
+    Attributes:
+        notice: What must be said wherever its scores appear; empty: nothing.
 
     Example:
         >>> network = EmbeddedCNUNet(3, 5, channels=4, inner_channels=2)
@@ -63,6 +66,7 @@ class EmbeddedCNUNet(BaseModel):
         self.alignment, self.oracle, self.trained_layers = alignment, oracle, trained_layers
         self.mix = LayerMix(n_layers, trained_layers)
         self.network = CNUNet(embedding_dim=embedding_dim, sample_rate=sample_rate, **options)
+        self.notice = "oracle: hears the clean speech" if oracle else ""
         self._built: list[SpeechEmbedder] = []  # in a list, so that it is no part of the weights
 
     def forward(self, mixture: Tensor, layers: Tensor | None = None) -> Tensor:
@@ -70,7 +74,8 @@ class EmbeddedCNUNet(BaseModel):
 
         Args:
             mixture: As for :class:`CNUNet`.
-            layers: ``(batch, layers, size, frames)``, aligned; None: made from the mixture.
+            layers: ``(batch, layers, size, frames)``, aligned, as :meth:`embed` gives them; None:
+                made from the mixture.
 
         Raises:
             ValueError: Embeddings are needed and cannot be made.
@@ -80,21 +85,30 @@ class EmbeddedCNUNet(BaseModel):
     def analyse(self, mixture: Tensor, layers: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the estimate and the latent ``(batch, channels, freq, frames)``."""
         if layers is None:
-            layers = self._embed(mixture)
+            if self.oracle:
+                raise ValueError(
+                    "this network was trained with embeddings of the clean speech (oracle): give "
+                    "it those with the mixture"
+                )
+            signals = mixture[:, 0] if mixture.ndim == 3 else mixture
+            layers = self.embed(signals.reshape(-1, mixture.shape[-1]))
         return self.network.analyse(mixture, self.mix(layers.transpose(2, 3)))
 
     @torch.no_grad()
-    def _embed(self, mixture: Tensor) -> Tensor:
-        if self.oracle or self.embedder is None:
-            reason = "knows no embedder"
-            if self.oracle:
-                reason = "was trained with embeddings of the clean speech (oracle)"
-            raise ValueError(f"this network {reason}: give it embeddings with the mixture")
+    def embed(self, signals: Tensor) -> Tensor:
+        """Make embeddings ``(batch, layers, size, frames)``, aligned, of ``(batch, samples)``.
+
+        Of the mixture; for an oracle of the clean speech.
+
+        Raises:
+            ValueError: The network knows no embedder.
+        """
+        if self.embedder is None:
+            raise ValueError("this network knows no embedder: give it embeddings with the mixture")
         if not self._built:
             self._built.append(build_embedder(self.embedder, **self.embedder_options))
-        signals = mixture[:, 0] if mixture.ndim == 3 else mixture.reshape(-1, mixture.shape[-1])
         rows = [self.aligned(self._built[0], signal) for signal in signals.float().cpu()]
-        return torch.stack(rows).to(mixture.device)
+        return torch.stack(rows).to(signals.device)
 
     def aligned(self, embedder: SpeechEmbedder, signal: Tensor) -> Tensor:
         """Embed a signal ``(samples,)`` and align: ``(layers, size, frames)``."""
