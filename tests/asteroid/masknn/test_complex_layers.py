@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from asteroid import complex_nn
-from asteroid.masknn import three_products
+from asteroid.masknn import complex_output, three_products
 from asteroid.masknn.complex_conv import (
     ComplexConv2d,
     ComplexConvTranspose2d,
@@ -115,6 +115,36 @@ def test_three_products_have_the_gradients_of_the_block_weight(kind, options, mo
     for other in results[1:]:
         for mine, theirs in zip(results[0], other, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": (5, 2), "stride": (2, 1), "padding": (2, 0), "output_padding": (1, 0)},
+        {"kernel_size": (7, 5), "stride": 2, "padding": (3, 2), "bias": False},
+        {"kernel_size": 3, "dilation": (1, 2), "trim": (1, 2)},
+        {"kernel_size": (3, 2), "causal": True},
+    ],
+)
+def test_few_channels_from_one_product_and_a_fold_are_those_of_the_convolution(
+    options, last, monkeypatch
+):
+    layer = ComplexConvTranspose2d(5, 2, **options).double()
+    results = []
+    for most in (2, 0):
+        monkeypatch.setattr(complex_output, "MOST_CHANNELS", most)
+        maps = [noise(2, 4, 6, 9), noise(2, 6, 6, 9, seed=2)]
+        if last:
+            maps = [each.to(memory_format=torch.channels_last) for each in maps]
+        maps = [each.requires_grad_() for each in maps]
+        layer.zero_grad()
+        y = layer(*maps)
+        y.pow(3).sum().backward()
+        grads = [each.grad for each in maps] + [p.grad.clone() for p in layer.parameters()]
+        results.append([y.detach(), *grads])
+    for mine, expected in zip(*results, strict=True):
+        torch.testing.assert_close(mine, expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.usefixtures("algorithm")

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .complex_output import few, spread
 from .three_products import Geometry, convolve, pays
 
 __all__ = ["ComplexConv2d", "ComplexConvTranspose2d", "ComplexLinear", "concatenate"]
@@ -51,6 +52,11 @@ class _ComplexLayer(nn.Module):
         re, im, bias = self.re_module.weight, self.im_module.weight, self._bias()
         if self.groups == 1 and pays(maps[0], *re.shape[:2]):
             return convolve(maps, re, im, bias, geometry)
+        if self.groups == 1 and geometry.transposed and few(maps[0], re.shape[1]):
+            sizes = [each.shape[1] // 2 for each in maps]
+            pairs = zip(re.split(sizes), im.split(sizes), strict=True)
+            y = spread(maps, [_block(a, -b, 1) for a, b in pairs], geometry)
+            return y if bias is None else y + bias[:, None, None]
         x = _by_group(maps[0] if len(maps) == 1 else concatenate(*maps), self.groups)
         stride, padding, dilation, transposed, output_padding, (first, last) = geometry
         # [[A, -B], [B, A]]; a transposed convolution has its inputs in the rows

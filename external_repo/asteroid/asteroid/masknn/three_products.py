@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Geometry", "convolve", "pays"]
+__all__ = ["Geometry", "convolve", "exact_on_cpu", "layout", "pays"]
 
 FEWEST_CHANNELS = 16  # of the narrower side, complex
 
@@ -41,11 +41,15 @@ def pays(x: Tensor, in_channels: int, out_channels: int) -> bool:
 
     Not on a GPU, not in lower precision, and not while a graph is traced or exported.
     """
+    return exact_on_cpu(x) and min(in_channels, out_channels) >= FEWEST_CHANNELS
+
+
+def exact_on_cpu(x: Tensor) -> bool:
+    """Whether a map is on a CPU, in full precision, and no graph of it is traced or exported."""
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
-        and min(in_channels, out_channels) >= FEWEST_CHANNELS
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()  # type: ignore[attr-defined]
     )
