@@ -4,9 +4,8 @@
 
 Both networks have the same weights and get the same input; their training steps (forward, loss,
 backward, optimiser) take turns, and so do their inferences, so that other load on the machine meets
-both alike. Printed too: how far the outputs of both lie apart, relative to the largest, and the
-time that the multiplications of four real convolutions for each complex one, which Asteroid does,
-take at the rate of the machine's matrix products.
+both alike. The limit counts the products that our step does; the note says what those of four real
+convolutions for each complex one, which Asteroid does, would take at the same rate.
 
 What was tried, on one core with AVX-512, processor time of a training step:
 
@@ -32,19 +31,24 @@ need fewer multiplications still.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from asteroid.models import DCCRN, DCCRNet, DCUNet, DCUnet
-from benchmarks.fasnet import CLOCKS, peak_memory, time_step
+
+from .command import run_benchmark
+from .limits import matrix_rate
+from .networks import Pair, compare_inference, compare_training
+from .row import Row
+from .steps import inference
 
 UNETS = ("DCUnet-10", "DCUnet-16", "DCUnet-20", "Large-DCUnet-20")
+NAMES = ("DCCRN", *UNETS)
+GOAL = {"cpu": 2.0, "cuda": 3.0}
 
 
 class Case(NamedTuple):
@@ -72,55 +76,6 @@ def build(name: str) -> Case:
     return Case(theirs, ours, *size)
 
 
-def training_step(network: nn.Module, mixture: Tensor) -> Callable[[], Tensor]:
-    """Return a function that trains by one step and gives the output before it."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-9)  # so that weights stay the same
-
-    def step() -> Tensor:
-        optimizer.zero_grad()
-        output: Tensor = network(mixture)
-        output.square().mean().backward()
-        optimizer.step()
-        return output.detach()
-
-    return step
-
-
-def inference(network: nn.Module, mixture: Tensor) -> Callable[[], Tensor]:
-    """Return a function that gives the output of the network in evaluation."""
-
-    @torch.inference_mode()
-    def step() -> Tensor:
-        output: Tensor = network(mixture)
-        return output
-
-    return step
-
-
-def compare(
-    ours: Callable[[], Tensor],
-    theirs: Callable[[], Tensor],
-    device: torch.device,
-    repetitions: int,
-    clock: Callable[[], float],
-) -> tuple[str, float]:
-    """Measure both; return the cells of the table and our best time."""
-    steps = (ours, theirs)
-    mine, other = (step() for step in steps)
-    differs = ((mine - other).abs().max() / other.abs().max()).item()
-    del mine, other
-    memory = [peak_memory(step, device) for step in steps]
-    rounds = [[time_step(step, device, clock) for step in steps] for _ in range(repetitions)]
-    seconds = list(zip(*rounds, strict=True))
-    ratio = statistics.median(other / mine for mine, other in rounds)
-    cells = [
-        f"{statistics.median(each):7.3f} {min(each):7.3f} {gigabytes:6.2f}"
-        for each, gigabytes in zip(seconds, memory, strict=True)
-    ]
-    best = min(seconds[1]) / min(seconds[0])
-    return f"{cells[0]}  {cells[1]}  {ratio:5.2f} {best:5.2f}  {differs:.0e}", min(seconds[0])
-
-
 def count_products(network: nn.Module, mixture: Tensor) -> float:
     """Real multiplications and additions of a network's complex convolutions, in 1e9 pairs."""
     pairs = 0
@@ -145,74 +100,38 @@ def count_products(network: nn.Module, mixture: Tensor) -> float:
     return pairs / 1e9
 
 
-def matrix_rate(device: torch.device, clock: Callable[[], float]) -> float:
-    """Pairs of multiplication and addition per second of a large matrix product, in 1e9."""
-    a, b = (torch.randn(2048, 2048, device=device) for _ in range(2))
-    best = min(time_step(lambda: a @ b, device, clock) for _ in range(5))
-    return float(2048**3 / best / 1e9)
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row for training and one for inference of each network."""
+    device = options.device
+    rate = matrix_rate(device, options.clock, torch.get_num_threads())
+    for name in ["DCUnet-10"] if options.quick else options.networks:
+        case = build(name)
+        seconds = 0.5 if options.quick else case.seconds
+        generator = torch.Generator().manual_seed(0)
+        mixture = 0.1 * torch.randn(case.batch, int(seconds * 16000), generator=generator)
+        mixture = mixture.to(device)
+        ours, theirs = case.ours.to(device), case.theirs.to(device)
+        four_s = 1e9 * count_products(ours, mixture) / rate
+        pair = Pair(ours, theirs, (mixture,), case.batch * seconds)
+        size, goal = f"{case.batch} x {seconds:g} s", GOAL[device.type]
+        # Inference first: training changes what batch norms remember, of the one that runs more.
+        judged = compare_inference(f"{name}, {size}, inference", pair, options)
+        trained = compare_training(f"{name}, {size}, training step", pair, options, goal)
+        for row, passes in ((trained, 3), (judged, 1)):
+            note = f"{row.note}; four real convolutions for each: {passes * four_s:.2f} s"
+            yield Row(**{**vars(row), "note": note})
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Print the table; return the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    names = ["DCCRN", *UNETS]
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which networks."""
     parser.add_argument(
         "--networks",
         nargs="+",
-        choices=names,
-        default=names[:4],
+        choices=NAMES,
+        default=list(NAMES[:4]),
         help="which, default: %(default)s",
     )
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: PyTorch's choice")
-    parser.add_argument("--repetitions", type=int, default=5, help="steps of each network")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument(
-        "--clock",
-        choices=list(CLOCKS),
-        default="wall",
-        help="cpu: processor time, for a machine that others use too (with --threads 1)",
-    )
-    options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    device, clock = torch.device(options.device), CLOCKS[options.clock]
-    rate = matrix_rate(device, clock)
-    print(
-        f"{options.repetitions} repetitions, {device.type}, {torch.get_num_threads()} threads, "
-        f"{options.clock} time, torch {torch.__version__}, matrix products {rate:.0f} GMAC/s"
-    )
-    columns = f"{'median':>7} {'min':>7} {'GB':>6}"
-    print(f"{'':27}  {'ours, seconds':22}  {'Asteroid 0.7.0':22}  {'times':11}  outputs")
-    print(f"{'':27}  {columns}  {columns}  {'med.':>5} {'best':>5}  differ by")
-    for name in options.networks:
-        _measure(name, device, options.repetitions, clock, rate)
-    return 0
-
-
-def _measure(
-    name: str, device: torch.device, repetitions: int, clock: Callable[[], float], rate: float
-) -> None:
-    case = build(name)
-    generator = torch.Generator().manual_seed(0)
-    mixture = 0.1 * torch.randn(case.batch, int(case.seconds * 16000), generator=generator)
-    mixture = mixture.to(device)
-    networks = [case.ours.to(device), case.theirs.to(device)]
-    products = count_products(case.ours, mixture)
-    for label, make, passes in (("training", training_step, 3), ("inference", inference, 1)):
-        for network in networks:
-            network.train(label == "training")
-        ours, theirs = (make(network, mixture) for network in networks)
-        line, best = compare(ours, theirs, device, repetitions, clock)
-        needed = passes * products / rate
-        audio = case.batch * case.seconds
-        print(
-            f"{name:15} {label:10}   {line}   "
-            f"(convolutions by four products: {needed:.2f} s = {needed / best:.0%} of ours"
-            f"{f'; real-time factor {best / audio:.3f}' if label == 'inference' else ''})",
-            flush=True,
-        )
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    sys.exit(main())
+    sys.exit(run_benchmark(rows, __doc__, add_arguments=add_arguments))

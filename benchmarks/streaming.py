@@ -30,7 +30,7 @@ from asteroid.models.streaming import WaveStream
 from .command import run_benchmark
 from .limits import limit_of
 from .row import Goal, Row
-from .timing import CLOCKS, Times, alternate
+from .timing import CLOCKS, Times, alternate, peak_memory
 
 NETWORKS: dict[str, Callable[[], FramedModel]] = {
     "CNUNet-TB": CNUNet,
@@ -93,6 +93,7 @@ def measure(case: Case, options: argparse.Namespace) -> Row:
         f"{case.network}, {1e3 * duration:.0f} ms a step, {stream.engine}",
         times.median,
         times.best,
+        peak_memory(lambda: stream.step(piece), options.device),
         goals=(Goal("real-time factor", times.median / duration, 1.0, at_most=True),),
         limit=limit,
         note=f"latency {1e3 * (stream.delay_samples / network.sample_rate + duration):.0f} ms; "
