@@ -82,6 +82,7 @@ def test_an_array_from_elsewhere_is_described(tmp_path):
         (["--noise", "x"], "belong together"),
         (["--dns", "x", "--voicebank", "y"], "one corpus at a time; got --dns and --voicebank"),
         (["--seconds", "0", "--mini", "nowhere"], "seconds must lie between"),
+        (["--snr_db", "0", "nan", "--mini", "nowhere"], "snr_db must be distinct ratios within"),
         (["--describe", "none.npy"], "no array none.npy"),
         (["--dns", "nowhere"], "is no DNS challenge folder"),
     ],

@@ -67,7 +67,8 @@ class ArrayConfig:
                 raise ValueError(f"{name} must lie between {low:g} and {high:g}; got {value!r}")
         for name in ("snr_db", "train_snr_db"):
             values = getattr(self, name)
-            if not values or len(set(values)) < len(values) or max(map(abs, values)) > 60:
+            bounded = all(abs(value) <= 60 for value in values)  # which NaN is not
+            if not values or len(set(values)) < len(values) or not bounded:
                 raise ValueError(f"{name} must be distinct ratios within 60 dB; got {values!r}")
         if not self.noise_classes or not set(self.noise_classes) <= set(NOISE_CLASSES):
             known = ", ".join(NOISE_CLASSES)
