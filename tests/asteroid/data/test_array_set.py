@@ -12,6 +12,7 @@ import pytest
 from asteroid.data.array_plan import plan_from_recordings
 from asteroid.data.array_remix import plan_from_mixtures
 from asteroid.data.array_set import describe_arrays, make_arrays
+from asteroid.data.array_writer import ArrayWriter
 from asteroid.data.arrays import read_info
 from asteroid.data.listing import read_folder
 from asteroid.data.manifest import read_manifest
@@ -129,6 +130,14 @@ def test_stopped_in_between_it_goes_on_and_ends_the_same(made, corpora, tmp_path
     make_arrays(plans, CONFIG, jobs=1, progress=False)
     assert len(again) in (4, 8)  # of 12, as one or two blocks of 4 had been written
     assert (tmp_path / "train.npy").read_bytes() == made["train"].path.read_bytes()
+
+
+def test_two_at_once_do_not_write_the_same_array(made, corpora):
+    info = replace(made["train"], path=made["train"].path.with_name("other.npy"))
+    with ArrayWriter(info), pytest.raises(DataError, match="written by another process"):
+        ArrayWriter(info).__enter__()
+    with ArrayWriter(info) as writer:  # a dead writer holds nothing
+        assert writer.done == 0
 
 
 def test_a_second_start_makes_nothing_and_other_settings_are_refused(made, corpora, monkeypatch):

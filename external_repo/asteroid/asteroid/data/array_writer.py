@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import math
@@ -69,11 +70,22 @@ class ArrayWriter:
         return len(self._header) + math.prod(self.info.shape) * _DTYPE.itemsize
 
     def __enter__(self) -> ArrayWriter:
-        """Open the file; go on with one that was made of the same."""
+        """Open the file; go on with one that was made of the same.
+
+        Raises:
+            DataError: If another process is writing it.
+        """
         self.info.path.parent.mkdir(parents=True, exist_ok=True)
+        self._part.touch()
+        self._file: BinaryIO = self._part.open("r+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            what = "is being written by another process: wait for its end"
+            raise DataError(str(self.info.path), [Problem(0, "array", what)]) from None
         state = self._read_state()
         self.done, self._measured = state["done"], state["measured"]
-        self._file: BinaryIO = self._part.open("r+b" if self.done else "wb")
         if not self.done:
             self._file.write(self._header)
         self._file.truncate(len(self._header) + self.done * self._item_bytes)
