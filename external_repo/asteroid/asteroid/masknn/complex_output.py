@@ -78,9 +78,9 @@ class _Spread(torch.autograd.Function):
 
 def _fold(added: Tensor, size: list[int], kernel: list[int], geometry: Geometry) -> Tensor:
     stride, padding, dilation, _, more, (first, last) = geometry
-    full = [
+    rows, frames = (
         (n - 1) * stride[d] - 2 * padding[d] + dilation[d] * (kernel[d] - 1) + 1 + more[d]
         for d, n in enumerate(size)
-    ]
-    y = F.fold(added, full, kernel, dilation, padding, stride)
-    return y[..., first : full[1] - last]
+    )
+    y = F.fold(added, (rows, frames), tuple(kernel), dilation, padding, stride)
+    return y[..., first : frames - last]
