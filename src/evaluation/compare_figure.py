@@ -64,6 +64,7 @@ def compare_figure(
     """
     panels: dict[str, tuple[_Array, int]] = {}
     numbers: list[pd.DataFrame] = []
+    histories: dict[str, pd.DataFrame] = {}
     for one in experiments:
         there = one.testset(testset)
         name = there.find_sample(sample)
@@ -71,9 +72,11 @@ def compare_figure(
         if not panels:
             panels["mixture"] = _read(folder / "mixture.wav")
             panels["clean speech"] = _read(folder / "speech.wav")
-        panels[one.tag] = _read(folder / "estimate.wav")
-        numbers.append(_sample_figures(one.tag, there, name))
-    histories = {one.tag: pd.read_csv(one.history) for one in experiments if one.history.is_file()}
+        label = one.label(testset)
+        panels[label] = _read(folder / "estimate.wav")
+        numbers.append(_sample_figures(label, there, name))
+        if one.history.is_file():
+            histories[label] = pd.read_csv(one.history)
     figure = _draw(panels, histories)
     numbers += [_curve_figures(tag, history) for tag, history in histories.items()]
     return figure, pd.concat(numbers, ignore_index=True)

@@ -103,6 +103,11 @@ class Experiment:
             raise FileNotFoundError(f"{asked} in {self.folder}; there are {some(list(there))}")
         return there[name]
 
+    def label(self, testset: str | None = None) -> str:
+        """Return its tag, with what must be said of the scores of a test set, as of an oracle."""
+        notice = self.testset(testset).notice
+        return f"{self.tag} ({notice})" if notice else self.tag
+
     def new_testset(self, name: str) -> TestSet:
         """Return a test set that need not exist yet.
 

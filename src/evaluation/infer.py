@@ -24,6 +24,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import soundfile
 import torch
@@ -66,13 +67,16 @@ def n_inputs(network: nn.Module) -> int | None:
     return getattr(network, "in_channels", 1) or 1
 
 
-def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -> Tensor:
+def enhance(
+    network: nn.Module, mixture: Tensor, *, clean: Tensor | None = None, match_level: bool = False
+) -> Tensor:
     """Return the speech in one mixture.
 
     Args:
         network: `(1, mics, samples) -> (1, sources, samples)`, speech first; one that works on one
             microphone gets the first.
         mixture: `(mics, samples)`.
+        clean: the speech in it, `(samples,)`: an oracle needs it, others do not get it.
         match_level: scale the estimate to fit the reference microphone best, in the least-squares
             sense.
 
@@ -80,7 +84,8 @@ def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -
         `(samples,)`, float32, on the CPU.
 
     Raises:
-        ValueError: the network answers with another length or with values that are not finite.
+        ValueError: the network answers with another length or with values that are not finite, or
+            is an oracle, and there is no clean speech.
     """
     device = next(network.parameters()).device
     n_mics, n_samples = mixture.shape
@@ -90,7 +95,8 @@ def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -
         if wanted is None:
             answer = network(signal[None], torch.tensor([n_mics], device=device))
         else:
-            answer = network(signal[:1] if wanted == 1 else signal[None])
+            given = _heard_by_oracle(network, clean)
+            answer = network(signal[:1] if wanted == 1 else signal[None], *given)
     estimate: Tensor = answer.detach().reshape(-1, answer.shape[-1])[0].float().cpu()
     if estimate.shape[-1] != n_samples:
         raise ValueError(f"the network gave {estimate.shape[-1]} samples for {n_samples}")
@@ -100,6 +106,13 @@ def enhance(network: nn.Module, mixture: Tensor, *, match_level: bool = False) -
         energy = estimate.square().sum()
         estimate = estimate * ((mixture[0] * estimate).sum() / energy if energy > 0 else 1.0)
     return estimate
+
+
+def _heard_by_oracle(network: Any, clean: Tensor | None) -> list[Tensor]:
+    """Return what an oracle gets beside the mixture: embeddings of the clean speech."""
+    if not getattr(network, "oracle", False) or clean is None:
+        return []
+    return [network.embed(clean[None].to(next(network.parameters()).device))]
 
 
 def write_testset(
@@ -127,9 +140,10 @@ def write_testset(
         One line for each mixture that failed: its id and why. The others are done.
     """
     mixtures = data.items
-    names = write_samples(testset, [item._asdict() for item in mixtures])
+    notice = {"notice": network.notice} if getattr(network, "notice", "") else {}
+    names = write_samples(testset, [item._asdict() | notice for item in mixtures])
     wanted = [
-        {"id": mixture.id, "network": fingerprint, "match_level": match_level}
+        {"id": mixture.id, "network": fingerprint, "match_level": match_level, **notice}
         for mixture in mixtures
     ]
     part = (shard or Shard()).part(range(len(mixtures)))
@@ -143,7 +157,9 @@ def write_testset(
     for index in tqdm(todo, unit="sample", disable=None if progress is None else not progress):
         item = data[index]
         try:
-            estimate = enhance(network, item.mixture, match_level=match_level)
+            estimate = enhance(
+                network, item.mixture, clean=item.sources[0], match_level=match_level
+            )
         except ValueError as error:
             failures.append(f"{item.id}: {error}")
             continue

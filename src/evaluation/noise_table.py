@@ -61,7 +61,7 @@ def noise_tables(
         ValueError: The samples do not say their noise and SNR, the experiments have none in common,
             or a figure was not computed.
     """
-    tables = {one.tag: read_metrics(one, testset) for one in experiments}
+    tables = {one.label(testset): read_metrics(one, testset) for one in experiments}
     common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
     if not common:
         raise ValueError(f"no sample is in all of {', '.join(tables)}")

@@ -22,6 +22,7 @@ __all__ = ["comparison_table", "main", "read_metrics", "to_markdown"]
 logger = logging.getLogger(__name__)
 
 UNPROCESSED = "unprocessed mixture"
+OPINIONS = ("CSIG", "CBAK", "COVL", "DNSMOS-SIG", "DNSMOS-BAK", "DNSMOS-OVRL")
 # Heading, column of the estimate, column of the unprocessed mixture.
 COLUMNS = (
     ("SI-SDR (dB)", "SI-SDR_out", "SI-SDR_in"),
@@ -30,8 +31,10 @@ COLUMNS = (
     ("FW-SDR (dB)", "FW-SDR_out", "FW-SDR_in"),
     ("PESQ", "PESQ", "PESQ_in"),
     ("STOI", "STOI", "STOI_in"),
+    *((name, f"{name}_out", f"{name}_in") for name in OPINIONS),
+    ("segSNR (dB)", "segSNR_out", "segSNR_in"),
 )
-DECIMALS = {"PESQ": 2, "STOI": 3}
+DECIMALS = {"PESQ": 2, "STOI": 3, **dict.fromkeys(OPINIONS, 2)}
 
 
 def comparison_table(experiments: Sequence[Experiment], testset: str | None = None) -> pd.DataFrame:
@@ -43,7 +46,7 @@ def comparison_table(experiments: Sequence[Experiment], testset: str | None = No
         FileNotFoundError: an experiment has not been judged.
         ValueError: the experiments have no sample in common.
     """
-    tables = {one.tag: read_metrics(one, testset) for one in experiments}
+    tables = {one.label(testset): read_metrics(one, testset) for one in experiments}
     common = set.intersection(*(set(table.index) for table in tables.values()))
     if not common:
         tags = ", ".join(tables)

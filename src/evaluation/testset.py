@@ -28,7 +28,7 @@ __all__ = [
 SIGNALS = ("mixture", "speech", "noise", "estimate")
 SYSTEM_FILE = "system.json"
 # Columns of samples.csv that hold text, whatever it looks like.
-TEXT_COLUMNS = ("Sample_ID", "id", "speaker", "transcript", "textgrid", "phones")
+TEXT_COLUMNS = ("Sample_ID", "id", "speaker", "transcript", "textgrid", "phones", "notice")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,15 @@ class TestSet:
     @property
     def title(self) -> str:
         """How it is called in print."""
-        return self.system if self.is_paired else f"{self.system} / {self.name}"
+        name = self.system if self.is_paired else f"{self.system} / {self.name}"
+        return f"{name} ({self.notice})" if self.notice else name
+
+    @property
+    def notice(self) -> str:
+        """What must be said wherever its scores appear, as of an oracle; empty: nothing."""
+        table = self.samples()
+        told = list(table["notice"].dropna()) if "notice" in table else []
+        return str(told[0]) if told else ""
 
     @property
     def estimates(self) -> Path:

@@ -51,7 +51,9 @@ def parse_system(text: str, testset: str | None = None, root: str | Path | None 
         raise ValueError(
             f"expected TAG, a folder or NAME=TAG,TAG,... of different tags; got {text!r}"
         )
-    return System(name, tuple((tag, open_system(tag, testset=testset, root=root)) for tag in names))
+    found = tuple((tag, open_system(tag, testset=testset, root=root)) for tag in names)
+    notices = dict.fromkeys(one.notice for _, one in found if one.notice)
+    return System(f"{name} ({'; '.join(notices)})" if notices else name, found)
 
 
 def common_ids(systems: Sequence[System]) -> set[str]:

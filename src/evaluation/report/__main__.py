@@ -44,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 MEGABYTE = 1_000_000
 TITLE = "Speech enhancement: a comparison"
-# An experiment whose network was given the clean speech says so wherever its scores appear.
-ORACLE = "oracle"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -195,8 +193,7 @@ def _page(
     n_all: int,
 ) -> str:
     shown = len(listening["utterances"])
-    oracles = [name for name in systems if ORACLE in name.lower()]
-    notices = [f"{', '.join(oracles)}: an oracle, given the clean speech."] if oracles else []
+    notices = [f"{name}: {found.notice}." for name, found in systems.items() if found.notice]
     return report_page(
         args.title,
         f"{len(systems)} systems on {n_all} utterances: {', '.join(systems)}.",

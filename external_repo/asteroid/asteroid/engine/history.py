@@ -59,6 +59,8 @@ class History(pl.Callback):
         if trainer.is_global_zero:
             write_text(self.path, _as_csv(self.rows))
             scores = "  ".join(f"{name} {row[name]:.3f}" for name in said)
+            notice = getattr(pl_module.network, "notice", "")
+            scores += f"  ({notice})" if notice else ""
             _LOG.info("epoch %d of %d  %s", trainer.current_epoch + 1, self.epochs, scores)
 
     def state_dict(self) -> dict[str, Any]:
