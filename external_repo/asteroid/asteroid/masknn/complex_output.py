@@ -60,8 +60,9 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        half = len(ctx.saved_tensors) // 2
-        maps, weights = ctx.saved_tensors[:half], ctx.saved_tensors[half:]
+        saved = ctx.saved_tensors  # asked for once: a recomputing block gives them once
+        half = len(saved) // 2
+        maps, weights = saved[:half], saved[half:]
         stride, padding, dilation, _, more, trim = ctx.geometry
         grad = F.pad(grad, trim)
         of_maps, of_weights = [], []
