@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -13,9 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import torch
-
-__all__ = ["Outcome", "run_each"]
+__all__ = ["Outcome", "prepare_workers", "run_each"]
 
 I = TypeVar("I")  # noqa: E741 - an item
 R = TypeVar("R")
@@ -33,6 +32,28 @@ class Outcome(Generic[I, R]):
     item: I
     result: R | None
     error: str
+
+
+_method = "spawn"
+
+
+def prepare_workers(*modules: str) -> None:
+    """Have a process import modules that the workers need, while this one imports its own.
+
+    Workers are then copies of it, and start in no time; it runs nothing else, so that the copies
+    are safe. To be called before anything heavy is imported; where a system has no such server
+    (Windows), each worker imports for itself.
+
+    Args:
+        modules: as ``import`` takes them.
+    """
+    global _method
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return
+    _method = "forkserver"
+    multiprocessing.get_context(_method).set_forkserver_preload(list(modules))
+    with _single_threaded(), _interrupts_ignored():
+        multiprocessing.forkserver.ensure_running()
 
 
 def run_each(
@@ -121,13 +142,15 @@ def _outcome(item: I, future: Future[R]) -> Outcome[I, R]:
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
-    # spawn: the parent may hold threads and a GPU, which a fork does not survive
-    context = multiprocessing.get_context("spawn")
+    # Not fork: the parent may hold threads and a GPU, which a fork does not survive.
+    context = multiprocessing.get_context(_method)
     return ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
 
 
 def _start_worker() -> None:
     """Set up a worker: one thread, and gone when the parent is."""
+    import torch  # here, so that workers can be prepared before it is imported
+
     torch.set_num_threads(1)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,32 @@ def test_processes_use_one_thread_each_and_leave_the_environment(
 
 def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
     assert list(run_each(work, [], jobs=4)) == []
+
+
+PREPARED = """
+import os, signal, sys
+from evaluation.parallel import prepare_workers, run_each
+
+def known(name):
+    if name == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return name in sys.modules, os.environ["OMP_NUM_THREADS"], os.getppid()
+
+if __name__ == "__main__":
+    prepare_workers("colorsys")
+    found = {one.item: one for one in run_each(known, ["colorsys", "die", "chunk"], jobs=2)}
+    assert found["die"].error == "the process that worked on it died", found
+    assert found["colorsys"].result[:2] == (True, "1"), found
+    assert not found["chunk"].result[0]
+    assert os.getpid() not in (one.result[2] for one in found.values() if one.result), found
+"""
+
+
+@pytest.mark.skipif(
+    "forkserver" not in multiprocessing.get_all_start_methods(), reason="no such server here"
+)
+def test_prepared_workers_have_their_modules_and_may_die_as_others(tmp_path: Path) -> None:
+    script = tmp_path / "prepared.py"
+    script.write_text(PREPARED, encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
