@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 SUBMIT = ROOT / "scripts" / "submit.sh"
+PATIENCE_S = 300  # on a busy machine; nothing here takes long
 ODD = ["a b", "it's", 'say "hi"', "$HOME `id` \\ *", "été 日本", "", "line\nbreak", "--flag=x y"]
 
 
@@ -50,7 +52,7 @@ def submit(
         ["bash", "-c", script, str(SUBMIT), cluster, gpus, walltime, run_dir, *words],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
         cwd=place,
         env=environment(place, **changes),
@@ -272,7 +274,7 @@ def running(place: Path, code: str) -> subprocess.Popen[str]:
         env=environment(place),
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while not (run_dir / "up").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -295,10 +297,11 @@ while not (folder / "STOP").exists():
 def test_the_schedulers_signal_becomes_a_file_that_training_sees(place):
     process = running(place, WAITS)
     told = status(place, "XP")
-    assert "epoch 2 of 10, step 5 of 10, 3600 s an epoch, at most 8:30 h to go" in told
+    assert "epoch 2 of 10, step 5 of 10, 3600 s an epoch, at most " in told
+    assert re.search(r"most 8:(30|2\d) h to go", told)  # less what has passed since
     state = (place / "my experiments" / "XP" / "logs" / "train.state").read_text().split()
     os.kill(int(state[2]), signal.SIGUSR1)
-    errors = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 0, errors
     assert "asked to stop" in errors
 
@@ -307,7 +310,7 @@ def test_a_terminated_job_ends_its_command_and_is_not_started_again(place):
     process = running(place, WAITS)
     state = (place / "my experiments" / "XP" / "logs" / "train.state").read_text().split()
     os.kill(int(state[2]), signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
     assert "stopped" in status(place)
 
@@ -315,7 +318,7 @@ def test_a_terminated_job_ends_its_command_and_is_not_started_again(place):
 def test_a_killed_job_does_not_look_as_if_it_ran(place):
     process = running(place, WAITS)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     assert "its process was killed" in status(place)
 
 
