@@ -11,17 +11,18 @@ help() {
   cat <<EOF
 Usage: run_.sh [options] [-- options of train.py]
 
-Stages: 1 train with embeddings of the noisy speech (experiment TAG_stage1)
+Stages: 1 store embeddings of the noisy speech, train with them (experiment TAG_stage1)
         2 store the latents that it gives for the training and validation data
         3 train the causal network that is drawn to them (TAG_stage2); judge both
 
   --stage N, --stop_stage N   first and last stage (1 and 3)
   --tag NAME                  the experiments are NAME_stage1 and NAME_stage2 (CNUNet)
   --baseline                  stage 3 also trains and judges NAME_plain: no embeddings, no latents
-  --oracle                    stage 1 gets embeddings of the clean speech; its experiment is called
-                              NAME_oracle_stage1, and it has no score on a test set
+  --oracle                    stage 1 gets embeddings of the clean speech, on the test set too: tables,
+                              samples and reports say so, of stage 2 as well, and the experiments
+                              are called NAME_oracle_stage1 and NAME_oracle_stage2
   --test FILE                 test set (\$SELOSS_TEST_JSON, else data/mini_mixtures/test.json)
-  --jobs N                    processes that judge
+  --jobs N                    processes that judge, and that store embeddings and latents (1)
   --id LIST                   GPUs to use, such as 0 or 0,1 (default: all there are)
   --dry-run                   print what would be run
   -h, --help                  this text
@@ -51,7 +52,9 @@ while (($#)); do
   shift
 done
 [[ $stage =~ ^[1-3]$ && $stop_stage =~ ^[1-3]$ ]] || usage_error "stages are 1 to 3; got '$stage' and '$stop_stage'"
+plain=${tag}_plain
 [[ $source == noisy ]] || tag+=_oracle
+[[ $jobs =~ ^([1-9][0-9]*)?$ ]] || usage_error "--jobs must be a number from 1 on; got '$jobs'"
 
 train_json=$(manifest train '')
 valid_json=$(manifest valid '')
@@ -68,6 +71,12 @@ train() {
     --stage "$2" --exp_dir "$folder" "${@:3}"
 }
 
+# store WHAT OPTIONS...
+store() {
+  local given=("${options[@]}" --what "$1" --embedding.source "$source" --jobs "${jobs:-1}" "${@:2}")
+  submit local 0 0 "store_$1" "$first" "$python" "$recipe/store.py" "${given[@]}"
+}
+
 judge() {
   local given=(--metrics "$METRICS")
   [[ -z $jobs ]] || given+=(--jobs "$jobs")
@@ -77,14 +86,17 @@ judge() {
 
 for ((now = stage; now <= stop_stage; now++)); do
   case $now in
-    1) train "${tag}_stage1" 1 --embedding.source "$source" ;;
-    2) submit local 0 0 store "$first" "$python" "$recipe/store.py" "${options[@]}" --stage1 "$first" ;;
+    1)
+      store embeddings
+      train "${tag}_stage1" 1 --embedding.source "$source"
+      ;;
+    2) store latents --stage1 "$first" ;;
     3)
       train "${tag}_stage2" 2 --stage1 "$first"
-      ((!baseline)) || train "${tag}_plain" 0
-      [[ $source == clean ]] || judge "${tag}_stage1"
+      ((!baseline)) || train "$plain" 0
+      judge "${tag}_stage1"
       judge "${tag}_stage2"
-      ((!baseline)) || judge "${tag}_plain"
+      ((!baseline)) || judge "$plain"
       ;;
   esac
 done
