@@ -96,7 +96,7 @@ def measure(case: Case, options: argparse.Namespace) -> Row:
         peak_memory(lambda: stream.step(piece), options.device),
         goals=(Goal("real-time factor", times.median / duration, 1.0, at_most=True),),
         limit=limit,
-        note=f"latency {1e3 * (stream.delay_samples / network.sample_rate + duration):.0f} ms; "
+        note=f"latency {1e3 * stream.latency_samples(case.frames) / network.sample_rate:.0f} ms; "
         f"95 % of {len(times.seconds)} steps within {1e3 * slow:.1f} ms, the longest "
         f"{1e3 * max(times.seconds):.1f} ms",
     )
@@ -115,16 +115,11 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             yield measure(case, options)
 
 
-def main() -> int:
-    """Print a table."""
-    return run_benchmark(
-        rows,
-        __doc__,
-        add_arguments=lambda parser: parser.add_argument(
-            "--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS), help="(all)"
-        ),
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which networks."""
+    known = list(NETWORKS)
+    parser.add_argument("--networks", nargs="+", choices=known, default=known, help="(all)")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_benchmark(rows, __doc__, add_arguments=add_arguments))

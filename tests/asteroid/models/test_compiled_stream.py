@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from asteroid.masknn import frame_machine
+from asteroid.masknn import frame_machine, frame_writer
 from asteroid.masknn.frame_machine import FrameMachine
-from asteroid.masknn.frame_program import FrameWriter, Source
+from asteroid.masknn.frame_program import FrameProgram, Map
+from asteroid.masknn.frame_writer import FrameWriter, Source
 from asteroid.models import CNUNet, NUNetTLS
 
 TINY = {"channels": 4, "inner_channels": 2, "win_length": 64, "hop_length": 32, "n_fft": 64}
@@ -40,8 +42,10 @@ def build(name, **options):
     return network
 
 
+@pytest.mark.parametrize("fewest", [frame_writer.FEWEST_PRODUCTS, 0])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_map_is_that_of_the_modules_in_float64(name):
+def test_every_map_is_that_of_the_modules_in_float64(monkeypatch, name, fewest):
+    monkeypatch.setattr(frame_writer, "FEWEST_PRODUCTS", fewest)  # 0: three products everywhere
     network = build(name)
     x = noise(2, 2, network.n_fft // 2, 80, scale=1.0)  # every ring of frames turns over
     machine = FrameMachine(network.frame_program(), batch=2)
@@ -61,6 +65,8 @@ def test_both_engines_give_the_whole_utterance(engine, hops):
     signal = noise(2, 36 * hops * network.hop_length)
     stream = network.stream(batch=2, engine=engine)
     assert stream.engine == engine
+    assert stream.latency_samples(1) == network.latency_samples
+    assert stream.latency_samples(hops) == stream.delay_samples + hops * network.hop_length
     pieces = [stream.step(piece) for piece in signal.split(hops * network.hop_length, dim=1)]
     streamed = torch.cat([*pieces, stream.flush()], dim=1)[:, stream.delay_samples :]
     with torch.no_grad():
@@ -140,36 +146,69 @@ def test_the_engine_is_chosen_and_refused(monkeypatch):
     assert network.stream().engine == "torch"
 
 
-@pytest.mark.parametrize(
-    ("stride", "dilation", "taps"), [(1, 1, 3), (2, 1, 3), (1, 2, 3), (2, 1, 1)]
-)
+@pytest.mark.parametrize("fewest", [0, 10**9])  # three products, four products
 @pytest.mark.parametrize("norm", [None, "frame"])
-def test_a_written_convolution_is_that_of_torch(stride, dilation, taps, norm):
+@pytest.mark.parametrize(
+    ("stride", "dilation", "taps", "repeats"),
+    [(1, 1, 3, 1), (2, 1, 3, 1), (1, 2, 3, 1), (2, 1, 1, 1), (1, 1, 3, 2)],
+)
+def test_a_written_convolution_is_that_of_torch(
+    monkeypatch, fewest, norm, stride, dilation, taps, repeats
+):
+    monkeypatch.setattr(frame_writer, "FEWEST_PRODUCTS", fewest)
     writer = FrameWriter()
     source = writer.reserve(8, 6, frames=2)
-    weights = [noise(10, 6, taps, seed=seed, scale=1.0) for seed in (2, 3)]
-    bias, gain, shift, slope = (noise(10, seed=seed, scale=1.0) for seed in (4, 5, 6, 7))
-    rows = writer.convolve([Source(source, i, w) for i, w in enumerate(weights)], stride, dilation)
-    place = writer.reserve(rows, 10)
-    writer.finish(place, bias, 2, norm=norm, eps=1e-5, affine=(gain, shift), slope=slope)
+    weights = [torch.complex(*noise(2, 10, 3, taps, seed=seed, scale=1.0)) for seed in (2, 3)]
+    bias = torch.complex(*noise(2, 10, seed=4, scale=1.0))
+    gain, shift, slope = (noise(20 // repeats, seed=seed, scale=1.0) for seed in (5, 6, 7))
+    sources = [Source(source, delay, w.real, w.imag) for delay, w in enumerate(weights)]
+    product = writer.convolve(sources, stride, dilation, repeats)
+    place = writer.reserve(product.rows * repeats, 20 // repeats)
+    grouped = torch.stack([bias.real, bias.imag]).unflatten(1, (repeats, -1)).transpose(0, 1)
+    options = {"norm": norm, "eps": 1e-5, "affine": (gain, shift), "slope": slope}
+    writer.finish(product, place, grouped, **options)
     program = writer.finished(source, {"y": place})
     x = noise(1, 6, 8, 3, scale=1.0)
     got = FrameMachine(program)(x)["y"]
-    past, padding = F.pad(x, (1, 0))[..., :-1], dilation * (taps // 2)
-    expected = sum(
-        F.conv2d(each, weight[..., None], None, (stride, 1), (padding, 0), (dilation, 1))
-        for each, weight in zip((x, past), weights, strict=True)
+
+    now = torch.complex(*x.chunk(2, dim=1))
+    padding = dilation * (taps // 2)
+    y = bias[:, None, None] + sum(
+        F.conv2d(each, w[..., None], None, (stride, 1), (padding, 0), (dilation, 1))
+        for each, w in zip((now, F.pad(now, (1, 0))[..., :-1]), weights, strict=True)
     )
-    expected = expected + bias[:, None, None]
-    if norm is not None:
+    # groups of channels become rows beside each other
+    y = y.unflatten(1, (repeats, -1)).permute(0, 2, 3, 1, 4).flatten(2, 3)
+    expected = torch.cat([y.real, y.imag], dim=1)
+    if norm is None:
+        expected = expected * gain[:, None, None] + shift[:, None, None]
+    else:
         frames = expected.permute(0, 3, 1, 2).flatten(0, 1)
         normalised = F.group_norm(frames, 2, gain, shift).unflatten(0, (1, -1))
         expected = normalised.permute(0, 2, 3, 1)
-    else:
-        expected = expected * gain[:, None, None] + shift[:, None, None]
-    expected = F.prelu(expected, slope)
-    assert (got - expected).abs().max() < 1e-5
-    assert program.multiply_adds == 8 // stride * 12 * taps * 10
+    assert (got - F.prelu(expected, slope)).abs().max() < 1e-5
+    products = 8 // stride * 6 * taps * 10 * (3 if fewest == 0 else 4)
+    assert program.multiply_adds == products
+
+
+def test_a_saved_program_is_the_program(tmp_path):
+    program = build("both").frame_program()
+    program.save(tmp_path / "network.npz")
+    assert [each.name for each in tmp_path.iterdir()] == ["network.npz"]
+    with np.load(tmp_path / "network.npz") as file:
+        sizes = json.loads(str(file["sizes"]))
+        source, results = sizes.pop("source"), sizes.pop("results")
+        again = FrameProgram(
+            code=file["code"],
+            weights=file["weights"],
+            source=Map(**source),
+            results={name: Map(**place) for name, place in results.items()},
+            **sizes,
+        )
+    x = noise(1, 2, 32, 40)
+    expected = FrameMachine(program)(x)
+    for name, got in FrameMachine(again)(x).items():
+        assert torch.equal(got, expected[name])
 
 
 def test_a_machine_takes_one_frame_of_every_signal():

@@ -11,22 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from .frame_program import APPLY, AVERAGE, FINISH, GATES, GATHER, MEMORY, MULTIPLY, TAPS
-
-try:
-    import scipy.linalg.cython_blas  # noqa: F401  (the matrix product of numba)
-    from numba import njit
-except ModuleNotFoundError as error:  # pragma: no cover
-    raise ModuleNotFoundError("compiled streams need numba: pip install numba") from error
+from .frame_gates import apply, average, gates
+from .frame_numba import FAST_MATH, Floats, Operation, compiled, source_key
+from .frame_program import APPLY, AVERAGE, FINISH, GATES, GATHER, GATHER_PARTS, MULTIPLY
 
 __all__ = ["run"]
-
-Floats = NDArray[np.float32]
-Operation = Any  # an array of 16 integers; numba knows
-# sums may be reordered, so that they run on vectors; NaN and infinity keep their meaning
-compiled = njit(cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 
 
 @compiled
@@ -52,14 +44,70 @@ def gather(op: Operation, frame: int, memory: Floats, columns: Floats) -> None:
 
 
 @compiled
+def gather_parts(op: Operation, frame: int, memory: Floats, columns: Floats) -> None:
+    """Copy likewise the real parts, the imaginary parts and their sums, to a matrix each."""
+    offset, size, frames, delay, rows, channels = op[1], op[2], op[3], op[4], op[5], op[6]
+    stride, dilation, taps, column, width = op[7], op[8], op[9], op[10], op[11]
+    start, matrix = offset + ((frame - delay) % frames) * size, rows // stride * width
+    for out in range(rows // stride):
+        to, row = column + out * width, out * stride - taps // 2 * dilation
+        for _tap in range(taps):
+            begin = start + row * 2 * channels
+            re_to, im_to = (
+                columns[to : to + channels],
+                columns[matrix + to : matrix + to + channels],
+            )
+            both_to = columns[2 * matrix + to : 2 * matrix + to + channels]
+            if row >= 0 and row < rows:
+                re = memory[begin : begin + channels]
+                im = memory[begin + channels : begin + 2 * channels]
+                for i in range(channels):
+                    re_to[i] = re[i]
+                    im_to[i] = im[i]
+                    both_to[i] = re[i] + im[i]
+            else:
+                for i in range(channels):
+                    re_to[i] = 0
+                    im_to[i] = 0
+                    both_to[i] = 0
+            to += channels
+            row += dilation
+
+
+@compiled
 def multiply(
     op: Operation, weights: Floats, memory: Floats, columns: Floats, products: Floats
 ) -> None:
     """Multiply gathered columns, or a part of memory, by a matrix."""
-    rows, width, n_out, start, source = op[1], op[2], op[3], op[4], op[5]
-    matrix = columns[: rows * width] if source < 0 else memory[source : source + rows * width]
-    weight = weights[start : start + width * n_out].reshape((width, n_out))
-    np.dot(matrix.reshape((rows, width)), weight, products[: rows * n_out].reshape((rows, n_out)))
+    rows, width, n_out, first, start, to = op[1], op[2], op[3], op[4], op[5], op[6]
+    end = start + rows * width
+    matrix = (memory[start:end] if op[7] else columns[start:end]).reshape((rows, width))
+    weight = weights[first : first + width * n_out].reshape((width, n_out))
+    np.dot(matrix, weight, products[to : to + rows * n_out].reshape((rows, n_out)))
+
+
+@compiled
+def add_bias(op: Operation, start: int, weights: Floats, memory: Floats, products: Floats) -> None:
+    """Put the product and its bias where it belongs, from three products too."""
+    rows, channels, product_rows, first, three = op[4], op[5], op[6], op[7], op[10]
+    n, repeats = 2 * channels, rows // product_rows
+    matrix = rows * channels
+    for row in range(rows):
+        at, bias = start + row * n, first + row % repeats * n
+        if three:
+            j = row * channels
+            first_product = products[j : j + channels]
+            second = products[matrix + j : matrix + j + channels]
+            third = products[2 * matrix + j : 2 * matrix + j + channels]
+            re, im = memory[at : at + channels], memory[at + channels : at + n]
+            bias_re, bias_im = weights[bias : bias + channels], weights[bias + channels : bias + n]
+            for i in range(channels):
+                re[i] = first_product[i] - third[i] + bias_re[i]
+            for i in range(channels):
+                im[i] = first_product[i] + second[i] + bias_im[i]
+        else:
+            for i in range(n):
+                memory[at + i] = products[row * n + i] + weights[bias + i]
 
 
 @compiled
@@ -74,24 +122,23 @@ def finish(
 ) -> None:
     """Add the bias, normalise, apply the PReLU."""
     start = op[1] + (frame % op[3]) * op[2]
-    rows, parts, channels, first, width = op[4], op[5], op[6], op[7], op[8]
-    n = parts * channels
+    rows, n = op[4], 2 * op[5]
+    add_bias(op, start, weights, memory, products)
+    sums, shift = columns[:n], columns[n : 2 * n]
     for i in range(n):
-        columns[i] = 0
+        sums[i] = 0
     for row in range(rows):
-        at, bias = start + row * n, first + row % (width // n) * n
+        y = memory[start + row * n : start + (row + 1) * n]
         for i in range(n):
-            value = products[row * n + i] + weights[bias + i]
-            memory[at + i] = value
-            columns[i] += value
-    first += width
+            sums[i] += y[i]
+    first = op[7] + rows // op[6] * n
     find_scale(op, frame, first, start, weights, memory, totals, columns)
-    slope = first + 1 + 2 * n
+    gain, slope = sums, weights[first + 1 + 2 * n : first + 1 + 3 * n]
     for row in range(rows):
-        at = start + row * n
+        y = memory[start + row * n : start + (row + 1) * n]
         for i in range(n):
-            value = memory[at + i] * columns[i] + columns[n + i]
-            memory[at + i] = value if value > 0 else value * weights[slope + i]
+            value = y[i] * gain[i] + shift[i]
+            y[i] = value if value > 0 else value * slope[i]
 
 
 @compiled
@@ -106,21 +153,24 @@ def find_scale(
     columns: Floats,
 ) -> None:
     """Turn the sums in ``columns`` into the factor and the shift of each channel."""
-    rows, parts, channels, kind, total = op[4], op[5], op[6], op[9], op[10]
-    n, count = parts * channels, rows * channels
-    for part in range(parts):
+    rows, channels, kind, total = op[4], op[5], op[8], op[9]
+    n, count = 2 * channels, rows * channels
+    for part in range(2):
         begin = part * channels
         mean = 0.0
         for i in range(begin, begin + channels):
             mean += np.float64(columns[i])
         mean /= count
         near, variance = np.float32(mean), 0.0
-        for i in range(begin, begin + channels):
-            columns[n + i] = 0
+        squares = columns[n + begin : n + begin + channels]
+        for i in range(channels):
+            squares[i] = 0
         for row in range(rows):
-            for i in range(begin, begin + channels):
-                distance = memory[start + row * n + i] - near
-                columns[n + i] += distance * distance
+            at = start + row * n + begin
+            y = memory[at : at + channels]
+            for i in range(channels):
+                distance = y[i] - near
+                squares[i] += distance * distance
         for i in range(begin, begin + channels):
             variance += np.float64(columns[n + i])
         variance = variance / count - (mean - near) ** 2
@@ -140,87 +190,8 @@ def find_scale(
 
 
 @compiled
-def average(op: Operation, memory: Floats, columns: Floats) -> None:
-    """Take the mean over the rows of a map."""
-    start, rows, channels = op[1], op[2], op[3]
-    for i in range(channels):
-        columns[i] = 0
-    for row in range(rows):
-        for i in range(channels):
-            columns[i] += memory[start + row * channels + i]
-    for i in range(channels):
-        columns[i] /= np.float32(rows)
-
-
-@compiled
-def take(memory: Floats, line: int, place: int, size: int) -> None:
-    """Move what a filter gives at this frame to ``place``, and clear it for a frame to come."""
-    for i in range(size):
-        memory[place + i] = memory[line + i]
-        memory[line + i] = 0
-
-
-@compiled
-def average_recent(memory: Floats, ring: int, slot: int, place: int, size: int) -> None:
-    """Replace ``place`` by the mean of the last frames, which ``ring`` holds."""
-    for i in range(size):
-        memory[ring + slot * size + i] = memory[place + i]
-        memory[place + i] = 0
-    for start in range(ring, ring + MEMORY * size, size):
-        for i in range(size):
-            memory[place + i] += memory[start + i]
-    for i in range(size):
-        memory[place + i] /= np.float32(MEMORY)
-
-
-@compiled
-def gates(op: Operation, frame: int, weights: Floats, memory: Floats, products: Floats) -> None:
-    """Two filters over time, a moving average between them, ReLU and sigmoid.
-
-    A filter adds what a frame contributes to the outputs to come, each in its slot of a ring.
-    """
-    size, first_bias, first, recent, later, place = op[1], op[2], op[3], op[4], op[5], op[6]
-    second, second_bias, now = first_bias + 2, first_bias + 2 + 2 * TAPS, frame % TAPS * size
-    for tap in range(TAPS):
-        to = first + (frame + tap) % TAPS * size
-        for i in range(size):
-            memory[to + i] += products[i * TAPS + tap]
-    take(memory, first + now, place, size)
-    if recent >= 0:
-        average_recent(memory, recent, frame % MEMORY, place, size)
-    for i in range(size):
-        value = memory[place + i] + weights[first_bias + i % 2]
-        memory[place + i] = np.float32(0) if value < 0 else value
-    for tap in range(TAPS):
-        to = later + (frame + tap) % TAPS * size
-        for i in range(size):
-            memory[to + i] += memory[place + i] * weights[second + 2 * tap + i % 2]
-    take(memory, later + now, place, size)
-    for i in range(size):
-        value = memory[place + i] + weights[second_bias + i % 2]
-        memory[place + i] = np.float32(1) / (np.float32(1) + np.exp(-value))
-
-
-@compiled
-def apply(op: Operation, frame: int, memory: Floats) -> None:
-    """Multiply by the gates like a complex number by a complex one, and add a map."""
-    start, rows, channels, time, freq = op[1], op[2], op[3], op[4], op[5]
-    added, place = op[6] + frame % op[8] * op[7], op[9] + frame % op[11] * op[10]
-    for row in range(rows):
-        to = freq + 4 * row
-        re_re, re_im = memory[time] * memory[to], memory[time + 1] * memory[to + 1]
-        im_re, im_im = memory[time + 2] * memory[to + 2], memory[time + 3] * memory[to + 3]
-        at = row * 2 * channels
-        for i in range(at, at + channels):
-            re, im = memory[start + i], memory[start + channels + i]
-            memory[place + i] = re * re_re - im * im_im + memory[added + i]
-            value = re * re_im + im * im_re + memory[added + channels + i]
-            memory[place + channels + i] = value
-
-
-@compiled
-def run(
-    code: NDArray[np.int64],
+def operate(
+    op: Operation,
     frame: int,
     weights: Floats,
     memory: Floats,
@@ -228,19 +199,44 @@ def run(
     columns: Floats,
     products: Floats,
 ) -> None:
-    """Compute one frame."""
-    for i in range(code.shape[0]):
-        op = code[i]
-        kind = op[0]
-        if kind == GATHER:
-            gather(op, frame, memory, columns)
-        elif kind == MULTIPLY:
-            multiply(op, weights, memory, columns, products)
-        elif kind == FINISH:
-            finish(op, frame, weights, memory, totals, columns, products)
-        elif kind == AVERAGE:
-            average(op, memory, columns)
-        elif kind == GATES:
-            gates(op, frame, weights, memory, products)
-        elif kind == APPLY:
-            apply(op, frame, memory)
+    """Carry out an operation."""
+    kind = op[0]
+    if kind == GATHER:
+        gather(op, frame, memory, columns)
+    elif kind == GATHER_PARTS:
+        gather_parts(op, frame, memory, columns)
+    elif kind == MULTIPLY:
+        multiply(op, weights, memory, columns, products)
+    elif kind == FINISH:
+        finish(op, frame, weights, memory, totals, columns, products)
+    elif kind == AVERAGE:
+        average(op, memory, columns)
+    elif kind == GATES:
+        gates(op, frame, weights, memory, products)
+    elif kind == APPLY:
+        apply(op, frame, memory)
+
+
+def _build_run(key: int) -> Any:
+    """Return the function; numba keeps its code by this file's time and by ``key``."""
+
+    @njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+    def run(
+        code: NDArray[np.int64],
+        frame: int,
+        weights: Floats,
+        memory: Floats,
+        totals: NDArray[np.float64],
+        columns: Floats,
+        products: Floats,
+    ) -> None:
+        """Compute one frame."""
+        if key < 0:  # never; what is mentioned is part of what the code is kept by
+            return
+        for i in range(code.shape[0]):
+            operate(code[i], frame, weights, memory, totals, columns, products)
+
+    return run
+
+
+run = _build_run(source_key())

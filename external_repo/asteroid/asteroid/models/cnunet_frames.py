@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..masknn.complex_conv import ComplexConv2d
 from ..masknn.dense_block import ComplexDepthPoint
-from ..masknn.frame_program import TAPS, FrameProgram, FrameWriter, Map, Source
+from ..masknn.frame_program import TAPS, FrameProgram, Map
+from ..masknn.frame_writer import FrameWriter, Product, Source
 from ..masknn.nested_conv import PartsPReLU
 
 if TYPE_CHECKING:
@@ -57,24 +58,27 @@ class _CnunetWriter(FrameWriter):
 
     def point(self, conv: Any, y: Map, stride: int = 1, frames: int = 1) -> Map:
         """1 x 1 convolution alone."""
-        weight, bias = _block_weight(conv)
-        rows = self.convolve([Source(y, 0, weight[..., 0])], stride)
-        return self.finish(self.reserve(rows, len(bias), frames), bias, PARTS)
+        weight, bias = _parts(conv)
+        product = self.convolve([Source(y, 0, *weight[..., 0])], stride)
+        place = self.reserve(product.rows, bias.numel(), frames)
+        return self.finish(product, place, bias)
 
     def step(self, block: Any, maps: list[Map], frames: int = 1) -> Map:
         """Convolution, normalisation and PReLU of maps whose channels are joined."""
-        weight, bias = _block_weight(block.conv)
+        weight, bias = _parts(block.conv)
+        repeats = 1 + block.up
         if block.up:  # pairs of channels become pairs of rows: all first rows, then all second
-            order = torch.arange(len(bias)).view(PARTS, -1, 2).permute(2, 0, 1).flatten()
-            weight, bias = weight[order], bias[order]
+            weight = weight.unflatten(1, (-1, 2)).transpose(1, 2).flatten(1, 2)
+            bias = bias.unflatten(1, (-1, 2)).permute(2, 0, 1)
+        shares = zip(maps, weight.chunk(len(maps), dim=2), strict=True)
         sources = [
-            Source(place, delay, share[..., -1 - delay])
-            for place, share in zip(maps, _shares(weight, len(maps)), strict=True)
+            Source(place, delay, *share[..., -1 - delay])
+            for place, share in shares
             for delay in range(1 + block.past)
         ]
-        rows = self.convolve(sources, block.conv.re_module.stride[0]) * (1 + block.up)
-        place = self.reserve(rows, len(bias) // (1 + block.up), frames)
-        return self._normalise(place, bias, block.norm, block.activation)
+        product = self.convolve(sources, block.conv.re_module.stride[0], repeats=repeats)
+        place = self.reserve(product.rows * repeats, bias.numel() // repeats, frames)
+        return self._normalise(product, place, bias, block.norm, block.activation)
 
     def unit(self, unit: Any, y: Map, frames: int = 1) -> Map:
         """Nested U-Net."""
@@ -94,30 +98,38 @@ class _CnunetWriter(FrameWriter):
         seen = [self._causal(block.first, block.first_activation, y, frames)]
         layers = zip(block.convs, block.norms, block.activations, block.dilations, strict=True)
         for conv, norm, activation, dilation in layers:
-            weight, bias = _depth_point_weight(conv)
+            weight, bias = _depth_point_parts(conv)
             if dilation >= y.rows:  # all but the middle row of the kernel lie outside
-                weight = weight[:, :, 1:2]
+                weight = weight[..., 1:2, :]
             sources = [
-                Source(place, delay, share[..., tap])
-                for place, share in zip(seen, _shares(weight, len(seen))[::-1], strict=True)
+                Source(place, delay, *share[..., tap])  # the newest comes first in the weight
+                for place, share in zip(seen, weight.chunk(len(seen), dim=2)[::-1], strict=True)
                 for tap, delay in enumerate((dilation, 0))
             ]
-            self.convolve(sources, dilation=dilation)
-            place = self.reserve(y.rows, len(bias), frames)
-            seen.append(self._normalise(place, bias, norm, activation))
+            product = self.convolve(sources, dilation=dilation)
+            place = self.reserve(y.rows, bias.numel(), frames)
+            seen.append(self._normalise(product, place, bias, norm, activation))
         return self._causal(block.last, block.last_activation, seen[-1], 2)
 
     def _causal(self, conv: Any, activation: nn.Module, y: Map, frames: int) -> Map:
         """Convolution over this and the last frame, and PReLU."""
-        weight, bias = _block_weight(conv)
-        rows = self.convolve([Source(y, 1, weight[..., 0]), Source(y, 0, weight[..., 1])])
-        place = self.reserve(rows, len(bias), frames)
-        return self.finish(place, bias, PARTS, slope=_slope(activation, len(bias)))
+        weight, bias = _parts(conv)
+        sources = [Source(y, 1 - tap, *weight[..., tap]) for tap in range(2)]
+        product = self.convolve(sources)
+        place = self.reserve(product.rows, bias.numel(), frames)
+        return self.finish(product, place, bias, slope=_slope(activation, place.channels))
 
-    def _normalise(self, place: Map, bias: Tensor, norm: Any, activation: nn.Module) -> Map:
-        affine, slope = (norm.weight, norm.bias), _slope(activation, place.channels)
+    def _normalise(
+        self, product: Product, place: Map, bias: Tensor, norm: Any, activation: nn.Module
+    ) -> Map:
         return self.finish(
-            place, bias, PARTS, norm=norm.kind, eps=norm.eps, affine=affine, slope=slope
+            product,
+            place,
+            bias,
+            norm=norm.kind,
+            eps=norm.eps,
+            affine=(norm.weight, norm.bias),
+            slope=_slope(activation, place.channels),
         )
 
     def _attend(self, block: Any, y: Map, entry: Map, frames: int) -> Map:
@@ -129,38 +141,37 @@ class _CnunetWriter(FrameWriter):
         ):
             first, first_bias = _both(re.first, im.first)
             second, second_bias = _both(re.second, im.second)
-            source = y.offset
             if rows == 1:
                 self.average(y)
-                source = -1
-            self.multiply(PARTS * rows, first.transpose(1, 2).reshape(2 * TAPS, -1), source)
+            start = 0 if rows == 1 else y.offset
+            taps = first.transpose(1, 2).reshape(2 * TAPS, -1)
+            self.multiply(PARTS * rows, taps, start, memory=rows > 1)
             gates.append(self.gates(rows, first_bias, second[:, 0], second_bias))
         place = self.reserve(y.rows, y.channels, frames)
         return self.apply(y, gates[0], gates[1], entry, place)
 
 
-def _block_weight(conv: Any) -> tuple[Tensor, Tensor]:
-    """Real weight ``(out, in, rows, frames)`` and bias of a complex convolution."""
+def _parts(conv: Any) -> tuple[Tensor, Tensor]:
+    """Parts of a complex convolution: weight ``(2, out, in, rows, frames)``, bias ``(2, out)``."""
     assert isinstance(conv, ComplexConv2d)
     re, im = conv.re_module, conv.im_module
-    rows = [torch.cat([re.weight, -im.weight], 1), torch.cat([im.weight, re.weight], 1)]
-    return torch.cat(rows), torch.cat([re.bias - im.bias, re.bias + im.bias])
+    bias = torch.stack([re.bias - im.bias, re.bias + im.bias])
+    return torch.stack([re.weight, im.weight]), bias
 
 
-def _depth_point_weight(block: Any) -> tuple[Tensor, Tensor]:
-    """Weight ``(out, in, rows, frames)`` and bias of the product of both convolutions."""
+def _depth_point_parts(block: Any) -> tuple[Tensor, Tensor]:
+    """The same of a depthwise and a 1 x 1 convolution, which together are a complex one."""
     assert isinstance(block, ComplexDepthPoint)
-    (depth, depth_bias), (point, point_bias) = block.depth_weights(), block.point_weights()
-    point = point[:, :, 0, 0]
-    both = torch.einsum(
-        "onk,nkrt->onrt", point.unflatten(1, (-1, 2)), depth[:, 0].unflatten(0, (-1, 2))
-    )
-    return both, point_bias + point @ depth_bias
-
-
-def _shares(weight: Tensor, n_maps: int) -> list[Tensor]:
-    """Weights of each of the maps that were joined part by part."""
-    return [each.flatten(1, 2) for each in weight.unflatten(1, (PARTS, n_maps, -1)).unbind(2)]
+    weights, biases = [], []
+    pairs = (block.depth_re, block.point_re), (block.depth_im, block.point_im)
+    for depth, point in pairs:
+        assert depth.bias is not None
+        assert point.bias is not None
+        mixing = point.weight[:, :, 0, 0]
+        weights.append(mixing[:, :, None, None] * depth.weight[:, 0])
+        biases.append(point.bias + mixing @ depth.bias)
+    re, im = biases
+    return torch.stack(weights), torch.stack([re - im, re + im])
 
 
 def _slope(activation: nn.Module, channels: int) -> Tensor:

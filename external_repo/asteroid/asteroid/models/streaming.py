@@ -24,8 +24,8 @@ class WaveStream:
     """A causal network with memory: the pieces it returns are those of the whole utterance.
 
     Each :meth:`step` takes one or more hops of samples and returns as many, which are
-    ``delay_samples`` old: with the hop that has to be collected first, the latency is the
-    network's ``latency_samples``. :meth:`flush` returns the rest.
+    ``delay_samples`` old: with the piece that has to be collected first, that is the latency
+    (:meth:`latency_samples`). :meth:`flush` returns the rest.
 
     Two engines compute the same to rounding. ``torch`` runs the modules, on any device; one frame
     of a nested U-Net is thousands of calls that each cost more than their arithmetic, so larger
@@ -73,6 +73,10 @@ class WaveStream:
         self._recent = zeros.to(torch.promote_types(weight.dtype, torch.float32))
         self._overlap = torch.zeros_like(self._recent)
         self.state = StreamState(machine)
+
+    def latency_samples(self, hops: int = 1) -> int:
+        """Return the age of the oldest sample that a step of so many hops completes."""
+        return self.delay_samples + hops * self.hop_length
 
     def step(self, samples: Tensor, embeddings: Tensor | None = None) -> Tensor:
         """Return the enhanced samples that became complete, as many as went in.
