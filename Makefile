@@ -10,7 +10,7 @@ SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-dccrn demo-dcunet test lint format bench clean
+.PHONY: help install demo demo-dccrn demo-dcunet demo-cnunet test lint format bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ demo-dccrn: install  ## train DCCRN with three losses, judge by noise and SNR (1
 
 demo-dcunet: install  ## train a DCUnet, enhance a real recording with it (12 minutes)
 	@bash scripts/demo_dcunet.sh
+
+demo-cnunet: install  ## train a CNUNet in two stages by embeddings of a pretrained model, picture its latents
+	@bash scripts/demo_cnunet.sh
 
 test: install  ## run the tests; SLOW=1: the long ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
