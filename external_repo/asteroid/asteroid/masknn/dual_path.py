@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .channels_last import build_norm, normalise
+from .lean import is_lean
 
 __all__ = ["DualPathBlock"]
 
@@ -74,9 +76,34 @@ class DualPathBlock(nn.Module):
         x = x + normalise(self.intra_norm, self._along(1, x, self.intra_RNN, self.intra_linear))
         return x + normalise(self.inter_norm, self._along(2, x, self.inter_RNN, self.inter_linear))
 
-    def _along(self, time: int, x: Tensor, rnn: nn.Module, linear: nn.Module) -> Tensor:
+    def _along(self, time: int, x: Tensor, rnn: _Recurrent, linear: nn.Linear) -> Tensor:
         steps = x.movedim(time, 0)
-        y = rnn(steps.flatten(1, 2))
-        y = linear(F.dropout(y, self.dropout, self.training))
+        flat = steps.flatten(1, 2)
+        if type(rnn.rnn) is nn.LSTM and is_lean(x, linear.weight) and not self._drops():
+            y = _project_each(flat, rnn.rnn, linear)
+        else:
+            y = linear(F.dropout(rnn(flat), self.dropout, self.training))
         features: Tensor = y.view(steps.shape)
         return features.movedim(0, time)
+
+    def _drops(self) -> bool:
+        return self.training and self.dropout > 0
+
+
+def _project_each(x: Tensor, rnn: nn.LSTM, linear: nn.Linear) -> Tensor:
+    """Return ``linear(rnn(x)[0])`` without ever joining the outputs of the two directions.
+
+    They would be kept for the backward pass a second time, and their gradient cut up by copies.
+    Flipping features, before the layer and behind the projection, moves less.
+    """
+    state = x.new_zeros(1, x.shape[1], rnn.hidden_size)
+    shares = linear.weight.chunk(len(rnn.all_weights), dim=1)
+    y: Tensor = linear.bias
+    for number, (weights, share) in enumerate(zip(rnn.all_weights, shares, strict=True)):
+        steps = x.flip(0) if number else x
+        hidden = torch.lstm(
+            steps, (state, state), tuple(weights), True, 1, 0.0, rnn.training, False, False
+        )[0]
+        of_direction = F.linear(hidden, share)
+        y = y + (of_direction.flip(0) if number else of_direction)
+    return y

@@ -15,7 +15,10 @@ from ..dsp.context import context_windows, overlap_add, reference_correlation
 from ..masknn.channels_last import build_norm, normalise
 from ..masknn.dual_path import DualPathBlock
 from ..masknn.filter_and_sum import filter_and_sum
+from ..masknn.filter_heads import beamform
+from ..masknn.lean import is_lean
 from ..masknn.packed_mics import PackedMics
+from ..masknn.single_prelu import single_prelu
 from ..masknn.transform_average import TransformAverageConcatenate
 from .base_models import BaseModel
 
@@ -184,7 +187,12 @@ class FasNetTAC(BaseModel):
                     for array in mics.groups(signal)
                 ]
             )
-        filters = self._filters(self._describe(windows, correlation), mics)
+        features = self._features(self._describe(windows, correlation), mics)
+        heads = self._heads()
+        if is_lean(windows, features, *heads) and not windows.requires_grad:
+            beamformed = beamform(windows, features, heads, self.window, mics)
+            return overlap_add(beamformed, x.shape[-1])
+        filters = self._taps(features, heads)
         with torch.autocast(x.device.type, enabled=False):
             beamformed = filter_and_sum(windows, filters.to(exact), self.window, mics)
             return overlap_add(beamformed, x.shape[-1])
@@ -202,8 +210,8 @@ class FasNetTAC(BaseModel):
         )
         return F.linear(encoding, of_encoding) + F.linear(correlation.to(dtype), of_correlation)
 
-    def _filters(self, features: Tensor, mics: PackedMics) -> Tensor:
-        """Dual-path blocks and output layers: (rows, windows, n_src, window + 2 * context)."""
+    def _features(self, features: Tensor, mics: PackedMics) -> Tensor:
+        """Dual-path blocks: what filters are made of, (rows, windows, n_src, features)."""
         n_windows = features.shape[1]
         padded = F.pad(features, (0, 0, self.chunk_size, self.chunk_size))
         x = padded.unfold(1, self.chunk_size, self.hop_size)  # rows, chunks, features, chunk
@@ -214,21 +222,26 @@ class FasNetTAC(BaseModel):
                 x = checkpoint(_run_layer, layer, x, mics, use_reentrant=False)
             else:
                 x = _run_layer(layer, x, mics)
-        y = self._unfold_chunks(self.conv_2D[0](x), n_windows)
-        taps = self._taps(y.reshape(-1, self.feature_dim))
-        return taps.view(-1, n_windows, self.n_src, taps.shape[-1])
+        y = self._unfold_chunks(single_prelu(x, self.conv_2D[0]), n_windows)
+        return y.view(*y.shape[:2], self.n_src, self.feature_dim)
 
-    def _taps(self, y: Tensor) -> Tensor:
-        """Gated filters: (n, features) -> (n, window + 2 * context), zero beyond their length.
+    def _heads(self) -> tuple[Tensor, ...]:
+        """Weight and bias of the tangent's layer, then of the gate's."""
+        (tangent, its_bias), (gate, gates_bias) = (
+            head[0].parameters() for head in (self.tanh, self.gate)
+        )
+        return tangent.squeeze(-1), its_bias, gate.squeeze(-1), gates_bias
+
+    def _taps(self, features: Tensor, heads: tuple[Tensor, ...]) -> Tensor:
+        """Gated filters: (..., features) -> (..., window + 2 * context), zero beyond their length.
 
         Padding the weights gives tanh(0) * sigmoid(0) = 0 there and spares padding the filters.
         """
         beyond = self.window - 1
         values = []
-        for head in (self.tanh, self.gate):
-            weight, bias = head[0].parameters()
-            padded = F.pad(weight.squeeze(-1), (0, 0, 0, beyond))
-            values.append(F.linear(y, padded, F.pad(bias, (0, beyond))))
+        for weight, bias in (heads[:2], heads[2:]):
+            padded = F.pad(weight, (0, 0, 0, beyond))
+            values.append(F.linear(features, padded, F.pad(bias, (0, beyond))))
         return values[0].tanh_() * values[1].sigmoid_()
 
     def _unfold_chunks(self, x: Tensor, n_windows: int) -> Tensor:
