@@ -120,10 +120,13 @@ def _run(name: str, options: argparse.Namespace, folder: Path) -> Result:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; return 1 if any of it failed."""
     options = _parse(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended too
     facts = machine()
-    with tempfile.TemporaryDirectory() as folder:
-        results = [_run(name, options, Path(folder)) for name in options.only]
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, too
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            results = [_run(name, options, Path(folder)) for name in options.only]
+    finally:
+        signal.signal(signal.SIGTERM, before)
     if options.out is not None:  # only now: what an interrupted run found is on the terminal
         write_text(options.out, page(results, facts))
         print(f"== wrote {options.out}")
