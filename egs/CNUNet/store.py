@@ -3,11 +3,6 @@
 Takes the options of train.py: --train_json and --valid_json name the data; --embedding.* the model
 (for embeddings), --stage1 the experiment (for latents). What is stored already, from the same
 network and audio, is kept; how large the rest will be is said first.
-
-  --what WHAT   embeddings, latents, or both (default): embeddings, then latents
-  --jobs N      processes that share the work (1)
-  --shard I/N   do the I-th of N parts only, as a task of a job array ($SELOSS_SHARD); latents of a
-                part need all embeddings
 """
 
 from __future__ import annotations
@@ -29,11 +24,18 @@ WHAT = ("embeddings", "latents")
 
 def _own_options(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return this program's own options and those of train.py."""
-    parser = argparse.ArgumentParser(prog="store.py", add_help=False, allow_abbrev=False)
-    parser.add_argument("--what", choices=(*WHAT, "both"), default="both")
-    parser.add_argument("--jobs", type=int, default=1)
+    parser = argparse.ArgumentParser(
+        prog="store.py", usage=argparse.SUPPRESS, add_help=False, allow_abbrev=False
+    )
+    add = parser.add_argument_group("what to store").add_argument
+    both = "embeddings, latents, or both (default); latents of a --shard need all embeddings"
+    add("--what", choices=(*WHAT, "both"), default="both", help=both)
+    add("--jobs", type=int, default=1, metavar="N", help="processes that share the work (1)")
     add_shard_option(parser)
     own, rest = parser.parse_known_args(argv)
+    if {"-h", "--help"} & set(rest):
+        parser.print_help()  # those of train.py follow
+        print()
     if own.jobs < 1:
         parser.error(f"--jobs must be at least 1; got {own.jobs}")
     if own.jobs > 1 and own.shard:
