@@ -5,8 +5,9 @@
     python -m benchmarks --quick               smallest sizes: to see that all of it runs
     python -m benchmarks --device cuda         networks and losses on a GPU
 
-A benchmark that fails or takes too long loses none of its own rows, nor the others'. Figures mean
-something only on a machine that does nothing else; `--clock cpu --threads 1` disturbs least.
+A benchmark that fails or takes too long loses none of its own rows, nor the others'. Each has its
+share of the ten minutes, and what those before it left over. Figures mean something only on a
+machine that does nothing else; `--clock cpu --threads 1` is disturbed least.
 """
 
 from __future__ import annotations
@@ -31,25 +32,27 @@ RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 
 
 class Benchmark(NamedTuple):
-    """One benchmark: its title, the seconds after which it is stopped, its options.
+    """One benchmark: its title, its share of ten minutes in seconds, its options.
 
     ``shared``: options of the run that it takes too. ``own``: what it always takes.
     """
 
     title: str
-    limit_s: float
+    share_s: float
     shared: tuple[str, ...] = ("device", "threads", "clock")
     own: tuple[str, ...] = ()
 
 
 BENCHMARKS = {
-    "losses": Benchmark("Losses", 100),
-    "fasnet": Benchmark("FaSNet-TAC", 170),
-    "models": Benchmark("DCCRN and DCUnet", 170),
-    "streaming": Benchmark("Streaming", 80, ("device", "clock"), ("--threads", "1")),
-    "data": Benchmark("Data loading", 90, ("device",)),
-    "rooms": Benchmark("Room simulation", 60, ("clock",), ("--threads", "1")),
-    "evaluation": Benchmark("Evaluation", 240, (), ("--threads", "1")),
+    "losses": Benchmark("Losses", 60, own=("--budget", "6")),
+    "fasnet": Benchmark("FaSNet-TAC", 160),
+    "models": Benchmark("DCCRN and DCUnet", 115),
+    "streaming": Benchmark(
+        "Streaming", 65, ("device", "clock"), ("--threads", "1", "--budget", "3")
+    ),
+    "data": Benchmark("Data loading", 50, ("device",), ("--budget", "6")),
+    "rooms": Benchmark("Room simulation", 40, ("clock",), ("--threads", "1")),
+    "evaluation": Benchmark("Evaluation", 110, (), ("--threads", "1")),
 }
 
 
@@ -69,11 +72,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--clock", choices=["wall", "cpu"], help="cpu: processor time, with --threads 1 (wall)"
     )
     parser.add_argument(
+        "--minutes", type=float, default=10.0, help="for all, where they are run to the end (10)"
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         help="file to write (benchmarks/RESULTS.md if all are run at full size, else none)",
     )
     options = parser.parse_args(arguments)
+    if options.minutes <= 0:
+        parser.error(f"--minutes must be above 0; got {options.minutes:g}")
     if options.out is None and not options.quick and set(options.only) == set(BENCHMARKS):
         options.out = RESULTS
     return options
@@ -89,9 +97,8 @@ def _command(name: str, options: argparse.Namespace) -> list[str]:
     return [*command, "--quick"] if options.quick else command
 
 
-def _run(name: str, options: argparse.Namespace, folder: Path) -> Result:
+def _run(name: str, options: argparse.Namespace, folder: Path, limit_s: float) -> Result:
     """Run one benchmark; whatever happens to it, return what it had found by then."""
-    limit_s = BENCHMARKS[name].limit_s
     result = Result(name, BENCHMARKS[name].title, _command(name, options))
     path, started = folder / f"{name}.jsonl", time.monotonic()
     print(f"== {result.title}: {' '.join(result.command)}", flush=True)
@@ -117,6 +124,15 @@ def _run(name: str, options: argparse.Namespace, folder: Path) -> Result:
     return result
 
 
+def _run_all(options: argparse.Namespace, folder: Path) -> list[Result]:
+    """Run what is asked for, each until the shares up to its own are used up."""
+    deadline, results = time.monotonic(), []
+    for name in options.only:
+        deadline += BENCHMARKS[name].share_s * options.minutes / 10
+        results.append(_run(name, options, folder, max(1.0, deadline - time.monotonic())))
+    return results
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for; return 1 if any of it failed."""
     options = _parse(arguments)
@@ -124,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, too
     try:
         with tempfile.TemporaryDirectory() as folder:
-            results = [_run(name, options, Path(folder)) for name in options.only]
+            results = _run_all(options, Path(folder))
     finally:
         signal.signal(signal.SIGTERM, before)
     if options.out is not None:  # only now: what an interrupted run found is on the terminal

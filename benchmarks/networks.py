@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ __all__ = ["MEMORY_GOAL", "Pair", "compare_inference", "compare_training"]
 
 #: Of a training step: most that ours may take of the anchor's.
 MEMORY_GOAL = 0.7
+LONG_S = 4.0
 Step = Callable[[], Tensor]
 
 
@@ -60,17 +62,22 @@ def compare_inference(case: str, pair: Pair, options: argparse.Namespace) -> Row
 def _compare(
     case: str, steps: Iterable[Step], pair: Pair, options: argparse.Namespace, passes: int
 ) -> Row:
-    """Run both twice before they are timed: to compare the outputs, and to see the memory."""
+    """Run both twice before they are timed: to compare the outputs, and to see the memory.
+
+    Long steps are timed at least twice, others at least three times.
+    """
     device: torch.device = options.device
     ours, theirs = steps
     apart = outputs_differ(ours, theirs)
+    began = time.perf_counter()
     memory = [peak_memory(step, device) for step in (ours, theirs)]
+    long = time.perf_counter() - began > LONG_S
     times = alternate(
         {"ours": ours, "theirs": theirs},
         device,
         clock=CLOCKS[options.clock],
         budget_s=options.budget / 2,
-        least=1 if options.quick else 3,
+        least=1 if options.quick else 2 if long else 3,
         warm_up=0,
     )
     limit = limit_of(

@@ -153,7 +153,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the number of mixtures and of processes."""
     cores = available_cores()
-    parser.add_argument("--mixtures", type=int, default=24, help="of each geometry (24)")
+    parser.add_argument("--mixtures", type=int, default=16, help="of each geometry (16)")
     parser.add_argument("--jobs", type=int, default=cores, help=f"processes ({cores})")
 
 

@@ -38,8 +38,9 @@ def _threads():
     torch.set_num_threads(before)
 
 
-def test_all_benchmarks_are_known_here():
+def test_all_benchmarks_are_known_here_and_share_ten_minutes():
     assert set(ROWS) == set(together.BENCHMARKS)
+    assert sum(one.share_s for one in together.BENCHMARKS.values()) <= 600
 
 
 @pytest.mark.parametrize(
@@ -70,14 +71,14 @@ def test_a_benchmark_finds_its_rows(name, tmp_path, capsys):
 
 
 def test_one_that_takes_too_long_does_not_lose_the_others(tmp_path, monkeypatch, capfd):
-    short = together.BENCHMARKS["losses"]._replace(limit_s=0.2)
+    short = together.BENCHMARKS["losses"]._replace(share_s=0.2)
     monkeypatch.setitem(together.BENCHMARKS, "losses", short)
     page = tmp_path / "RESULTS.md"
     status = together.main(["--only", "losses", "rooms", "--quick", "--out", str(page)])
     text, errors = page.read_text(encoding="utf-8"), capfd.readouterr().err
     assert status == 1
-    assert "Losses: stopped after 0 s" in errors
-    assert "**Ended early: stopped after 0 s**" in text
+    assert "Losses: stopped after 1 s" in errors
+    assert "**Ended early: stopped after 1 s**" in text
     assert "`python -m benchmarks.rooms --threads 1 --quick`" in text
     assert "mixtures, binaural" in text
     assert list(tmp_path.iterdir()) == [page]
