@@ -21,6 +21,7 @@ import logging
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -49,14 +50,20 @@ def load_network(path: Path, device: torch.device) -> nn.Module:
     """Load what `network.serialize()` gave, every weight in its place, ready for inference.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: the file is not that, or its weights do not fit the network it names.
     """
     from asteroid.models.base_models import BaseModel
 
+    if not path.is_file():  # else it would be looked for on a hub of models
+        raise FileNotFoundError(f"there is no network {path}")
     try:
         network: nn.Module = BaseModel.from_pretrained(str(path))
     except Exception as error:  # unpickling and building raise whatever they meet
-        raise ValueError(f"{path} is not a network that can be loaded: {error}") from error
+        why = textwrap.shorten(str(error), 300, placeholder=" ...")
+        if path.suffix == ".ckpt":
+            why = "checkpoints of a training are none, its best_model.pth is one"
+        raise ValueError(f"{path} is not a network that can be loaded: {why}") from error
     return network.eval().to(device)
 
 

@@ -209,6 +209,8 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write(tmp_path / "in.wav", noisy())
     checkpoint = save(tmp_path / "a" / "net.pth")
     other = save(tmp_path / "b" / "net.pth")
+    training = tmp_path / "b" / "last.ckpt"
+    torch.save({"state_dict": {}, "epoch": 3}, training)
     (tmp_path / "silent").mkdir()
     write(tmp_path / "two" / "x.wav", noisy())
     write(tmp_path / "two" / "x.flac", noisy(), subtype="PCM_16")
@@ -224,6 +226,11 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["--checkpoint", checkpoint, tmp_path / "two", "-o", tmp_path / "o"], "both become"),
         (["--checkpoint", source, source, "-o", tmp_path / "o.wav"], "not a network"),
+        (
+            ["--checkpoint", "no.pth", source, "-o", tmp_path / "o.wav"],
+            "there is no network",
+        ),
+        (["--checkpoint", training, source, "-o", tmp_path / "o.wav"], "its best_model.pth is one"),
         (["--experiment_tag", "none", "--root", tmp_path, source, "-o", "o"], "no experiment"),
     ):
         assert run(*arguments) == 1, message
