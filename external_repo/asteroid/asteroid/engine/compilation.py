@@ -33,7 +33,7 @@ class CompiledCall:
     """
 
     def __init__(
-        self, network: nn.Module, function: Callable[..., Any], backend: str = "inductor"
+        self, network: nn.Module, function: Callable[..., Any], backend: Any = "inductor"
     ) -> None:
         self.network, self.plain = network, function
         # A module is not compiled as such, since it would come back inside another one.

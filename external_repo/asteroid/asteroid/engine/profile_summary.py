@@ -143,8 +143,8 @@ def _waits_for(times: StepTimes, operators: Operators | None, setting: Setting) 
     busy = times.processor_s / times.total_s
     if setting.device == "cpu" and busy < BUSY:
         return (
-            f"the processor, which it has {100 * busy:.0f} % of the time: other programs are "
-            "running on this machine"
+            f"the processor, which computes for it {100 * busy:.0f} % of the time: other programs "
+            "take the rest, or something in the step sleeps"
         )
     longest = max((p for p in PHASES if p != "rest"), key=lambda phase: shares[phase])
     return f"nothing but its own computation, most of it {longest} ({100 * shares[longest]:.0f} %)"
