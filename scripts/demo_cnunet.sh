@@ -36,11 +36,10 @@ jobs=$((cores > 4 ? 4 : cores))
 options=(--config egs/CNUNet/conf_small.yml --train_json "$data/train.json"
   --valid_json "$data/valid.json" --embedding.folder "$data/embeddings")
 
-train() { # NAME OPTIONS...
-  # Keep freed memory: handing it back to the system after every step costs a tenth of the time.
-  OMP_NUM_THREADS=$jobs MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=4294967296 \
-    "$python" egs/CNUNet/train.py "${options[@]}" --exp_dir "experiments/$1" --epochs "$epochs" "${@:2}"
-}
+# Two networks train side by side, with half of the cores each: threads help little with tensors so small.
+# Keep freed memory: handing it back to the system after every step costs a tenth of the time.
+trainer=(env OMP_NUM_THREADS=$((jobs > 1 ? jobs / 2 : 1)) MALLOC_MMAP_THRESHOLD_=4294967296
+  MALLOC_TRIM_THRESHOLD_=4294967296 "$python" egs/CNUNet/train.py "${options[@]}" --epochs "$epochs")
 store() { # OPTIONS...
   OMP_NUM_THREADS=1 "$python" egs/CNUNet/store.py "${options[@]}" --jobs "$jobs" "$@"
 }
@@ -53,17 +52,19 @@ step "Speech and noise; mixtures of the test at -2.5 to 7.5 dB"
 step "Embeddings of the noisy speech, by a model taught by XLS-R"
 store --what embeddings
 
-step "Training without embeddings"
-train "$plain" --stage 0
-
-step "Stage 1: training with embeddings"
-train "$first" --stage 1
+step "Stage 1: training with embeddings; beside it a network without them ([plain])"
+"${trainer[@]}" --exp_dir "experiments/$plain" --stage 0 > >(sed 's/^/[plain] /') 2>&1 &
+beside=$!
+trap 'kill "$beside" 2>/dev/null || true' EXIT
+"${trainer[@]}" --exp_dir "experiments/$first" --stage 1
 
 step "Storing the latents of stage 1"
 store --what latents --stage1 "experiments/$first"
 
 step "Stage 2: training a causal network that is drawn to these latents"
-train "$second" --stage 2 --stage1 "experiments/$first"
+"${trainer[@]}" --exp_dir "experiments/$second" --stage 2 --stage1 "experiments/$first"
+wait "$beside"
+trap - EXIT
 
 step "Judging all three on talkers and noises they have not heard"
 metrics="pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl"
