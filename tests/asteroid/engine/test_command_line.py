@@ -206,3 +206,40 @@ def test_nothing_heavy_is_imported_for_the_command_line():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert Path(command_line.__file__).is_file()
+
+
+def test_speed_flags(parse, tmp_path):
+    read = parse("--compile --precision 32 --profile --kernel foreach --bucket_steps 8")
+    assert (read.training.compile, read.training.profile) == (True, True)
+    assert (read.training.precision, read.optim.kernel, read.data.bucket_steps) == (
+        "32",
+        "foreach",
+        8,
+    )
+    assert parse("--compile false --profile").training.compile is False
+    assert parse("--precision bf16 --recompute encoder,decoders").training.recompute == (
+        "encoder",
+        "decoders",
+    )
+    file = tmp_path / "speed.yml"
+    file.write_text("training: {precision: 32, recompute: [auto]}\n", encoding="utf-8")
+    read = parse("--config", str(file))
+    assert (read.training.precision, read.training.recompute) == ("32", ("auto",))
+    assert parse("--precision bf16").training.precision == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--precision 64", "must be one of auto, 32, bf16-mixed, 16-mixed, fp32, bf16; got 64"),
+        ("--precision 16-mixed --gpus 0", r"needs a GPU, and training.gpus is 0; .* bf16-mixed"),
+        ("--compile maybe", "training.compile: expected bool; got maybe"),
+        ("--compile --recompute auto", "exclude each other"),
+        ("--kernel quick", "optim.kernel: must be one of auto, fused, foreach, plain; got quick"),
+        ("--kernel fused --optimizer radam", "radam has none; choose auto, foreach or plain"),
+        ("--bucket_steps -1", "data.bucket_steps must be 0 or more; got -1"),
+    ],
+)
+def test_wrong_speed_flags(parse, line, message):
+    with pytest.raises(ConfigError, match=message):
+        parse(line)

@@ -147,7 +147,7 @@ class Loud(tiny.SquaredError):
 
 
 def test_a_step_that_16_bits_are_too_few_for_is_left_out(tmp_path):
-    """The first steps' gradients are beyond the largest float16, until the scale is halved enough."""
+    """The first steps' gradients are beyond the largest float16, until scaled less."""
     system = fit_scaled(tmp_path, Loud(), 2.0**10)
     assert all(bool(torch.isfinite(p).all()) for p in system.parameters())
     torch.manual_seed(0)
