@@ -146,12 +146,18 @@ def test_the_published_scheme_is_the_default_one():
     assert scheme.test.snr_db == (17.5, 12.5, 7.5, 2.5)
 
 
+PART = "train: {{speakers: {}, noises: [b], snr_db: {}}}"
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
         ("train: 3", "must hold 'train' with"),
         ("train: {speakers: [a], noises: [b]}", "'train' must hold"),
         ("[]", "must hold 'train'"),
+        (PART.format("[a]", "many"), r"'train.snr_db' must be a list of numbers; got 'many'"),
+        (PART.format("[a]", "[5, x]"), r"'train.snr_db' must be a list of numbers; got \[5, 'x'\]"),
+        (PART.format("p226", "[5]"), "'train.speakers' must be a list of names; got 'p226'"),
     ],
 )
 def test_a_wrong_scheme_is_refused_with_its_file(tmp_path, text, what):

@@ -122,5 +122,8 @@ def _part(told: Any, name: str) -> Part:
         raise ValueError(f"must hold '{name}' with {', '.join(sorted(keys))}")
     if told[name].keys() != keys:
         raise ValueError(f"'{name}' must hold {', '.join(sorted(keys))}; got {list(told[name])}")
-    values = {key: tuple(told[name][key]) for key in keys}
-    return Part(**values)
+    for key, value in told[name].items():
+        kind, words = ((int, float), "numbers") if key == "snr_db" else (str, "names")
+        if not isinstance(value, list) or not all(isinstance(one, kind) for one in value):
+            raise ValueError(f"'{name}.{key}' must be a list of {words}; got {value!r}")
+    return Part(**{key: tuple(told[name][key]) for key in keys})
