@@ -220,7 +220,6 @@ def operate(
 def _build_run(key: int) -> Any:
     """Return the function; numba keeps its code by this file's time and by ``key``."""
 
-    @njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
     def run(
         code: NDArray[np.int64],
         frame: int,
@@ -236,7 +235,10 @@ def _build_run(key: int) -> Any:
         for i in range(code.shape[0]):
             operate(code[i], frame, weights, memory, totals, columns, products)
 
-    return run
+    try:
+        return njit(cache=True, fastmath=FAST_MATH, error_model="numpy")(run)
+    except RuntimeError:  # there is no folder to keep the code in
+        return compiled(run)
 
 
 run = _build_run(source_key())

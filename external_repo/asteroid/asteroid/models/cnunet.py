@@ -33,6 +33,9 @@ class CNUNet(FramedModel):
     multiplies the compressed noisy spectrum by a complex mask bounded by tanh, the spectrum branch
     outputs the compressed spectrum itself; the waveforms of both are averaged.
 
+    On a stream (:meth:`stream`) it runs frame by frame, on one core faster than the signal arrives
+    (:meth:`frame_program`).
+
     With ``embedding_dim`` the network takes speech embeddings, which are fused into the input of
     the dense block (stage 1 of the two-stage training). The skip connections stay as they are.
 
