@@ -44,6 +44,7 @@ from .timing import Times, ratio
 GPU_PAIRS_PER_S = 9.75e12
 SHARE_GOAL = 5.0
 ITEM_S = 4.5
+TURNS = 10
 
 
 class Kind(NamedTuple):
@@ -59,17 +60,17 @@ class Kind(NamedTuple):
 
 
 def _write_waves(folder: Path, count: int, mics: int) -> Path:
-    """Write a manifest that names every file three times, so that an epoch is not over at once."""
-    path = make_manifest(folder, n_items=-(-count // 3), n_mics=mics, seconds=ITEM_S)
+    """Write a manifest that names every file `TURNS` times: an epoch is not over at once."""
+    path = make_manifest(folder, n_items=-(-count // TURNS), n_mics=mics, seconds=ITEM_S)
     entries = json.loads(path.read_text(encoding="utf-8"))
-    told = [{**one, "id": f"{one['id']}-{turn}"} for turn in range(3) for one in entries]
+    told = [{**one, "id": f"{one['id']}-{turn}"} for turn in range(TURNS) for one in entries]
     path.write_text(json.dumps(told[:count]), encoding="utf-8")
     return path
 
 
 def _write_lists(folder: Path, count: int) -> Path:
-    told: dict[str, Any] = {"sample_rate": SAMPLE_RATE, "snr_db": [0, 5, 10, 15], "repeats": 3}
-    for part, number in (("speech", -(-count // 3)), ("noise", 8)):
+    told: dict[str, Any] = {"sample_rate": SAMPLE_RATE, "snr_db": [0, 5, 10, 15], "repeats": TURNS}
+    for part, number in (("speech", -(-count // TURNS)), ("noise", 8)):
         told[part] = []
         for index in range(number):
             path = folder / part / f"{index}.wav"
@@ -87,9 +88,9 @@ def _write_lists(folder: Path, count: int) -> Path:
 def _write_array(folder: Path, count: int) -> Path:
     samples = round(ITEM_S * SAMPLE_RATE)
     ids = tuple(f"item{index}" for index in range(count))
-    pairs = []
+    pairs, speech = [], [speech_like(ITEM_S, seed=index) for index in range(10)]
     for index in range(count):
-        clean = np.roll(speech_like(ITEM_S, seed=index % 20), index)
+        clean = np.roll(speech[index % len(speech)], index)
         pairs.append(np.stack([clean + 0.1 * np.roll(clean, 999), clean]))
     with ArrayWriter(ArrayInfo(folder / "a.npy", (count, 2, samples), SAMPLE_RATE, ids)) as writer:
         writer.write(pairs, [{"snr_db": 20.0}] * count)
@@ -206,6 +207,17 @@ def waiting(
     return waited, time.perf_counter() - began, count
 
 
+def batch_cost(dataset: SizedDataset, kind: Kind) -> float:
+    """Return the processor time of a batch in seconds, made in this process."""
+    loader = _loader(dataset, kind, 0)
+    for _ in loader:  # opens what is opened once
+        pass
+    began = time.process_time()
+    for _ in loader:
+        pass
+    return (time.process_time() - began) / len(loader)
+
+
 def _loader(dataset: SizedDataset, kind: Kind, workers: int) -> Any:
     return build_loader(dataset, kind.batch, shuffle=True, num_workers=workers)
 
@@ -229,7 +241,8 @@ def measure(kind: Kind, options: argparse.Namespace, counted: dict[str, float]) 
         plain.seconds.append((time.perf_counter() - began) / len(dataset) / max(workers, 1))
     step, step_s = gpu_step(kind, options.device, options.quick, counted)
     waited, whole, steps = waiting(loader, step, options.budget / 2)
-    share = 100 * waited / whole
+    share, cost_s = 100 * waited / whole, batch_cost(dataset, kind)
+    busy = 100 * cost_s / (step_s * max(workers, 1))
     size = 4 * samples * (kind.mics + 2)
     bytes_per_s = options.bytes_per_s
     return Row(
@@ -245,7 +258,8 @@ def measure(kind: Kind, options: argparse.Namespace, counted: dict[str, float]) 
         Limit(0.0, 2.0 * size, 0.0, 2.0 * size / bytes_per_s),
         f"{1 / ours.median:.0f} items/s; {steps} steps of {kind.network}, "
         f"{'measured' if options.device.type == 'cuda' else 'simulated'}, of "
-        f"{1000 * step_s:.0f} ms each waited for {1000 * waited / steps:.2f} ms",
+        f"{1000 * step_s:.0f} ms each waited for {1000 * waited / steps:.2f} ms; a batch costs "
+        f"{1000 * cost_s:.1f} ms of processor time, {busy:.0f} % of what the workers have in a step",
     )
 
 
