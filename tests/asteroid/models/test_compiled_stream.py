@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from asteroid.masknn import frame_machine, frame_writer
+from asteroid.masknn import frame_kernels, frame_machine, frame_writer
 from asteroid.masknn.frame_machine import FrameMachine
 from asteroid.masknn.frame_program import FrameProgram, Map
 from asteroid.masknn.frame_writer import FrameWriter, Source
@@ -189,6 +189,19 @@ def test_a_written_convolution_is_that_of_torch(
     assert (got - F.prelu(expected, slope)).abs().max() < 1e-5
     products = 8 // stride * 6 * taps * 10 * (3 if fewest == 0 else 4)
     assert program.multiply_adds == products
+
+
+@pytest.mark.slow
+def test_without_a_folder_for_its_code_a_stream_is_compiled_all_the_same(monkeypatch):
+    network = build("mask")
+    expected = network.stream(engine="compiled").step(noise(1, 32))
+
+    def refuse(**options):
+        raise RuntimeError("cannot cache function 'run': no locator available")
+
+    monkeypatch.setattr(frame_kernels, "njit", refuse)
+    monkeypatch.setattr(frame_kernels, "run", frame_kernels._build_run(1))
+    assert torch.equal(network.stream(engine="compiled").step(noise(1, 32)), expected)
 
 
 def test_a_saved_program_is_the_program(tmp_path):
