@@ -259,7 +259,7 @@ def measure(kind: Kind, options: argparse.Namespace, counted: dict[str, float]) 
         f"{1 / ours.median:.0f} items/s; {steps} steps of {kind.network}, "
         f"{'measured' if options.device.type == 'cuda' else 'simulated'}, of "
         f"{1000 * step_s:.0f} ms each waited for {1000 * waited / steps:.2f} ms; a batch costs "
-        f"{1000 * cost_s:.1f} ms of processor time, {busy:.0f} % of what the workers have in a step",
+        f"{1000 * cost_s:.1f} ms of processor time, {busy:.0f} % of the workers' in a step",
     )
 
 
