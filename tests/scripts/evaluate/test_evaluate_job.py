@@ -96,3 +96,27 @@ def test_what_is_missing_is_named(evaluate, words, message):
     done = evaluate(*words)
     assert done.returncode == 1
     assert message in done.stderr
+
+
+def test_the_part_that_is_last_joins_and_a_newer_network_asks_for_all_anew(tmp_path):
+    run_dir = tmp_path / "my XP"
+    (run_dir / "logs").mkdir(parents=True)
+    script, told = tmp_path / "evaluate.sh", tmp_path / "told"
+    script.write_text(f'echo "${{SELOSS_SHARD:-join}} $*" >>{told}\n', encoding="utf-8")
+    network, test = run_dir / "best_model.pth", tmp_path / "test.json"
+    for path in (network, test):
+        path.touch()
+        os.utime(path, (1e9, 1e9))
+
+    def part(index: int) -> list[str]:
+        words = [str(index), "2", str(run_dir), "1,2", str(script), "all", "XP", str(test), "--x"]
+        command = ["bash", str(ROOT / "scripts" / "evaluate" / "part.sh"), *words]
+        subprocess.run(command, check=True, capture_output=True)
+        lines = told.read_text(encoding="utf-8").splitlines()
+        told.unlink()
+        return lines
+
+    assert part(2) == [f"2/2 1,2 XP {test} --x"]
+    assert part(1) == [f"1/2 1,2 XP {test} --x", f"join all XP {test} --x"]
+    os.utime(network, (4e9, 4e9))  # trained again since
+    assert part(1) == [f"1/2 1,2 XP {test} --x"]
