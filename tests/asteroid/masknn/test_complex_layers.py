@@ -117,6 +117,19 @@ def test_three_products_have_the_gradients_of_the_block_weight(kind, options, mo
             torch.testing.assert_close(mine, theirs, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.usefixtures("algorithm")
+@pytest.mark.parametrize("out_channels", [1, 8])
+@pytest.mark.parametrize("kind", [ComplexConv2d, ComplexConvTranspose2d])
+@pytest.mark.parametrize("bias", [False, True])
+def test_several_maps_are_convolved_as_their_concatenation(kind, bias, out_channels):
+    layer = kind(7, out_channels, (5, 3), (2, 1), (2, 1), bias=bias).double()
+    maps = noise(2, 4, 6, 9), noise(2, 6, 6, 9, seed=2), noise(2, 4, 6, 9, seed=3)
+    torchs = F.conv2d if kind is ComplexConv2d else F.conv_transpose2d
+    whole = as_complex(concatenate(*maps))
+    expected = torchs(whole, *weights(layer), stride=(2, 1), padding=(2, 1))
+    assert (as_complex(layer(*maps)) - expected).abs().max() < ROUND_OFF_64
+
+
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize(
     "options",

@@ -257,6 +257,6 @@ def test_channels_lie_last_in_memory_from_end_to_end(recurrent):
     masker = network.masker
     for layer in [*masker.encoders, *masker.decoders, *masker.output_layer]:
         layer.register_forward_hook(lambda _, maps, y: seen.extend(maps))
-    network(noise(1, 500))
+    network(noise(2, 500))
     assert len(seen) == 4 + 2 + 2 + 2  # encoders and LSTM, two maps of each decoder
     assert all(each.is_contiguous(memory_format=torch.channels_last) for each in seen)

@@ -52,24 +52,14 @@ class _ComplexLayer(nn.Module):
         re, im, bias = self.re_module.weight, self.im_module.weight, self._bias()
         if self.groups == 1 and pays(maps[0], *re.shape[:2]):
             return convolve(maps, re, im, bias, geometry)
-        if self.groups == 1 and geometry.transposed and few(maps[0], re.shape[1]):
-            sizes = [each.shape[1] // 2 for each in maps]
-            pairs = zip(re.split(sizes), im.split(sizes), strict=True)
-            y = spread(maps, [_block(a, -b, 1) for a, b in pairs], geometry)
-            return y if bias is None else y + bias[:, None, None]
+        if self.groups == 1 and maps[0].device.type == "cpu":
+            return _sum_of_maps(maps, re, im, bias, geometry)
         x = _by_group(maps[0] if len(maps) == 1 else concatenate(*maps), self.groups)
-        stride, padding, dilation, transposed, output_padding, (first, last) = geometry
         # [[A, -B], [B, A]]; a transposed convolution has its inputs in the rows
-        weight = _block(re, -im if transposed else im, self.groups)
+        weight = _block(re, -im if geometry.transposed else im, self.groups)
         if bias is not None:
             bias = _by_group(bias[None], self.groups)[0]
-        if transposed:
-            y = F.conv_transpose2d(
-                x, weight, bias, stride, padding, output_padding, self.groups, dilation
-            )
-        else:
-            y = F.conv2d(x, weight, bias, stride, padding, dilation, self.groups)
-        return _by_part(y[..., first : y.shape[-1] - last], self.groups)
+        return _by_part(_real(x, weight, bias, geometry, self.groups), self.groups)
 
 
 class ComplexConv2d(_ComplexLayer):
@@ -200,6 +190,34 @@ class ComplexLinear(_ComplexLayer):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(..., 2 * in_features)`` to ``(..., 2 * out_features)``."""
         return F.linear(x, _block(self.re_module.weight, self.im_module.weight, 1), self._bias())
+
+
+def _sum_of_maps(
+    maps: tuple[Tensor, ...], re: Tensor, im: Tensor, bias: Tensor | None, geometry: Geometry
+) -> Tensor:
+    """Convolve each map by its own part of the weight: on a CPU, faster than concatenating them."""
+    transposed = geometry.transposed
+    sizes = [each.shape[1] // 2 for each in maps]
+    parts = (each.split(sizes, dim=0 if transposed else 1) for each in (re, im))
+    weights = [_block(a, -b if transposed else b, 1) for a, b in zip(*parts, strict=True)]
+    if transposed and few(maps[0], re.shape[1]):
+        y = spread(maps, weights, geometry)
+        return y if bias is None else y + bias[:, None, None]
+    y = _real(maps[0], weights[0], bias, geometry)
+    for x, weight in zip(maps[1:], weights[1:], strict=True):
+        y = y + _real(x, weight, None, geometry)
+    return y
+
+
+def _real(
+    x: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry, groups: int = 1
+) -> Tensor:
+    stride, padding, dilation, transposed, output_padding, (first, last) = geometry
+    if transposed:
+        y = F.conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, dilation)
+    else:
+        y = F.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    return y[..., first : y.shape[-1] - last]
 
 
 def _block(re: Tensor, im: Tensor, groups: int) -> Tensor:

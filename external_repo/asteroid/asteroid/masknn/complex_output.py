@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .three_products import Geometry, exact_on_cpu
+from .three_products import Geometry, exact_on_cpu, layout
 
 __all__ = ["few", "spread"]
 
@@ -55,7 +55,8 @@ class _Spread(torch.autograd.Function):
         for x, weight in zip(maps, weights, strict=True):
             rows = weight.flatten(1).t().expand(n_batch, -1, -1)
             added.baddbmm_(rows, x.flatten(2))
-        return _fold(added, size, kernel, geometry)
+        y = _fold(added, size, kernel, geometry)
+        return y.contiguous(memory_format=layout(maps[0]))
 
     @staticmethod
     @once_differentiable
