@@ -115,9 +115,7 @@ def _work_of(
     """Return the table of samples, the files of each, and the figures to compute."""
     samples, paths = testset.samples(), testset.signals()
     if samples.empty:
-        raise FileNotFoundError(
-            f"{testset.folder} holds no folder sample_*: run evaluation.infer first"
-        )
+        raise FileNotFoundError(f"{testset.folder} holds no samples: run evaluation.infer first")
     logger.info("%s: %d samples", testset.folder, len(samples))
     wanted: dict[str, Mapping[str, Path]] = {
         sample: paths.get(sample, {}) for sample in samples["Sample_ID"]

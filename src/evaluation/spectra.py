@@ -21,8 +21,10 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -121,34 +123,36 @@ def spectra(
 ) -> pd.DataFrame:
     """Return the table of levels and ratios, see `band_table`, of the mixture and each system.
 
-    An utterance that cannot be used is left out, with a warning that says why.
+    An utterance that cannot be used, or is at another rate than most, is left out, with a warning
+    that says why.
 
     Raises:
         FileNotFoundError: no utterance of a system could be used.
-        ValueError: utterances have different rates.
     """
     tasks = _tasks(systems)
-    sums: dict[str, dict[str, Array]] = {name: {} for name in dict.fromkeys(tasks.values())}
-    counts = dict.fromkeys(sums, 0)
-    rates: set[int] = set()
+    found: list[tuple[SpectrumTask, dict[str, Array], int]] = []
     outcomes = run_each(utterance_energies, list(tasks), jobs=min(jobs, len(tasks)))
     hidden = None if progress is None else not progress
     for outcome in tqdm(outcomes, total=len(tasks), unit="utterance", disable=hidden):
         if outcome.result is None:
             logger.warning("%s is left out: %s", outcome.item.paths[0], outcome.error)
             continue
-        energies, rate = outcome.result
-        rates.add(rate)
-        name = tasks[outcome.item]
+        found.append((outcome.item, *outcome.result))
+    usual = max(Counter(rate for _, _, rate in found).items(), key=itemgetter(1, 0), default=(0, 0))
+    sums: dict[str, dict[str, Array]] = {name: {} for name in dict.fromkeys(tasks.values())}
+    counts = dict.fromkeys(sums, 0)
+    for task, energies, rate in found:
+        if rate != usual[0]:
+            logger.warning("%s is left out: it is at %d Hz", task.paths[0], rate)
+            continue
+        name = tasks[task]
         counts[name] += 1
         for of_class, one in energies.items():
             sums[name][of_class] = sums[name].get(of_class, 0.0) + one
-    if len(rates) > 1:
-        raise ValueError(f"utterances have different rates: {sorted(rates)} Hz")
     empty = [name for name, count in counts.items() if not count]
     if empty:
         raise FileNotFoundError(f"no utterance of {empty[0]} could be used: see above")
-    centres, _ = third_octaves(rates.pop())
+    centres, _ = third_octaves(usual[0])
     return pd.concat(
         [
             band_table(one / counts[name], centres).assign(

@@ -14,6 +14,7 @@ __all__ = ["average_spectra", "band_ratios", "class_ratios", "octave_ticks"]
 ALL, MIXTURE = "all", "mixture"
 _STYLES = {"speech": "-", "noise": "--", "artefact": ":"}
 _RATIOS = {"sdr_db": "SDR", "sir_db": "SIR", "sar_db": "SAR"}
+_NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 _FLOOR_DB = -80.0  # what lies below is of no interest and would only stretch the axis
 
 
@@ -89,7 +90,7 @@ def _class_ratio(table: pd.DataFrame, column: str, label: str) -> Drawing:
             grid = grid.sort_index(axis="columns")
             image = place.imshow(grid, aspect="auto", cmap="viridis", vmin=low, vmax=high)
             every = range(0, grid.shape[1], 3)
-            place.set_xticks(every, [f"{grid.columns[index]:.0f}" for index in every])
+            place.set_xticks(every, [_nominal(grid.columns[index]) for index in every])
             place.set_yticks(range(len(grid)), list(grid.index))
             place.grid(visible=False)
             place.set(title=name, xlabel="frequency (Hz)")
@@ -98,6 +99,14 @@ def _class_ratio(table: pd.DataFrame, column: str, label: str) -> Drawing:
 
     caption = f"{label} of each phoneme class in each band; the colours end at the 2nd and 98th "
     return Drawing(f"class_ratios_{label.lower()}", draw, caption + "percentile.", numbers)
+
+
+def _nominal(frequency: float) -> str:
+    """Return the name of a one-third-octave band, its rounded centre. Source: IEC 61260-1."""
+    power = 10.0 ** np.floor(np.log10(frequency) + 0.05)
+    leading = min(_NOMINAL, key=lambda one: abs(np.log(one * power / frequency)))
+    value = leading * power
+    return f"{value:g}" if value < 1000 else f"{value / 1000:g}k"
 
 
 def octave_ticks(axes: Axes, frequencies: pd.Series) -> None:

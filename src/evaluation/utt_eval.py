@@ -103,7 +103,11 @@ def _names(asked: Sequence[str] | None, testset: TestSet) -> list[str]:
         roles = {"speech": "target", "noise": "noise"}
         missing = {role for name, role in roles.items() if name not in there}
         names = [one.name for one in get_metrics(PUBLISHED) if not missing & set(one.needs)]
-        if not names and signals:  # of an empty test set judge() says so
+        if not signals:
+            raise FileNotFoundError(
+                f"{testset.folder} holds no samples: run evaluation.infer first"
+            )
+        if not names:
             raise ValueError("without references there are dnsmos_* and distillmos: --metrics")
         if len(names) < len(PUBLISHED):
             left = ", ".join(name for name in PUBLISHED if name not in names)

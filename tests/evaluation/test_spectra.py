@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 from PIL import Image
 
 from evaluation.spectra import main, spectra, third_octaves
@@ -94,6 +96,20 @@ def test_one_broken_file_is_named_and_does_not_stop_the_rest(
     table = spectra({"XP": TestSet(folder)})
     assert set(table.loc[table["system"] == "XP", "utterances"]) == {1}
     assert "sample_1" in caplog.text
+
+
+def test_an_utterance_of_another_rate_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_experiment(tmp_path, n_samples=3)
+    expected = spectra({"XP": TestSet(folder)})
+    shutil.copytree(folder / "sample_0", folder / "sample_3")
+    for path in (folder / "sample_3").glob("*.wav"):
+        write_audio(path, sf.read(path)[0], sample_rate=8000)
+    with (folder / "samples.csv").open("a", encoding="utf-8") as table:
+        table.write("sample_3,utt-3,03,pink,3.5,True\n")
+    pd.testing.assert_frame_equal(spectra({"XP": TestSet(folder)}), expected)
+    assert "sample_3/estimate.wav is left out: it is at 8000 Hz" in caplog.text
 
 
 def test_the_program_leaves_pictures_with_their_numbers(

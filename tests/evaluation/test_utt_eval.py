@@ -229,6 +229,10 @@ def test_errors_are_one_line_and_debug_shows_more(
     (tmp_path / "XP" / "test" / "sample_0" / "speech.wav").unlink()
     assert run(tmp_path, "--metrics", "si_sdr") == 1
     assert "could be scored: see failures.csv" in capsys.readouterr().err
+    samples = make_experiment(tmp_path, "empty", n_samples=0) / "samples.csv"
+    assert samples.read_text(encoding="utf-8").count("\n") == 1  # headings alone
+    assert utt_eval.main(["--experiment_tag", "empty", "--root", str(tmp_path)]) == 1
+    assert "holds no samples: run evaluation.infer first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -136,9 +136,10 @@ def slices(panel: Panel, by: str | None, classes: PhoneClasses) -> Iterator[Slic
     by_class = {ALL: everything}
     if "class" in panel.units:
         labels = panel.units["class"].astype(str)
+        there = set(labels)  # with another table of classes perhaps one of a group's name
         for name in classes.ordered([*labels, *classes.groups]):
-            members = classes.groups.get(name, (name,))
-            by_class[name] = labels.isin(list(members)).to_numpy()
+            members = (name,) if name in there else classes.groups[name]
+            by_class[name] = labels.isin(members).to_numpy()
     by_group = {ALL: everything}
     if by is not None:
         groups = grouping(panel.units[by])

@@ -21,6 +21,8 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,14 @@ from evaluation.experiment import open_system
 from evaluation.figure_style import figure_style, save_figure
 from evaluation.report.blind import blind_page, make_test
 from evaluation.report.choice import choose_utterances
-from evaluation.report.listening import CLEAN, MIXTURE, ScoreTable, read_scores, utterance_data
+from evaluation.report.listening import (
+    CLEAN,
+    MIXTURE,
+    ScoreTable,
+    read_scores,
+    read_signals,
+    utterance_data,
+)
 from evaluation.report.page import report_page
 from evaluation.report.sections import Section, build_sections
 from evaluation.report.sound import FORMATS, SoundFormat
@@ -146,17 +155,36 @@ def _open(names: Sequence[str], testset: str | None, root: str | None) -> dict[s
 def _chosen(
     args: argparse.Namespace, systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]
 ) -> list[str]:
-    """Return the utterances to hear."""
+    """Return the utterances to hear; one whose audio cannot be used makes room for the next.
+
+    Raises:
+        ValueError: no utterance can be heard, or a metric or an id is not known.
+    """
     known = {table.name: table for table in tables}
     if args.metric is not None and args.metric not in known:
         raise ValueError(f"--metric must be one of {', '.join(known)}; got {args.metric!r}")
     table = known[args.metric] if args.metric else tables[0]
-    return choose_utterances(
+    ranked = choose_utterances(
         table.scores[list(systems)],
         higher_is_better=table.higher_is_better,
-        n=args.utterances,
+        n=len(table.scores),
         first=args.ids,
     )
+    wanted = max(args.utterances, len(args.ids))
+    heard = list(islice(filter(partial(_can_be_heard, systems=systems), ranked), wanted))
+    if not heard:
+        raise ValueError("the audio of no utterance can be used: see above")
+    return heard
+
+
+def _can_be_heard(name: str, systems: Mapping[str, TestSet]) -> bool:
+    """Try to read an utterance; say why it cannot be."""
+    try:
+        read_signals(name, systems)
+    except (FileNotFoundError, ValueError) as error:
+        logger.warning("%s is left out of what can be heard: %s", name, error)
+        return False
+    return True
 
 
 def _labels(systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]) -> list[dict[str, str]]:

@@ -42,20 +42,20 @@ def choose_utterances(
         [ordered.index[place] for place in middle],
         list(scores.index),  # those without a score come last
     ]
-    chosen = list(dict.fromkeys(first))
+    chosen = dict.fromkeys(first)
     while len(chosen) < min(n, len(scores)):
         before = len(chosen)
         for queue in queues[:-1]:
             _take(queue, chosen)
         if len(chosen) == before:
             _take(queues[-1], chosen)
-    return [str(name) for name in chosen[: max(n, len(first))]]
+    return [str(name) for name in list(chosen)[: max(n, len(first))]]
 
 
-def _take(queue: list[str], chosen: list[str]) -> None:
+def _take(queue: list[str], chosen: dict[str, None]) -> None:
     """Move the first of a queue that has not been chosen."""
     while queue:
         name = queue.pop(0)
         if name not in chosen:
-            chosen.append(name)
+            chosen[name] = None
             return

@@ -9,6 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from auditus import METRICS
+from evaluation.comparison.figures import Figure as FigureColumn
 from evaluation.drawing import MARKERS, Drawing, panels
 from evaluation.groups import grouping
 from evaluation.report.listening import MIXTURE, ScoreTable
@@ -41,12 +43,12 @@ def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing | None:
                 curve = part[part["quantity"] == name]
                 if len(curve):
                     place.plot(curve["epoch"], curve["value"], style, marker=".", label=name)
-            place.set(title=f"loss of {system}", xlabel="epoch")
+            place.set(title=f"loss of {system}", xlabel="epoch", ylabel="loss")
             place.legend()
         for place, name in zip(axes[len(histories) :], shared, strict=True):
             for system, part in numbers[numbers["quantity"] == name].groupby("system", sort=False):
                 place.plot(part["epoch"], part["value"], marker=".", label=system)
-            place.set(title=name, xlabel="epoch")
+            place.set(title=name, xlabel="epoch", ylabel=_validated(name))
             place.legend()
         for place in axes:
             place.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -160,9 +162,16 @@ def by_condition(
 
 
 def heat_map(
-    values: pd.DataFrame, marks: pd.DataFrame, *, title: str, unit: str, caption: str, name: str
+    values: pd.DataFrame, marks: pd.DataFrame, what: FigureColumn, *, caption: str
 ) -> Drawing:
-    """Draw a table of signed values in colours, each with its number and a star where marked."""
+    """Draw a table of differences in colours, each with its number and a star where marked.
+
+    Args:
+        values: class x system.
+        marks: of the same shape, bool.
+        what: whose differences they are.
+        caption: of the figure.
+    """
     numbers = values.rename_axis("class").reset_index().melt("class", var_name="system")
     starred = marks.rename_axis("class").reset_index().melt("class", value_name="significant")
     numbers["significant"] = starred["significant"].to_numpy()
@@ -175,17 +184,29 @@ def heat_map(
         image = axes.imshow(values, cmap="PuOr_r", vmin=-widest, vmax=widest, aspect="auto")
         for (row, column), value in np.ndenumerate(values.to_numpy(dtype=float)):
             star = "*" if marks.iloc[row, column] else ""
-            text = f"{value:+.2f}{star}" if np.isfinite(value) else "–"  # noqa: RUF001
+            text = f"{value:+.{what.decimals}f}{star}" if np.isfinite(value) else "–"  # noqa: RUF001
             pale = not np.isfinite(value) or abs(value) < 0.6 * widest
             axes.text(column, row, text, ha="center", va="center", color="k" if pale else "w")
         axes.set_xticks(range(columns), list(values.columns))
         axes.set_yticks(range(rows), list(values.index))
         axes.grid(visible=False)
-        axes.set_title(title)
-        figure.colorbar(image, ax=axes, label=unit)
+        axes.set_title(what.name.removesuffix("_out"))
+        unit = f" ({what.unit})" if what.unit else ""
+        side = "positive" if what.higher_is_better else "negative"
+        figure.colorbar(image, ax=axes, label=f"difference{unit}, {side}: better")
         return figure
 
+    name = f"phonemes_{what.name.replace('/', '_')}"
     return Drawing(name, draw, caption, numbers)
+
+
+def _validated(name: str) -> str:
+    """Return the axis of a validation metric, as `val/si_sdr`."""
+    metric = name.removeprefix("val/")
+    if metric not in METRICS.names():
+        return metric
+    known = METRICS.get(metric)
+    return f"{known.label} ({known.unit})" if known.unit else known.label
 
 
 def _titled(table: ScoreTable) -> str:

@@ -130,7 +130,7 @@ def read_signals(name: str, systems: Mapping[str, TestSet]) -> tuple[dict[str, A
 
     Raises:
         FileNotFoundError: audio is missing.
-        ValueError: the signals have different rates.
+        ValueError: a file cannot be read, or the signals have different rates.
     """
     signals: dict[str, Array] = {}
     rates: dict[str, int] = {}
@@ -154,7 +154,12 @@ def read_signals(name: str, systems: Mapping[str, TestSet]) -> tuple[dict[str, A
 
 
 def _read(path: Path) -> tuple[Array, int]:
-    signal, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    try:
+        signal, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+    if not len(signal):
+        raise ValueError(f"{path} holds no samples")
     return signal[:, 0], rate
 
 

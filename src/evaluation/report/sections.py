@@ -167,11 +167,9 @@ def _phonemes(comparison: Comparison) -> Section:
             heat_map(
                 values,
                 marks.reindex_like(values).fillna(0) > 0,
-                title=str(metric).removesuffix("_out"),
-                unit=str(cells["unit"].iloc[0]) or "difference",
+                figure(str(metric)),
                 caption=f"{metric}: difference to {comparison.baseline} per phoneme class; "
                 "* significant after correction over all tests.",
-                name=f"phonemes_{str(metric).replace('/', '_')}",
             )
         )
     return Section("phonemes", "Phoneme classes", drawings=drawings)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from evaluation.report.__main__ import main
 from evaluation.report.page import embedded_json
+from tests.evaluation.folder import write_audio
 
 
 def written(experiments: Path, folder: Path, *options: str) -> str:
@@ -102,6 +103,27 @@ def test_a_page_stays_under_its_size(
     assert len(smaller.encode()) <= limit * 1e6
     assert 0 < len(listening(smaller)["utterances"]) < 3
     assert "fit into" in caplog.text
+
+
+def test_an_utterance_whose_audio_cannot_be_used_costs_only_itself(
+    experiments: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(experiments, root)
+    first, second = (root / "plain" / "test" / f"sample_{index}" for index in range(2))
+    write_audio(first / "estimate.wav", sample_rate=8000)
+    (second / "estimate.wav").write_bytes(b"no audio")
+    data = listening(written(root, tmp_path))
+    assert [one["id"] for one in data["utterances"]] == ["utt-2"]
+    assert "utt-0 is left out of what can be heard: the signals of utt-0 have diff" in caplog.text
+    assert "utt-1 is left out of what can be heard" in caplog.text
+    assert "cannot be read" in caplog.text
+    arguments = ["plain", "weighted", "--root", str(root), "--blind", "abx"]
+    assert main([*arguments, "-o", str(tmp_path / "blind.html")]) == 0
+    key = json.loads((tmp_path / "blind_key.json").read_text(encoding="utf-8"))
+    assert {trial["utterance"] for trial in key["trials"]} == {"utt-2"}
+    shutil.rmtree(root / "weighted" / "test" / "sample_2")
+    assert main(arguments) == 1
 
 
 def test_one_system_has_a_report_too(experiments: Path, tmp_path: Path) -> None:
