@@ -32,16 +32,17 @@ data=data/demo_cnunet out=experiments/demo_cnunet
 plain=demo_cnunet_plain first=demo_cnunet_stage1 second=demo_cnunet_stage2
 step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 cores=$(getconf _NPROCESSORS_ONLN)
+export OMP_NUM_THREADS=1 # processes, not threads, fill the cores: the tensors are small
 jobs=$((cores > 4 ? 4 : cores))
 options=(--config egs/CNUNet/conf_small.yml --train_json "$data/train.json"
   --valid_json "$data/valid.json" --embedding.folder "$data/embeddings")
 
-# Two networks train side by side, with half of the cores each: threads help little with tensors so small.
+# Two networks train side by side, with half of the cores each.
 # Keep freed memory: handing it back to the system after every step costs a tenth of the time.
 trainer=(env OMP_NUM_THREADS=$((jobs > 1 ? jobs / 2 : 1)) MALLOC_MMAP_THRESHOLD_=4294967296
   MALLOC_TRIM_THRESHOLD_=4294967296 "$python" egs/CNUNet/train.py "${options[@]}" --epochs "$epochs")
 store() { # OPTIONS...
-  OMP_NUM_THREADS=1 "$python" egs/CNUNet/store.py "${options[@]}" --jobs "$jobs" "$@"
+  "$python" egs/CNUNet/store.py "${options[@]}" --jobs "$jobs" "$@"
 }
 
 step "Speech and noise; mixtures of the test at -2.5 to 7.5 dB"
@@ -75,7 +76,7 @@ done
 
 step "The latents of all three, by speaker and by gender"
 mkdir -p -- "$out"
-OMP_NUM_THREADS=$jobs "$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
+"$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
   --data "$data/train.json" "$data/valid.json" "$data/test.json" \
   -o "$out/latents.png" "experiments/$plain" "experiments/$first" "experiments/$second" >"$out/latents.txt"
 for format in csv markdown; do

@@ -83,31 +83,33 @@ def choose(speakers: list[str], most: int | None) -> list[int]:
     return sorted(chosen)
 
 
-def points_of(data: list[Any], piece_s: float | None) -> tuple[list[list[int]], pd.DataFrame]:
-    """Return how many pieces each utterance of each data set has, and one row for each piece."""
-    counts: list[list[int]] = []
+def points_of(data: list[Any], piece_s: float | None) -> pd.DataFrame:
+    """Return one row for each piece: which of how many of which utterance of which data set."""
     rows = []
-    for one in data:
-        counts.append([])
+    for number, one in enumerate(data):
         extra = [getattr(item, "extra", {}) for item in getattr(one, "mixtures", ())]
         for index, facts in enumerate(one.items):
             seconds = one[index].mixture.shape[-1] / one.sample_rate if piece_s else 0.0
             pieces = max(1, int(seconds / piece_s)) if piece_s else 1
-            counts[-1].append(pieces)
             gender = extra[index].get("gender") if extra else None
             known = {"id": facts.id, "speaker": facts.speaker, "gender": gender}
+            known |= {"set": number, "index": index, "pieces": pieces}
             rows += [known | {"piece": piece} for piece in range(pieces)]
-    return counts, pd.DataFrame(rows)
+    return pd.DataFrame(rows)
 
 
-def features_of(folder: Path, data: list[Any], counts: list[list[int]]) -> np.ndarray:
-    """Return ``(points, features)`` of an experiment's network."""
+def features_of(folder: Path, data: list[Any], points: pd.DataFrame) -> np.ndarray:
+    """Return ``(points, features)`` of an experiment's network, standardised."""
     network = load(folder)
-    pairs = [
-        (one, i, n) for one, many in zip(data, counts, strict=True) for i, n in enumerate(many)
-    ]
-    bar = tqdm(pairs, desc=folder.name, unit="utterance", disable=None)
-    return np.concatenate([pool(latent_of(network, one[index]), n) for one, index, n in bar])
+    found: dict[int, np.ndarray] = {}
+    groups = points.groupby(["set", "index", "pieces"])
+    bar = tqdm(groups, desc=folder.name, unit="utterance", disable=None)
+    for (number, index, pieces), rows in bar:
+        pooled = pool(latent_of(network, data[number][index]), pieces)
+        found |= dict(zip(rows.index, pooled[rows["piece"]], strict=True))
+    features = np.stack([found[row] for row in points.index])
+    standardised: np.ndarray = (features - features.mean(0)) / (features.std(0) + 1e-8)
+    return standardised
 
 
 def tag_of(folder: Path) -> str:
@@ -149,17 +151,16 @@ def main(argv: list[str]) -> None:
     options = _checked(argv)
     rate = {"sample_rate": options.sample_rate, "max_mics": 1}
     data = [open_dataset(path, **rate) for path in options.data]
-    counts, points = points_of(data, options.piece)
-    points["gender"] = genders_of(points, options.talkers)
+    points = points_of(data, options.piece)
     chosen = choose([str(one) for one in points["speaker"]], options.per_speaker)
     if len(chosen) < LEAST:
         where = ", ".join(options.data)
         raise ValueError(f"a picture needs at least {LEAST} points; {where} have {len(chosen)}")
     points = points.iloc[chosen].reset_index(drop=True)
+    points["gender"] = genders_of(points, options.talkers)
     drawn, scores = [], []
     for folder in options.experiments:
-        features = features_of(folder, data, counts)[chosen]
-        features = (features - features.mean(0)) / (features.std(0) + 1e-8)
+        features = features_of(folder, data, points)
         tag = tag_of(folder)
         scores.append(measure(features, points).assign(experiment=tag.replace("\n", " ")))
         x, y = place(features, SEED).T
@@ -169,7 +170,8 @@ def main(argv: list[str]) -> None:
         figure = draw_latents(drawn, scores)
         save_figure(figure, options.output, told)
     where = options.output.with_suffix(".points.csv")
-    pd.concat(drawn).to_csv(where, index=False, float_format="%.5g")
+    columns = ["experiment", "id", "piece", "speaker", "gender", "x", "y"]
+    pd.concat(drawn)[columns].to_csv(where, index=False, float_format="%.5g")
     print(told.to_string(index=False, float_format="%.3f"))
 
 
