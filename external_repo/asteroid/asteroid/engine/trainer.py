@@ -39,6 +39,7 @@ _NOISE = (
     ".*The `srun` command is available.*",
     ".*treespec, LeafSpec.*",
     ".*number of training batches .* is smaller than the logging interval.*",
+    ".*Torchinductor does not support code generation for complex operators.*",
     ".*You're resuming from a checkpoint that ended before the epoch ended.*",
 )
 
