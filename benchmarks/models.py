@@ -30,7 +30,7 @@ What was tried, on one core with AVX-512, processor time of a training step:
   pages): 0 to 8 %, for either network;
 * bfloat16: DCUnet-10 1.5, DCCRN 1.4 times faster, outputs 1 % apart: not the same numbers, so not
   counted here;
-* minimal filtering (Winograd, Toom and Cook). Over pairs of frames in DCCRN: forward 1.3 times,
+* minimal filtering, as by Winograd. Over pairs of frames in DCCRN: forward 1.3 times,
   backward 1.1 times faster before the sums that it needs. Over four rows of the two phases of a
   stride, with the three products: 0.45 (kernels of 5 rows) or 0.38 (of 7) of the multiplications of
   four, outputs twice as far from float64 (4e-6). Its transforms read and write each map several
