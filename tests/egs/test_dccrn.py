@@ -226,6 +226,7 @@ def test_the_readme_s_loss_of_one_s_own_works(recipe, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a dozen programs, on a busy machine
 def test_the_comparison_runs_stops_and_goes_on(arrays, tmp_path):
     """Two losses, one of them one's own; the second start does only what is missing."""
     experiments = tmp_path / "experiments"

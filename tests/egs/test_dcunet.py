@@ -208,6 +208,7 @@ def test_validation_hears_the_same_whole_utterances_in_every_epoch(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a dozen programs, on a busy machine
 def test_training_on_lists_mixed_on_the_fly_and_the_comparison(tmp_path):
     from asteroid.data.listing import read_folder
     from asteroid.data.source_lists import write_source_lists
