@@ -78,6 +78,9 @@ def test_a_mushra_test_from_the_page_to_the_results(
     rating = {HIDDEN_REFERENCE: 100, "weighted": 80, "plain": 60, "mixture": 30, ANCHOR: 20}
     with opened(page_file) as page:
         enter(page, "Zoë 1/2")
+        buttons = "[...document.querySelectorAll('#choices button')]"
+        assert page.evaluate(f"{buttons}.length") == 6
+        assert page.evaluate(f"{buttons}.every(one => one.scrollWidth <= one.clientWidth)")
         for _ in range(3):
             index = page.evaluate("() => trial.index")
             names = key["trials"][index]["stimuli"]
