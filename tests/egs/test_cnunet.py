@@ -72,7 +72,7 @@ def command(data, root, *arguments):
         ["bash", str(RECIPE / "run_.sh"), *arguments, "--", *given],
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1500,
         check=False,
         env={**os.environ, **{key: str(value) for key, value in environment.items()}},
     )
@@ -81,6 +81,7 @@ def command(data, root, *arguments):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_one_command_runs_both_stages_and_runs_nothing_twice(data, tmp_path):
     told = command(data, tmp_path, "--tag", "T", "--baseline", "--jobs", "2")
     assert "latents of 2 utterances: 0 there, 2 to compute" in told  # two processes, two each
@@ -116,6 +117,7 @@ main(sys.argv[1:])
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_in_the_store_and_between_stages_it_goes_on(data, tmp_path):
     command(data, tmp_path, "--tag", "T", "--stage", "1", "--stop_stage", "1")
     first = tmp_path / "T_stage1"
@@ -134,6 +136,7 @@ def test_killed_in_the_store_and_between_stages_it_goes_on(data, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_an_oracle_of_any_name_is_called_one(data, tmp_path):
     told = command(data, tmp_path, "--tag", "T", "--oracle")
     assert "(oracle: hears the clean speech)" in told
