@@ -39,8 +39,10 @@ lint: install  ## check style, types, spelling, shell scripts, import directions
 	$(BIN)/ruff check $(SOURCES) $(OURS)
 	$(BIN)/ruff format --check $(SOURCES) $(OURS)
 	$(BIN)/mypy src external_repo/asteroid/assembly $(OURS)
-	@# One after the other: the recipes' modules have the same names.
+	@# One after the other: these programs' modules have the same names.
 	for recipe in egs/*/train.py; do MYPYPATH=$${recipe%/*} $(BIN)/mypy $$recipe || exit 1; done
+	for program in scripts/data/*.py egs/*/local/*.py; do $(BIN)/mypy $$program || exit 1; done
+	cd scripts/cluster && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml *.py
 	$(BIN)/codespell src egs scripts benchmarks tests configs README.md $(OURS)
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
 	$(BIN)/lint-imports
