@@ -12,37 +12,22 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-epochs=4
-while (($#)); do
-  case $1 in
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; exit 0 ;;
-    --epochs)
-      (($# > 1)) || { echo "demo_cnunet: --epochs needs a number" >&2; exit 2; }
-      epochs=$2
-      shift
-      ;;
-    *) echo "demo_cnunet: unknown argument $1 (--help explains)" >&2; exit 2 ;;
-  esac
-  shift
-done
+# shellcheck source=scripts/demo_common.sh
+source scripts/demo_common.sh
 
-python=.venv/bin/python
-[[ -x $python ]] || { echo "demo_cnunet: no environment: run 'make demo-cnunet'" >&2; exit 1; }
+read_demo_options 4 "$@"
 data=data/demo_cnunet out=experiments/demo_cnunet
 plain=demo_cnunet_plain first=demo_cnunet_stage1 second=demo_cnunet_stage2
-step() { printf '\n== %s (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
-cores=$(getconf _NPROCESSORS_ONLN)
-export OMP_NUM_THREADS=1 # processes, not threads, fill the cores: the tensors are small
-jobs=$((cores > 4 ? 4 : cores))
+cores=$(getconf _NPROCESSORS_ONLN) jobs=$((cores > 4 ? 4 : cores))
 options=(--config egs/CNUNet/conf_small.yml --train_json "$data/train.json"
   --valid_json "$data/valid.json" --embedding.folder "$data/embeddings")
 
-# Two networks train side by side, with half of the cores each.
-# Keep freed memory: handing it back to the system after every step costs a tenth of the time.
-trainer=(env OMP_NUM_THREADS=$((jobs > 1 ? jobs / 2 : 1)) MALLOC_MMAP_THRESHOLD_=4294967296
-  MALLOC_TRIM_THRESHOLD_=4294967296 "$python" egs/CNUNet/train.py "${options[@]}" --epochs "$epochs")
 store() { # OPTIONS...
-  "$python" egs/CNUNet/store.py "${options[@]}" --jobs "$jobs" "$@"
+  OMP_NUM_THREADS=1 "$python" egs/CNUNet/store.py "${options[@]}" --jobs "$jobs" "$@"
+}
+train() { # NAME OPTIONS...
+  "$python" egs/CNUNet/train.py "${options[@]}" --epochs "$epochs" --exp_dir "experiments/$1" "${@:2}" \
+    2>&1 | sed -u "s/^/$1: /"
 }
 
 step "Speech and noise; mixtures of the test at -2.5 to 7.5 dB"
@@ -53,19 +38,19 @@ step "Speech and noise; mixtures of the test at -2.5 to 7.5 dB"
 step "Embeddings of the noisy speech, by a model taught by XLS-R"
 store --what embeddings
 
-step "Stage 1: training with embeddings; beside it a network without them ([plain])"
-"${trainer[@]}" --exp_dir "experiments/$plain" --stage 0 > >(sed 's/^/[plain] /') 2>&1 &
+prepare_training 2 # side by side
+step "Stage 1: training with embeddings; beside it a network without them"
+train "$plain" --stage 0 &
 beside=$!
-trap 'kill "$beside" 2>/dev/null || true' EXIT
-"${trainer[@]}" --exp_dir "experiments/$first" --stage 1
+train "$first" --stage 1
 
 step "Storing the latents of stage 1"
 store --what latents --stage1 "experiments/$first"
 
 step "Stage 2: training a causal network that is drawn to these latents"
-"${trainer[@]}" --exp_dir "experiments/$second" --stage 2 --stage1 "experiments/$first"
+train "$second" --stage 2 --stage1 "experiments/$first"
 wait "$beside"
-trap - EXIT
+unset OMP_NUM_THREADS
 
 step "Judging all three on talkers and noises they have not heard"
 metrics="pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl"
@@ -76,7 +61,7 @@ done
 
 step "The latents of all three, by speaker and by gender"
 mkdir -p -- "$out"
-"$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
+OMP_NUM_THREADS=$jobs "$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
   --data "$data/train.json" "$data/valid.json" "$data/test.json" \
   -o "$out/latents.png" "experiments/$plain" "experiments/$first" "experiments/$second" >"$out/latents.txt"
 for format in csv markdown; do
