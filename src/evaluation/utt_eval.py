@@ -33,7 +33,7 @@ from collections.abc import Sequence
 if __name__ == "__main__":  # importing takes seconds: the workers' beside this process's own
     from evaluation.parallel import prepare_workers
 
-    prepare_workers("evaluation.utt_eval", "evaluation.scoring", "pesq", "pystoi")
+    prepare_workers("evaluation.judging", "evaluation.scoring", "pesq", "pystoi")
 
 from auditus import METRICS, PUBLISHED, get_metrics
 from auditus.ratios import VARIANTS
