@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/submit.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
 
-METRICS='si_sdr pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl'
+metrics='si_sdr pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl'
 stage=1 stop_stage=3 tag=CNUNet source=noisy test='' jobs='' baseline=0
 
 help() {
@@ -22,6 +22,7 @@ Stages: 1 store embeddings of the noisy speech, train with them (experiment TAG_
                               samples and reports say so, of stage 2 as well, and the experiments
                               are called NAME_oracle_stage1 and NAME_oracle_stage2
   --test FILE                 test set (\$SELOSS_TEST_JSON, else data/mini_mixtures/test.json)
+  --metrics LIST              measures ($metrics)
   --jobs N                    processes that judge, and that store embeddings and latents (1)
   --id LIST                   GPUs to use, such as 0 or 0,1 (default: all there are)
   --dry-run                   print what would be run
@@ -29,7 +30,6 @@ Stages: 1 store embeddings of the noisy speech, train with them (experiment TAG_
 
 Data: \$SELOSS_TRAIN_JSON and \$SELOSS_VALID_JSON, else data/mini_mixtures/{train,valid}.json:
 manifests, arrays, or .yml files with noisy, clean and rule, as for Voice Bank + DEMAND.
-Measures: $METRICS.
 A small network that trains within minutes: run_.sh -- --config egs/CNUNet/conf_small.yml
 EOF
 }
@@ -41,7 +41,7 @@ while (($#)); do
     --dry-run) DRY_RUN=1 ;;
     --oracle) source=clean ;;
     --baseline) baseline=1 ;;
-    --stage | --stop_stage | --tag | --test | --jobs | --id)
+    --stage | --stop_stage | --tag | --test | --metrics | --jobs | --id)
       (($# > 1)) || usage_error "$1 needs a value"
       if [[ $1 == --id ]]; then export CUDA_VISIBLE_DEVICES=$2; else printf -v "${1#--}" '%s' "$2"; fi
       shift
@@ -78,7 +78,7 @@ store() {
 }
 
 judge() {
-  local given=(--metrics "$METRICS")
+  local given=(--metrics "$metrics")
   [[ -z $jobs ]] || given+=(--jobs "$jobs")
   [[ ${DRY_RUN:-0} != 1 ]] || given+=(--dry-run)
   bash "$PROJECT_ROOT/scripts/evaluate/evaluate_cnunet.sh" "${given[@]}" 1,2 "$1" ${test:+"$test"}
