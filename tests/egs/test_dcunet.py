@@ -257,7 +257,7 @@ def test_the_comparison_lists_every_network_before_it_trains(tmp_path):
     ("script", "arguments", "what"),
     [
         ("scripts/train/train_dcunet.sh", ["TAG"], "6 to 8 arguments are needed; got 1"),
-        ("scripts/evaluate/evaluate_dcunet.sh", ["9", "TAG"], "STAGE must be 1 to 3"),
+        ("scripts/evaluate/evaluate_dcunet.sh", ["9", "TAG"], "STAGE must be 1 to 4"),
         ("scripts/evaluate/evaluate_dcunet.sh", ["1"], "2 or 3 arguments are needed"),
         ("egs/DCUNet/compare.sh", ["--depth", "x"], "unknown argument --depth"),
         ("egs/DCUNet/run_.sh", ["--stage", "7"], "stages are 0 to 3; got '7' and '3'"),

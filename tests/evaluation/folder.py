@@ -34,6 +34,7 @@ def make_experiment(
 ) -> Path:
     """Write `n_samples` samples, their table and a history; return the test set's folder."""
     folder = root / tag / testset
+    folder.mkdir(parents=True, exist_ok=True)
     rows = ""
     for index in range(n_samples):
         make_sample(folder / f"sample_{index}", seed=index, gain=gain)
