@@ -130,7 +130,7 @@ def test_killed_in_the_store_and_between_stages_it_goes_on(data, tmp_path):
         check=False,
     )
     assert killed.returncode == -9
-    told = command(data, tmp_path, "--tag", "T", "--stage", "2")
+    told = command(data, tmp_path, "--tag", "T", "--stage", "2", *FAST)
     assert "latents of 4 utterances: 2 there, 2 to compute" in told
     assert "latents of 2 utterances: 0 there, 2 to compute" in told
     assert (tmp_path / "T_stage2" / "best_model.pth").is_file()
