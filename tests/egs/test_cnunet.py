@@ -63,13 +63,11 @@ def data(tmp_path_factory):
 FAST = ("--metrics", "si_sdr")  # where it does not matter what is measured
 
 
-def command(data, root, *arguments):
+def command(data, root, *arguments, epochs=1):
     """Run run_.sh; return what it printed."""
     environment = {"SELOSS_EXPERIMENTS": root, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
     environment |= {f"SELOSS_{name.upper()}_JSON": data[name] for name in data}
-    given = FLAGS.split()
-    if "--epochs" not in arguments:
-        given += ["--epochs", "1"]
+    given = [*FLAGS.split(), "--epochs", str(epochs)]
     given += ["--embedding.folder", str(root / "embeddings")]
     done = subprocess.run(
         ["bash", str(RECIPE / "run_.sh"), *arguments, "--", *given],
@@ -134,7 +132,7 @@ def test_killed_in_the_store_and_between_stages_it_goes_on(data, tmp_path):
     assert "latents of 4 utterances: 2 there, 2 to compute" in told
     assert "latents of 2 utterances: 0 there, 2 to compute" in told
     assert (tmp_path / "T_stage2" / "best_model.pth").is_file()
-    resumed = command(data, tmp_path, "--tag", "T", "--stage", "3", *FAST, "--epochs", "2")
+    resumed = command(data, tmp_path, "--tag", "T", "--stage", "3", *FAST, epochs=2)
     assert "resuming" in resumed
 
 
