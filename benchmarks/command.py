@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
 
+from evaluation.command import available_cpus
+
 from .limits import bandwidth, matrix_rate
 from .row import Row, row_to_json
 from .table import plain_row
 from .timing import CLOCKS
 
-__all__ = ["available_cores", "run_benchmark"]
+__all__ = ["run_benchmark"]
 
 Rows = Callable[[argparse.Namespace], Iterator[Row]]
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _device(text: str) -> torch.device:
@@ -44,7 +38,7 @@ def _parser(doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cores = available_cores()
+    cores = available_cpus()
     parser.add_argument("--device", type=_device, default="cpu", help="cpu or cuda (cpu)")
     parser.add_argument("--threads", type=int, default=cores, help=f"CPU threads ({cores})")
     parser.add_argument(

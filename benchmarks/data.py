@@ -33,9 +33,10 @@ from asteroid.data.array_writer import ArrayWriter
 from asteroid.data.arrays import ArrayInfo
 from asteroid.data.dataset import SizedDataset, build_loader
 from asteroid.models import DCCRN, FasNetTAC
+from evaluation.command import available_cpus
 from tests.data import SAMPLE_RATE, make_manifest, noise_like, speech_like
 
-from .command import available_cores, run_benchmark
+from .command import run_benchmark
 from .limits import bandwidth, count_pairs
 from .row import Goal, Limit, Row
 from .steps import training_step
@@ -275,7 +276,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the number of workers."""
-    cores = available_cores()
+    cores = available_cpus()
     parser.add_argument("--workers", type=int, default=cores, help=f"of the loader ({cores})")
 
 

@@ -31,9 +31,10 @@ from pesq import pesq
 from pystoi import stoi
 
 from auditus import get_metric
+from evaluation.command import available_cpus
 from tests.data import SAMPLE_RATE, make_mixture
 
-from .command import available_cores, run_benchmark
+from .command import run_benchmark
 from .row import Goal, Row
 
 METRICS = ("si_sir", "si_sar", "si_sdr", "pesq_wb", "stoi", "fw_sir", "fw_sar", "fw_sdr")
@@ -175,7 +176,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the size of the test set and the number of processes."""
-    cores = available_cores()
+    cores = available_cpus()
     parser.add_argument("--utterances", type=int, default=500, help="to judge (500)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each (4)")
     parser.add_argument("--jobs", type=int, default=cores, help=f"processes ({cores})")

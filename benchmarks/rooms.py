@@ -24,9 +24,10 @@ from asteroid.data.draw import generator
 from asteroid.data.mixture_set import make_mixtures, plan_mixtures, read_corpora
 from asteroid.data.plan import MixingConfig
 from asteroid.data.rooms import GEOMETRIES, Scene, draw_scene, simulate
+from evaluation.command import available_cpus
 from tests.data import SAMPLE_RATE, noise_like, speech_like
 
-from .command import available_cores, run_benchmark
+from .command import run_benchmark
 from .row import Goal, Row
 from .timing import CLOCKS, alternate, peak_memory, ratio
 
@@ -152,7 +153,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the number of mixtures and of processes."""
-    cores = available_cores()
+    cores = available_cpus()
     parser.add_argument("--mixtures", type=int, default=16, help="of each geometry (16)")
     parser.add_argument("--jobs", type=int, default=cores, help=f"processes ({cores})")
 

@@ -32,27 +32,26 @@ def _three(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
+    """Return a value in the first unit that it reaches; empty if it reaches none."""
+    for size, unit in units:
+        if value >= size:
+            return f"{_three(value / size)} {unit}"
+    return ""
+
+
 def format_seconds(seconds: float) -> str:
     """Return a time in the unit that suits it."""
-    for size, unit in _TIMES:
-        if seconds >= size:
-            return f"{_three(seconds / size)} {unit}"
-    return f"{_three(seconds * 1e6)} µs"
+    return _scaled(seconds, _TIMES) or f"{_three(seconds * 1e6)} µs"
 
 
 def format_bytes(count: float) -> str:
     """Return an amount of memory in the unit that suits it."""
-    for size, unit in _SIZES:
-        if count >= size:
-            return f"{_three(count / size)} {unit}"
-    return f"{count:.0f} B"
+    return _scaled(count, _SIZES) or f"{count:.0f} B"
 
 
 def _products(count: float) -> str:
-    for size, prefix in _COUNTS:
-        if count >= size:
-            return f"{_three(count / size)} {prefix} products"
-    return f"{count:.0f} products"
+    return f"{_scaled(count, _COUNTS) or f'{count:.0f}'} products"
 
 
 def _goal(goal: Goal) -> str:

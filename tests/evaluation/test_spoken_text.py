@@ -26,9 +26,10 @@ from evaluation.spoken_text import normalise, number_words
         ("[noise] café <unk>", "cafe"),
         ("...", ""),
         (
-            "Well-known; she's 1,204 & more\u2026",
-            "well known she's one thousand two hundred four and more",
+            "Well-known; she's 1,204 'odd' things & more\u2026",
+            "well known she's one thousand two hundred four odd things and more",
         ),
+        ("\u2018Don\u2019t\u2019 70", "don't seventy"),
         ("3rd 12th 2nd 1900", "third twelfth second nineteen hundred"),
     ],
 )

@@ -64,9 +64,12 @@ def test_a_listing_tells_the_gender_and_so_does_the_manifest(corpora):
 
 def test_what_is_learnt_of_a_talker_later_makes_no_mixture_anew(corpora):
     mix(corpora, corpora / "out")
+    made = {path: path.stat().st_mtime_ns for path in (corpora / "out").rglob("*.wav")}
     listing = corpora / "speech" / "speech.csv"
     listing.write_text(listing.read_text().replace("dora,", "dora,female"))
     mix(corpora, corpora / "out")  # a folder of other mixtures would be refused
+    assert made
+    assert made == {path: path.stat().st_mtime_ns for path in (corpora / "out").rglob("*.wav")}
 
 
 def test_the_mini_corpus_tells_documented_genders_only():

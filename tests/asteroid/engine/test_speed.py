@@ -24,6 +24,8 @@ NETWORKS = {
     "DCUnet whitening": lambda: DCUnet("DCUnet-10", None, "whitening", **SMALL),
     "CNUNet": lambda: CNUNet(4, 2, (2, 2), win_length=64, hop_length=32, n_fft=64),
 }
+# Of the bytes without it; real and imaginary part each by itself leave little to recompute.
+MOST_KEPT = {"DCUnet": 0.9}
 
 
 def fit(folder, network=None, *, optim=None, epochs=2, resume=False, **options):
@@ -67,7 +69,7 @@ def test_recomputed_blocks_give_the_same_gradients_and_statistics_for_less_memor
     for ours, theirs in zip(found[1] + found[2], expected[1] + expected[2], strict=True):
         if theirs is not None:
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert found[3] < 0.9 * expected[3]
+    assert found[3] < MOST_KEPT.get(name, 0.75) * expected[3]
     copied = copy.deepcopy(frugal)  # as the balancing of a sum does
     assert torch.equal(copied.eval()(mixture), frugal.eval()(mixture))
 

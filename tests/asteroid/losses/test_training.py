@@ -58,7 +58,7 @@ def test_a_network_learns_that_starts_where_the_published_clamp_has_no_gradient(
 @pytest.mark.parametrize("loss", NEW_LOSSES, ids=label)
 def test_a_network_learns_by_each_of_the_other_losses(loss):
     before, after = train_some_steps(make_loss(loss))
-    assert after < before - 0.1 * abs(before)
+    assert after < before - 0.2 * abs(before)
 
 
 @pytest.mark.slow

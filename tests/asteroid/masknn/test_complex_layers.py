@@ -94,6 +94,19 @@ def test_parameters_have_asteroids_names_and_the_outputs_are_the_same(ours, thei
     assert (as_complex(layer(x)) - expected).abs().max() < ROUND_OFF_64
 
 
+def output_and_gradients(layer, last):
+    """Return what a layer makes of two maps, channels last or not, and the gradients of all."""
+    maps = [noise(2, 4, 6, 9), noise(2, 6, 6, 9, seed=2)]
+    if last:
+        maps = [each.to(memory_format=torch.channels_last) for each in maps]
+    maps = [each.requires_grad_() for each in maps]
+    layer.zero_grad()
+    y = layer(*maps)
+    y.pow(3).sum().backward()
+    grads = [each.grad for each in maps] + [p.grad.clone() for p in layer.parameters()]
+    return [y.detach(), *grads]
+
+
 @pytest.mark.parametrize("kind", [ComplexConv2d, ComplexConvTranspose2d])
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"trim": (1, 0)}])
 def test_three_products_have_the_gradients_of_the_block_weight(kind, options, monkeypatch):
@@ -103,15 +116,7 @@ def test_three_products_have_the_gradients_of_the_block_weight(kind, options, mo
     results = []
     for fewest, last in itertools.product([1, 99], [False, True]):
         monkeypatch.setattr(three_products, "FEWEST_CHANNELS", fewest)
-        maps = [noise(2, 4, 6, 9), noise(2, 6, 6, 9, seed=2)]
-        if last:
-            maps = [each.to(memory_format=torch.channels_last) for each in maps]
-        maps = [each.requires_grad_() for each in maps]
-        layer.zero_grad()
-        y = layer(*maps)
-        y.pow(3).sum().backward()
-        grads = [each.grad for each in maps] + [p.grad.clone() for p in layer.parameters()]
-        results.append([y.detach(), *grads])
+        results.append(output_and_gradients(layer, last))
     for other in results[1:]:
         for mine, theirs in zip(results[0], other, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-11, atol=1e-11)
@@ -147,15 +152,7 @@ def test_few_channels_from_one_product_and_a_fold_are_those_of_the_convolution(
     results = []
     for most in (2, 0):
         monkeypatch.setattr(complex_output, "MOST_CHANNELS", most)
-        maps = [noise(2, 4, 6, 9), noise(2, 6, 6, 9, seed=2)]
-        if last:
-            maps = [each.to(memory_format=torch.channels_last) for each in maps]
-        maps = [each.requires_grad_() for each in maps]
-        layer.zero_grad()
-        y = layer(*maps)
-        y.pow(3).sum().backward()
-        grads = [each.grad for each in maps] + [p.grad.clone() for p in layer.parameters()]
-        results.append([y.detach(), *grads])
+        results.append(output_and_gradients(layer, last))
     for mine, expected in zip(*results, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-11, atol=1e-11)
 

@@ -10,19 +10,25 @@ import numpy as np
 from .frame_numba import Floats, Operation, compiled
 from .frame_program import MEMORY, TAPS
 
-__all__ = ["apply", "average", "gates"]
+__all__ = ["apply", "average", "gates", "sum_rows"]
+
+
+@compiled
+def sum_rows(memory: Floats, start: int, rows: int, size: int, columns: Floats) -> None:
+    """Add up the rows of a map."""
+    for i in range(size):
+        columns[i] = 0
+    for row in range(rows):
+        y = memory[start + row * size : start + (row + 1) * size]
+        for i in range(size):
+            columns[i] += y[i]
 
 
 @compiled
 def average(op: Operation, memory: Floats, columns: Floats) -> None:
     """Take the mean over the rows of a map."""
     start, rows, channels = op[1], op[2], op[3]
-    for i in range(channels):
-        columns[i] = 0
-    for row in range(rows):
-        y = memory[start + row * channels : start + (row + 1) * channels]
-        for i in range(channels):
-            columns[i] += y[i]
+    sum_rows(memory, start, rows, channels, columns)
     for i in range(channels):
         columns[i] /= np.float32(rows)
 

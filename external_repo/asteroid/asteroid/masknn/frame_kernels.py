@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from .frame_gates import apply, average, gates
+from .frame_gates import apply, average, gates, sum_rows
 from .frame_numba import FAST_MATH, Floats, Operation, compiled, source_key
 from .frame_program import APPLY, AVERAGE, FINISH, GATES, GATHER, GATHER_PARTS, MULTIPLY
 
@@ -124,16 +124,11 @@ def finish(
     start = op[1] + (frame % op[3]) * op[2]
     rows, n = op[4], 2 * op[5]
     add_bias(op, start, weights, memory, products)
-    sums, shift = columns[:n], columns[n : 2 * n]
-    for i in range(n):
-        sums[i] = 0
-    for row in range(rows):
-        y = memory[start + row * n : start + (row + 1) * n]
-        for i in range(n):
-            sums[i] += y[i]
+    sum_rows(memory, start, rows, n, columns)
     first = op[7] + rows // op[6] * n
     find_scale(op, frame, first, start, weights, memory, totals, columns)
-    gain, slope = sums, weights[first + 1 + 2 * n : first + 1 + 3 * n]
+    gain, shift = columns[:n], columns[n : 2 * n]  # in place of the sums
+    slope = weights[first + 1 + 2 * n : first + 1 + 3 * n]
     for row in range(rows):
         y = memory[start + row * n : start + (row + 1) * n]
         for i in range(n):
