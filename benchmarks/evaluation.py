@@ -131,11 +131,17 @@ def run_program(root: Path, tag: str, jobs: int) -> tuple[float, float]:
     """Return wall time and most memory (of its largest process, bytes) of the program."""
     command = [sys.executable, "-m", "evaluation.utt_eval", "--experiment_tag", tag]
     command += ["--root", str(root), "--jobs", str(jobs), "--metrics", *METRICS]
-    began = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ONE_THREAD})
-    wall = time.perf_counter() - began
-    if done.returncode:
-        raise RuntimeError(f"utt_eval ended with status {done.returncode}: {done.stderr[-2000:]}")
+    # Into a file: a pipe would be open until the last of its helping processes is gone, too.
+    with tempfile.TemporaryFile("w+") as told:
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, stdout=told, stderr=told, text=True, env={**os.environ, **ONE_THREAD}
+        )
+        wall = time.perf_counter() - began
+        told.seek(0)
+        if done.returncode:
+            text = told.read()[-2000:]
+            raise RuntimeError(f"utt_eval ended with status {done.returncode}: {text}")
     return wall, 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
@@ -149,6 +155,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         root = Path(name)
         write_utterances(root / "all" / "test", count, seconds)
         write_utterances(root / "few" / "test", jobs, seconds)
+        os.sync()  # or half a gigabyte is on its way to the disk while all this is timed
         half = -(-count // EVERY // 2) or 1
         before = alone(read(root / "all" / "test", range(0, half * EVERY, EVERY)[:count]))
         few, _ = run_program(root, "few", jobs)

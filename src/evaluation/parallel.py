@@ -148,10 +148,13 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 
 def _start_worker() -> None:
-    """Set up a worker: one thread, and gone when the parent is."""
+    """Set up a worker: one thread, the memory it frees kept, and gone when the parent is."""
     import torch  # here, so that workers can be prepared before it is imported
 
+    from asteroid.utils.allocator import keep_freed_memory
+
     torch.set_num_threads(1)
+    keep_freed_memory()  # the next item needs as much again
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

@@ -1,4 +1,8 @@
-"""One sample's signals as a metric needs them: each file read once, refused with the reason."""
+"""One sample's signals as a metric needs them: each file read once, refused with the reason.
+
+All metrics of a sample get the same tensors, since what they share is kept by tensor: see
+`auditus.memory`.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,7 @@ class Signals:
     def __init__(self, paths: Mapping[str, Path]) -> None:
         self._paths = paths
         self._read: dict[str, Audio | str] = {}
+        self._first: dict[str, Audio] = {}
 
     def of(self, metric: Metric, side: str, *, cut: bool = False) -> tuple[dict[str, Tensor], int]:
         """Return estimate, target and noise as far as a metric needs them, and their rate.
@@ -58,8 +63,11 @@ class Signals:
             raise ValueError(f"the {names[lengths.index(0)]} holds no samples")
         if len(set(lengths)) > 1 and not cut:
             raise ValueError(f"lengths differ: {lengths} samples for {', '.join(names)}")
+        shortest = min(lengths)
         signals = {
-            _ROLES.get(name, "estimate"): signal[..., : min(lengths)]
+            _ROLES.get(name, "estimate"): signal
+            if signal.shape[-1] == shortest
+            else signal[..., :shortest]
             for name, (signal, _) in zip(names, found, strict=True)
         }
         return signals, rates[0]
@@ -70,8 +78,10 @@ class Signals:
         Raises:
             ValueError: the file is missing or unreadable.
         """
-        samples, rate = self._file(name)
-        return samples[:1], rate
+        if name not in self._first:
+            samples, rate = self._file(name)
+            self._first[name] = samples[:1], rate
+        return self._first[name]
 
     def _two_ears(self, name: str) -> Audio:
         """Return `(1, 2, time)` of two files, or of a file with two channels."""

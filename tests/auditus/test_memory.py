@@ -49,6 +49,24 @@ def test_nothing_outlives_its_first_tensor() -> None:
     assert both() is None
 
 
+def test_two_functions_that_take_two_tensors_in_turns_do_not_keep_both_alive() -> None:
+    first, second = torch.ones(3), torch.ones(3)
+    energy(first, second)
+    energy(second, first)
+    alive = [weakref.ref(first), weakref.ref(second)]
+    del first, second
+    gc.collect()
+    assert [one() for one in alive] == [None, None]
+
+
+def test_what_came_of_a_tensor_that_is_gone_is_not_given_for_one_at_its_address() -> None:
+    first = torch.ones(3)
+    for value in range(50):  # the interpreter soon hands out the same address again
+        second = torch.full((3,), float(value))
+        assert energy(first, second).item() == 3 * value
+        del second
+
+
 def test_a_tensor_that_is_both_and_one_without_versions_are_not_kept() -> None:
     CALLS.clear()
     first = torch.ones(3)
