@@ -101,9 +101,11 @@ class FramedStft(nn.Module):
         Returns:
             ``(batch, n_samples)``.
         """
-        gradient[..., 1:-1].mul_(0.5)  # the inverse transform counts these bins twice
+        # The inverse transform counts all bins but these twice; the window takes half.
+        gradient[..., 0].mul_(2)
+        gradient[..., -1].mul_(2)
         frames = torch.fft.irfft(gradient, n=self.n_fft, norm="forward")[..., : self.win_length]
-        return overlap_add(frames * self.window.to(frames), self.hop_length, n_samples)
+        return overlap_add(frames * (self.window.to(frames) / 2), self.hop_length, n_samples)
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Return the signal ``(batch, n_samples)`` of spectra ``(batch, bins, frames)``.
