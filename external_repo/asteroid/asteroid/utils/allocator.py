@@ -10,7 +10,7 @@ __all__ = ["keep_freed_memory"]
 # From glibc's malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_MAX = -4
-_ENDLESS = 2**31 - 1
+_NEVER = -1  # any size would be at most 2 GiB, less than a step may free
 
 
 def keep_freed_memory() -> bool:
@@ -30,4 +30,4 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _ENDLESS))
+    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
