@@ -43,13 +43,15 @@ step "Stage 1: training with embeddings; beside it a network without them"
 train "$plain" --stage 0 &
 beside=$!
 train "$first" --stage 1
+wait "$beside"
+prepare_training 1
 
 step "Storing the latents of stage 1"
 store --what latents --stage1 "experiments/$first"
 
 step "Stage 2: training a causal network that is drawn to these latents"
 train "$second" --stage 2 --stage1 "experiments/$first"
-wait "$beside"
+unset OMP_NUM_THREADS
 
 step "Judging all three on talkers and noises they have not heard"
 metrics="pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl"
@@ -60,7 +62,7 @@ done
 
 step "The latents of all three, by speaker and by gender"
 mkdir -p -- "$out"
-"$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
+OMP_NUM_THREADS=1 "$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
   --data "$data/train.json" "$data/valid.json" "$data/test.json" \
   -o "$out/latents.png" "experiments/$plain" "experiments/$first" "experiments/$second" >"$out/latents.txt"
 for format in csv markdown; do
