@@ -14,6 +14,13 @@ fail() {
   exit 1
 }
 
+# read_stages FIRST LAST: check $stage and $stop_stage of a recipe; a stage A..B is both.
+read_stages() {
+  if [[ $stage == ?..? ]]; then stop_stage=${stage#*..} stage=${stage%..*}; fi
+  [[ $stage =~ ^[$1-$2]$ && $stop_stage =~ ^[$1-$2]$ ]] ||
+    usage_error "stages are $1 to $2; got '$stage' and '$stop_stage'"
+}
+
 # Print the interpreter: $PYTHON, else the project's environment, else python3.
 project_python() {
   if [[ -n ${PYTHON:-} ]]; then

@@ -15,7 +15,7 @@ Stages: 1 store embeddings of the noisy speech, train with them (experiment TAG_
         2 store the latents that it gives for the training and validation data
         3 train the causal network that is drawn to them (TAG_stage2); judge both
 
-  --stage N, --stop_stage N   first and last stage (1 and 3)
+  --stage N, --stop_stage N   first and last stage (1 and 3); or both as --stage 1..3
   --tag NAME                  the experiments are NAME_stage1 and NAME_stage2 (CNUNet)
   --baseline                  stage 3 also trains and judges NAME_plain: no embeddings, no latents
   --oracle                    stage 1 gets embeddings of the clean speech, on the test set too: tables,
@@ -51,7 +51,7 @@ while (($#)); do
   esac
   shift
 done
-[[ $stage =~ ^[1-3]$ && $stop_stage =~ ^[1-3]$ ]] || usage_error "stages are 1 to 3; got '$stage' and '$stop_stage'"
+read_stages 1 3
 plain=${tag}_plain
 [[ $source == noisy ]] || tag+=_oracle
 [[ $jobs =~ ^([1-9][0-9]*)?$ ]] || usage_error "--jobs must be a number from 1 on; got '$jobs'"

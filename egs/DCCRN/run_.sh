@@ -18,7 +18,7 @@ Stages: 0 arrays of training, validation and test, from the mini corpus if there
         2 enhance the test set with each and judge it
         3 tables of PESQ and STOI by noise and SNR, a figure of one sample, a page to listen to
 
-  --stage N, --stop_stage N   first and last stage (0 and 3)
+  --stage N, --stop_stage N   first and last stage (0 and 3); or both as --stage 1..3
   --losses "NAME ..."         names in configs/losses, sums or one's own, as train_dccrn.sh takes
                               them; all: everything published
                               (default: $CLASSIC)
@@ -58,7 +58,7 @@ while (($#)); do
   esac
   shift
 done
-[[ $stage =~ ^[0-3]$ && $stop_stage =~ ^[0-3]$ ]] || usage_error "stages are 0 to 3; got '$stage' and '$stop_stage'"
+read_stages 0 3
 [[ $losses != all ]] || losses="$CLASSIC $OTHERS"
 read -r -a names <<<"$losses"
 ((${#names[@]})) || usage_error "--losses needs at least one loss"

@@ -10,7 +10,8 @@ help() {
   cat <<'EOT'
 Usage: run_.sh [options] [-- options of train.py]
 
-  --stage N        first stage: 0 prepares data, 1 trains, 2 enhances the test set, 3 judges it (0)
+  --stage N        first stage: 0 prepares data, 1 trains, 2 enhances the test set, 3 judges it (0);
+                   1..2: first and last
   --stop_stage N   last stage (3)
   --tag NAME       name of the experiment (DCUNet)
   --network NAME   DCUnet-10, DCUnet-16, DCUnet-20 or Large-DCUnet-20 (DCUnet-20)
@@ -47,7 +48,7 @@ while (($#)); do
   esac
   shift
 done
-[[ $stage =~ ^[0-3]$ && $stop_stage =~ ^[0-3]$ ]] || usage_error "stages are 0 to 3; got '$stage' and '$stop_stage'"
+read_stages 0 3
 [[ $form != RMRn ]] || mask=magnitude
 dry=()
 [[ ${DRY_RUN:-0} != 1 ]] || dry=(--dry-run)

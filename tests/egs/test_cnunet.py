@@ -99,6 +99,17 @@ def test_one_command_runs_both_stages_and_runs_nothing_twice(data, tmp_path):
     assert (tmp_path / "T_stage2" / "history.csv").read_text() == history
 
 
+def test_a_span_of_stages_runs_no_other(data, tmp_path):
+    programs = [
+        [line for line in command(data, tmp_path, "--dry-run", *asked).splitlines() if "--" in line]
+        for asked in (["--stage", "2..2"], ["--stage", "2", "--stop_stage", "2"], ["--stage", "2"])
+    ]
+    assert len(programs[0]) == 1
+    assert "--what latents" in programs[0][0]
+    assert programs[1] == programs[0]
+    assert len(programs[2]) > 1
+
+
 KILLED = """
 import os, sys
 sys.path.insert(0, sys.argv.pop(1))
