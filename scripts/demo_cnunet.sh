@@ -15,7 +15,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/demo_common.sh
 source scripts/demo_common.sh
 
-read_demo_options 4 "$@"
+read_demo_options 3 "$@"
 data=data/demo_cnunet out=experiments/demo_cnunet
 plain=demo_cnunet_plain first=demo_cnunet_stage1 second=demo_cnunet_stage2
 cores=$(getconf _NPROCESSORS_ONLN) jobs=$((cores > 4 ? 4 : cores))
@@ -62,7 +62,7 @@ done
 
 step "The latents of all three, by speaker and by gender"
 mkdir -p -- "$out"
-OMP_NUM_THREADS=1 "$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 12 \
+"$python" egs/CNUNet/tsne.py --piece 1.5 --per_speaker 10 \
   --data "$data/train.json" "$data/valid.json" "$data/test.json" \
   -o "$out/latents.png" "experiments/$plain" "experiments/$first" "experiments/$second" >"$out/latents.txt"
 for format in csv markdown; do

@@ -78,14 +78,16 @@ class _ThreeProducts(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(re, im, *maps)
         ctx.geometry, ctx.has_bias = geometry, bias is not None
-        both, x, y = _sum_and_parts(maps)
-        first = _convolve(both, re, geometry)
-        del both
+        first = _convolve(_piece(maps, "sum"), re, geometry)
         width = first.shape[1]
         shape = (first.shape[0], 2 * width, *first.shape[2:])
         result = torch.empty(shape, dtype=first.dtype, memory_format=layout(maps[0]))
-        torch.sub(first, _convolve(y, re + im, geometry), out=result[:, :width])
-        torch.add(first, _convolve(x, im - re, geometry), out=result[:, width:])
+        # Each piece is made when it is needed, and gone when the next one is.
+        second = _convolve(_piece(maps, "imaginary"), re + im, geometry)
+        torch.sub(first, second, out=result[:, :width])
+        del second
+        third = _convolve(_piece(maps, "real"), im - re, geometry)
+        torch.add(first, third, out=result[:, width:])
         return result if bias is None else result.add_(bias[:, None, None])
 
     @staticmethod
@@ -94,15 +96,15 @@ class _ThreeProducts(torch.autograd.Function):
         re, im, *maps = ctx.saved_tensors
         needs_maps = any(ctx.needs_input_grad[4:])
         of_bias = grad.sum(dim=(0, 2, 3)) if ctx.has_bias else None
-        both, x, y = _sum_and_parts(tuple(maps))
-        grad_both, grad_re, grad_im = _sum_and_parts((grad,), layout(maps[0]))
-        mask = [needs_maps, True, False]
-        of_both, first = _backward(grad_both, both, re, ctx.geometry, mask)
-        del both, grad_both
-        of_x, second = _backward(grad_im, x, im - re, ctx.geometry, mask)
-        del x, grad_im
-        of_y, third = _backward(grad_re, y, re + im, ctx.geometry, mask)
-        del y, grad_re
+        like = layout(maps[0])
+
+        def of(part: str, of_result: str, weight: Tensor) -> tuple[Tensor, Tensor]:
+            grad_piece, piece = _piece((grad,), of_result, like), _piece(tuple(maps), part)
+            return _backward(grad_piece, piece, weight, ctx.geometry, [needs_maps, True, False])
+
+        of_both, first = of("sum", "sum", re)
+        of_x, second = of("real", "imaginary", im - re)
+        of_y, third = of("imaginary", "real", re + im)
         of_re, of_im = first - second - third, second - third
         if not needs_maps:
             return None, of_re, of_im, of_bias, *[None] * len(maps)
@@ -115,23 +117,22 @@ def layout(x: Tensor) -> torch.memory_format:
     return torch.channels_last if last else torch.contiguous_format
 
 
-def _sum_and_parts(
-    maps: tuple[Tensor, ...], like: torch.memory_format | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """``x + y``, ``x`` and ``y`` of the concatenated maps ``x + iy``, each in one piece."""
+def _piece(maps: tuple[Tensor, ...], part: str, like: torch.memory_format | None = None) -> Tensor:
+    """Real or imaginary parts, or their sum, of the concatenated maps ``x + iy``, in one piece."""
     n_batch, _, *size = maps[0].shape
     shape = (n_batch, sum(each.shape[1] for each in maps) // 2, *size)
     like = layout(maps[0]) if like is None else like
-    both, x, y = (torch.empty(shape, dtype=maps[0].dtype, memory_format=like) for _ in range(3))
+    piece = torch.empty(shape, dtype=maps[0].dtype, memory_format=like)
     first = 0
     for each in maps:
         re, im = each.chunk(2, dim=1)
-        to = slice(first, first + re.shape[1])
-        torch.add(re, im, out=both[:, to])
-        x[:, to] = re
-        y[:, to] = im
+        into = piece[:, first : first + re.shape[1]]
+        if part == "sum":
+            torch.add(re, im, out=into)
+        else:
+            into.copy_(re if part == "real" else im)
         first += re.shape[1]
-    return both, x, y
+    return piece
 
 
 def _split(of_both: Tensor, of_x: Tensor, of_y: Tensor, maps: list[Tensor]) -> list[Tensor]:
