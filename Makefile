@@ -29,7 +29,7 @@ demo-dccrn: install  ## train DCCRN with three losses, judge by noise and SNR (1
 demo-dcunet: install  ## train a DCUnet, enhance a real recording with it (12 minutes)
 	@bash scripts/demo_dcunet.sh
 
-demo-cnunet: install  ## train a CNUNet in two stages by embeddings of a pretrained model, picture its latents
+demo-cnunet: install  ## train a CNUNet in two stages by embeddings of a pretrained model, picture its latents (12 minutes)
 	@bash scripts/demo_cnunet.sh
 
 test: install  ## run the tests; SLOW=1: the long ones too

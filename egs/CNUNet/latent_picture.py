@@ -70,16 +70,20 @@ def _title(score: Any) -> str:
 def _panel(axes: Axes, points: pd.DataFrame, label: str) -> None:
     strange = points[points[label].isna()]
     if len(strange):
-        who = strange["speaker"].nunique()
-        name = f"not known ({who} talkers)"
+        name = f"not known ({_count(strange)})"
         axes.scatter(strange["x"], strange["y"], s=9, color=UNKNOWN, marker="x", label=name)
     for index, name in enumerate(sorted(points[label].dropna().unique())):
         mine = points[points[label] == name]
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index // len(COLOURS) % 5]
-        told = name if label == "speaker" else f"{name} ({mine['speaker'].nunique()} talkers)"
+        told = name if label == "speaker" else f"{name} ({_count(mine)})"
         axes.scatter(mine["x"], mine["y"], s=14, color=colour, marker=marker, label=told)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
+
+
+def _count(points: pd.DataFrame) -> str:
+    talkers = points["speaker"].nunique()
+    return f"{talkers} talker{'s' * (talkers != 1)}"
 
 
 def draw_latents(drawn: Sequence[pd.DataFrame], scores: Sequence[pd.DataFrame]) -> Figure:
