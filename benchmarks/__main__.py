@@ -45,14 +45,14 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS = {
     "losses": Benchmark("Losses", 50, own=("--budget", "6")),
-    "fasnet": Benchmark("FaSNet-TAC", 150),
-    "models": Benchmark("DCCRN and DCUnet", 115),
+    "fasnet": Benchmark("FaSNet-TAC", 190),
+    "models": Benchmark("DCCRN and DCUnet", 100),
     "streaming": Benchmark(
-        "Streaming", 65, ("device", "clock"), ("--threads", "1", "--budget", "3")
+        "Streaming", 50, ("device", "clock"), ("--threads", "1", "--budget", "3")
     ),
-    "data": Benchmark("Data loading", 50, ("device",), ("--budget", "6")),
+    "data": Benchmark("Data loading", 45, ("device",), ("--budget", "6")),
     "rooms": Benchmark("Room simulation", 60, ("clock",), ("--threads", "1")),
-    "evaluation": Benchmark("Evaluation", 110, (), ("--threads", "1")),
+    "evaluation": Benchmark("Evaluation", 105, (), ("--threads", "1")),
 }
 
 

@@ -40,7 +40,8 @@ What was tried, on one core with AVX-512, processor time of a training step:
 What is left is convolution, three quarters of DCCRN's step and nine tenths of DCUnet's, at 50 G
 products/s where large matrix products reach 46: its three products alone take 2.2 s of DCCRN's
 2.3 s that would be twice as fast as Asteroid. That goal is out of reach by this method; what would
-reach it are kernels that transform, multiply and sum in cache, and so a compiler.
+reach it are kernels that transform, multiply and sum in cache, and so a compiler. Of the memory of
+DCCRN's step, 455 MiB are tensors, two thirds of Asteroid's 679; some 300 MiB are oneDNN's, in both.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,13 @@ def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(whol
 def test_a_run_that_is_stopped_does_not_look_finished(data, tmp_path, number, status):
     command = [sys.executable, str(TRAIN), "--exp_dir", str(tmp_path / "e"), *data, *SHORT]
     command += ["--epochs", "500", "--num_workers", "1"]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # these tests may ignore it
+    )
     wait_for_epochs(process, tmp_path / "e" / "history.csv", 0)
     process.send_signal(number)
     errors = process.communicate(timeout=300)[1]

@@ -142,12 +142,11 @@ class _Distance(torch.autograd.Function):
         *spectrum, energy, gain, magnitude, real, imaginary, apart = ctx.saved_tensors
         exponent, complex_weight, magnitude_weight = ctx.settings
         scale = (grad / energy.shape[-1])[..., None]
-        steep = (energy + FLOOR).reciprocal_().mul_(exponent)  # d log(g) / d e
-        along = (real * spectrum[0]).addcmul_(imaginary, spectrum[1])
-        along.mul_(steep).mul_(gain).mul_(4 * complex_weight)
-        slope = steep.mul_(energy).mul_(2).add_(1).mul_(gain).mul_(gain).mul_(apart)
-        along.addcdiv_(slope, magnitude, value=2 * magnitude_weight).mul_(scale)
         direct = gain * (2 * complex_weight * scale)
+        steep = (energy + FLOOR).reciprocal_().mul_(2 * exponent)  # 2 d log(g) / d e
+        along = (real * spectrum[0]).addcmul_(imaginary, spectrum[1]).mul_(steep).mul_(direct)
+        slope = steep.mul_(energy).add_(1).mul_(gain).mul_(gain).mul_(apart).mul_(scale)
+        along.addcdiv_(slope, magnitude, value=2 * magnitude_weight)
         gradient = torch.complex(
             (direct * real).addcmul_(along, spectrum[0]),
             (direct * imaginary).addcmul_(along, spectrum[1]),
