@@ -38,8 +38,8 @@ Shape = Sequence[int]
 def matrix_rate(device: torch.device, clock: str = "wall", threads: int | None = None) -> float:
     """Return pairs of multiplication and addition per second of a large float32 matrix product.
 
-    Best of some seconds, kept for the process. ``threads`` is only part of what it is kept under: use
-    `torch.get_num_threads`.
+    Best of some seconds, kept for the process. ``threads`` is only part of what it is kept under:
+    use `torch.get_num_threads`.
     """
     a, b = (torch.randn(_SIZE, _SIZE, device=device) for _ in range(2))
     torch.mm(a, b)
