@@ -72,9 +72,11 @@ def _taken_ahead(loader: Any) -> Iterator[Any]:
     ready: queue.Queue[Any] = queue.Queue(maxsize=1)
 
     def take() -> None:
-        for batch in loader:
-            ready.put(batch)
-        ready.put(None)
+        try:
+            for batch in loader:
+                ready.put(batch)
+        finally:  # an error, too, ends the epoch instead of leaving it to wait
+            ready.put(None)
 
     threading.Thread(target=take, daemon=True).start()
     return iter(ready.get, None)

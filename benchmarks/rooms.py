@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -123,7 +123,8 @@ def mixtures(geometry: str, folder: Path, options: argparse.Namespace) -> Row:
     with ProcessPoolExecutor(options.jobs, initializer=one_thread) as pool:
 
         def anchor(part: Sequence[Scene]) -> None:
-            wait([pool.submit(by_pyroomacoustics, scene) for scene in part])
+            for _ in pool.map(by_pyroomacoustics, part):  # raises what any of them raises
+                pass
 
         anchor(scenes[: options.jobs])  # starts the processes
         spent = time_of(lambda: anchor(scenes[::2]))
