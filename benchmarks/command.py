@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from evaluation.command import available_cpus
+from evaluation.work.cli import available_cpus
 
 from .limits import bandwidth, matrix_rate
 from .row import Row, row_to_json

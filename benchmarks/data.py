@@ -31,12 +31,12 @@ import soundfile as sf
 import torch
 from torch import nn
 
-from asteroid.data import open_dataset
-from asteroid.data.array_writer import ArrayWriter
-from asteroid.data.arrays import ArrayInfo
-from asteroid.data.dataset import SizedDataset, build_loader
 from asteroid.models import DCCRN, FasNetTAC
-from evaluation.command import available_cpus
+from evaluation.work.cli import available_cpus
+from seloss.data import open_dataset
+from seloss.data.formats.array import ArrayInfo
+from seloss.data.formats.array_writer import ArrayWriter
+from seloss.data.load.mixture_dataset import SizedDataset, build_loader
 from tests.data import SAMPLE_RATE, make_manifest, noise_like, speech_like
 
 from .command import run_benchmark

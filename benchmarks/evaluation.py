@@ -31,7 +31,7 @@ from pesq import pesq
 from pystoi import stoi
 
 from auditus import get_metric
-from evaluation.command import available_cpus
+from evaluation.work.cli import available_cpus
 from tests.data import SAMPLE_RATE, make_mixture
 
 from .command import run_benchmark

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from asteroid.engine.environment import describe_environment
+from seloss.train.run.environment import describe_environment
 
 from .row import Row, row_from_json
 from .table import markdown_table

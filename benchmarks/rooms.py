@@ -22,11 +22,11 @@ import numpy as np
 import pyroomacoustics as pra
 import soundfile as sf
 
-from asteroid.data.draw import generator
-from asteroid.data.mixture_set import make_mixtures, plan_mixtures, read_corpora
-from asteroid.data.plan import MixingConfig
-from asteroid.data.rooms import GEOMETRIES, Scene, draw_scene, simulate
-from evaluation.command import available_cpus
+from evaluation.work.cli import available_cpus
+from seloss.data.draw import generator
+from seloss.data.mixing.make_mixtures import make_mixtures, plan_mixtures, read_corpora
+from seloss.data.mixing.room_plan import MixingConfig
+from seloss.data.mixing.rooms import GEOMETRIES, Scene, draw_scene, simulate
 from tests.data import SAMPLE_RATE, noise_like, speech_like
 
 from .command import run_benchmark

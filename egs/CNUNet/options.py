@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from asteroid.engine import DataConfig
-from asteroid.engine.config import LossConfig, OptimConfig, Recipe, TrainingConfig
+from seloss.train import DataConfig
+from seloss.train.options.recipe import LossConfig, OptimConfig, Recipe, TrainingConfig
 
 __all__ = ["CnunetConfig", "CnunetRecipe", "EmbeddingConfig", "LatentConfig"]
 

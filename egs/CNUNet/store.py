@@ -16,8 +16,8 @@ from typing import Any
 
 from two_stage import CnunetRecipe, embedding_data, latent_data, like_stage1
 
-from asteroid.engine import parse_recipe, run_program
-from evaluation.shards import Shard, add_shard_option
+from evaluation.work.shards import Shard, add_shard_option
+from seloss.train import parse_recipe, run_program
 
 WHAT = ("embeddings", "latents")
 
@@ -63,7 +63,7 @@ def _share_out(what: str, jobs: int, argv: list[str]) -> None:
 
 
 def _store(what: str, config: CnunetRecipe, shard: Shard) -> None:
-    from asteroid.data import open_dataset
+    from seloss.data import open_dataset
 
     share = (shard.index - 1, shard.count)
     made: Any

@@ -14,16 +14,16 @@ from two_stage import (
     stage_one_network,
 )
 
-from asteroid.engine import open_experiment, parse_recipe, run_program
+from seloss.train import open_experiment, parse_recipe, run_program
 
 if TYPE_CHECKING:
-    from asteroid.data.dataset import SizedDataset
+    from seloss.data.load.mixture_dataset import SizedDataset
 
 
 def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any]:
     """Return network, system and what adapts a data set (or None)."""
-    from asteroid.engine.enhancement import EnhancementSystem
-    from asteroid.engine.two_stage import EmbeddedSystem, LatentSystem, freeze, load_weights
+    from seloss.train.system.enhancement import EnhancementSystem
+    from seloss.train.system.two_stage import EmbeddedSystem, LatentSystem, freeze, load_weights
 
     seed = config.training.seed
     if config.stage == 0:
@@ -56,8 +56,8 @@ def main(argv: list[str]) -> None:
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import fit
         from auditus.metrics import get_metrics
+        from seloss.train.fit.training import fit
 
         torch.manual_seed(config.training.seed)
         network, system, adapt = parts_of(config)

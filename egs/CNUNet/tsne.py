@@ -28,11 +28,12 @@ from talkers import genders_of
 from torch import Tensor
 from tqdm import tqdm
 
-from asteroid.data import open_dataset
-from asteroid.data.draw import generator
-from asteroid.engine import run_program
+import seloss.embeddings.embedded  # noqa: F401  (registers its network)
 from asteroid.models.base_models import BaseModel
-from evaluation.figure_style import figure_style, save_figure
+from evaluation.plots.style import figure_style, save_figure
+from seloss.data import open_dataset
+from seloss.data.draw import generator
+from seloss.train import run_program
 
 SEED = 0
 LEAST = 5  # points

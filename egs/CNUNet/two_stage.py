@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from options import CnunetRecipe, EmbeddingConfig
 
 if TYPE_CHECKING:
-    from asteroid.data.feature_fill import Share
-    from asteroid.engine.two_stage_data import EmbeddingData, LatentData
-    from asteroid.models import CNUNet, EmbeddedCNUNet
+    from asteroid.models import CNUNet
+    from seloss.data.load.feature_fill import Share
+    from seloss.embeddings.embedded import EmbeddedCNUNet
+    from seloss.train.fit.two_stage_data import EmbeddingData, LatentData
 
 __all__ = [
     "CnunetRecipe",
@@ -46,9 +47,9 @@ def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData
     import torch
     from tqdm import tqdm
 
-    from asteroid.embeddings import build_embedder
-    from asteroid.engine.launch import is_several, process_rank
-    from asteroid.engine.two_stage_data import EmbeddingData
+    from seloss.embeddings import build_embedder
+    from seloss.train.fit.two_stage_data import EmbeddingData
+    from seloss.train.run.launch import is_several, process_rank
 
     told = config.embedding
     fill = not is_several() and process_rank() == 0
@@ -62,7 +63,7 @@ def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData
 
 def stage_one_network(config: CnunetRecipe, embeddings: EmbeddingData) -> EmbeddedCNUNet:
     """Return a network of stage 1 that fits the embeddings."""
-    from asteroid.models import EmbeddedCNUNet
+    from seloss.embeddings.embedded import EmbeddedCNUNet
 
     told = config.embedding
     return EmbeddedCNUNet(
@@ -104,8 +105,8 @@ def stage_one(config: CnunetRecipe) -> EmbeddedCNUNet:
     Raises:
         ValueError: The folder holds another network.
     """
-    from asteroid.models import EmbeddedCNUNet
     from asteroid.models.base_models import BaseModel
+    from seloss.embeddings.embedded import EmbeddedCNUNet
 
     folder = Path(str(config.latent.stage1))
     network = BaseModel.from_pretrained(str(folder / "best_model.pth"))
@@ -128,8 +129,8 @@ def latent_data(config: CnunetRecipe, share: Share = (0, 1)) -> LatentData:
     """
     import torch
 
-    from asteroid.engine.two_stage import check_embedding_size
-    from asteroid.engine.two_stage_data import LatentData
+    from seloss.train.fit.two_stage_data import LatentData
+    from seloss.train.system.two_stage import check_embedding_size
 
     then = like_stage1(config)
     network = stage_one(config)

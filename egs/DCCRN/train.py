@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from asteroid.engine import DataConfig, open_experiment, parse_recipe, run_program
-from asteroid.engine.config import LossConfig, OptimConfig, Recipe, TrainingConfig
+from seloss.train import DataConfig, open_experiment, parse_recipe, run_program
+from seloss.train.options.recipe import LossConfig, OptimConfig, Recipe, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def main(argv: list[str]) -> None:
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import fit
         from asteroid.models import DCCRN
         from auditus.metrics import get_metrics
+        from seloss.train.fit.training import fit
 
         torch.manual_seed(config.training.seed)
         network = DCCRN(**asdict(config.net), sample_rate=config.data.sample_rate)

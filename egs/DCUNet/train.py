@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from asteroid.engine import open_experiment, parse_recipe, run_program
-from asteroid.engine.config import DataConfig, LossConfig, OptimConfig, Recipe, TrainingConfig
+from seloss.train import open_experiment, parse_recipe, run_program
+from seloss.train.options.recipe import DataConfig, LossConfig, OptimConfig, Recipe, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,10 @@ def main(argv: list[str]) -> None:
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import fit
         from asteroid.losses import build_loss
         from asteroid.models import DCUnet
         from auditus.metrics import get_metrics
+        from seloss.train.fit.training import fit
 
         torch.manual_seed(config.training.seed)
         network = DCUnet(**asdict(config.net), sample_rate=config.data.sample_rate)

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from evaluation.shards import add_shard_option
+from evaluation.work.shards import add_shard_option
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,11 +48,11 @@ def work(args: argparse.Namespace) -> int:
 
     import torch
 
-    from asteroid.data import open_dataset
-    from asteroid.engine import network_package
     from asteroid.models.base_models import BaseModel
-    from evaluation.experiment import TestSet
-    from evaluation.infer import write_testset
+    from evaluation.enhance.infer import write_testset
+    from evaluation.testset.experiment import TestSet
+    from seloss.data import open_dataset
+    from seloss.train import network_package
 
     model, manifest = Path(args.model_path), Path(args.input_json)
     folder = PROJECT_ROOT / "experiments" / args.experiment_tag / manifest.stem
@@ -79,6 +79,6 @@ def work(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    from evaluation.command import run
+    from evaluation.work.cli import run
 
     sys.exit(run(parser(), work))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from asteroid.engine import open_experiment, parse_recipe, run_program
-from asteroid.engine.config import Recipe
+from seloss.train import open_experiment, parse_recipe, run_program
+from seloss.train.options.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def main(argv: list[str]) -> None:
     with open_experiment(parsed) as experiment:
         import torch
 
-        from asteroid.engine import fit
         from asteroid.models import FasNetTAC
         from auditus.metrics import get_metrics
+        from seloss.train.fit.training import fit
 
         torch.manual_seed(config.training.seed)
         network = FasNetTAC(**asdict(config.net), sample_rate=config.data.sample_rate)

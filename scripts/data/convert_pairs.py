@@ -13,9 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from asteroid.data.command import run_command
-from asteroid.data.opening import read_pairs_file
-from asteroid.data.pair_set import convert_pairs
+from seloss.cli.command import run_command
+from seloss.data.load.open_dataset import read_pairs_file
+from seloss.data.mixing.make_pairs import convert_pairs
 
 
 def parser() -> argparse.ArgumentParser:

@@ -17,14 +17,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from asteroid.data.command import run_command
-from asteroid.data.corpora import VALID_SPEAKERS, voicebank_pairs
-from asteroid.data.listing import Recording, read_folder
-from asteroid.data.mini_corpus import prepare
-from asteroid.data.noise_scheme import NoiseScheme, read_scheme
-from asteroid.data.pair_set import convert_pairs, describe_plans, mix_pairs, place_recordings
-from asteroid.data.scheme_plan import Pools, assign, make_artificial, plan_scheme
-from asteroid.data.source_lists import write_source_lists
+from seloss.cli.command import run_command
+from seloss.data.corpus.corpora import VALID_SPEAKERS, voicebank_pairs
+from seloss.data.corpus.listing import Recording, read_folder
+from seloss.data.corpus.mini_corpus import prepare
+from seloss.data.load.source_lists import write_source_lists
+from seloss.data.mixing.make_pairs import convert_pairs, describe_plans, mix_pairs, place_recordings
+from seloss.data.mixing.scheme import NoiseScheme, read_scheme
+from seloss.data.mixing.scheme_plan import Pools, assign, make_artificial, plan_scheme
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEMES = CONFIGS / "schemes"

@@ -5,24 +5,18 @@ lengths=None) -> (batch,)`, never changes its arguments, ignores padding, and ca
 direction and source. `Auditus` runs a list of them over a batch.
 """
 
-from auditus.band_ratios import fw_sar, fw_sdr, fw_sir
-from auditus.binaural import ild_error, itd_error, mbstoi
-from auditus.bss_eval import sdr
-from auditus.composite import cbak, covl, csig
-from auditus.evaluation import Auditus, evaluate
-from auditus.metric import Metric, Scores
-from auditus.metrics import METRICS, PUBLISHED, get_metric, get_metrics
-from auditus.opinion import (
-    distillmos,
-    dnsmos_bak,
-    dnsmos_ovrl,
-    dnsmos_p808,
-    dnsmos_sig,
-)
-from auditus.perceptual import estoi, pesq_nb, pesq_wb, stoi
-from auditus.ratios import si_sar, si_sar_leroux, si_sdr, si_sir, snr
-from auditus.segmental import fw_seg_snr, lsd, seg_snr
-from auditus.spectral_distance import llr, wss
+from .band_ratios import fw_sar, fw_sdr, fw_sir
+from .binaural import ild_error, itd_error, mbstoi
+from .bss_eval import sdr
+from .composite import cbak, covl, csig
+from .evaluation import Auditus, evaluate
+from .metric import Metric, Scores
+from .metrics import METRICS, PUBLISHED, get_metric, get_metrics
+from .opinion import distillmos, dnsmos_bak, dnsmos_ovrl, dnsmos_p808, dnsmos_sig
+from .perceptual import estoi, pesq_nb, pesq_wb, stoi
+from .ratios import si_sar, si_sar_leroux, si_sdr, si_sir, snr
+from .segmental import fw_seg_snr, lsd, seg_snr
+from .spectral_distance import llr, wss
 
 __all__ = [
     "METRICS",

@@ -32,9 +32,10 @@ from torch import Tensor
 
 from asteroid.dsp.bands import Scale, build_scale
 from asteroid.dsp.stft import Stft
-from auditus.memory import once
-from auditus.metric import Rows, Scores, metric
-from auditus.ratios import PUBLISHED_EPS, check_variant, split, without_copies
+
+from .memory import once
+from .metric import Rows, Scores, metric
+from .ratios import PUBLISHED_EPS, check_variant, split, without_copies
 
 __all__ = [
     "critical_bands",

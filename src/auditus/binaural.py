@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from asteroid.dsp.stft import Stft
-from auditus.band_ratios import DC_LOBE, N_BANDS, OVERLAP, WINDOW_S, critical_bands
-from auditus.metric import Rows, Scores, metric
-from auditus.perceptual import STOI_MIN_SECONDS
+
+from .band_ratios import DC_LOBE, N_BANDS, OVERLAP, WINDOW_S, critical_bands
+from .metric import Rows, Scores, metric
+from .perceptual import STOI_MIN_SECONDS
 
 __all__ = ["ild_error", "itd_error", "mbstoi"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from auditus.metric import Rows, Scores, metric
+from .metric import Rows, Scores, metric
 
 __all__ = ["sdr"]
 

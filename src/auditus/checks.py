@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from auditus.memory import once
+from .memory import once
 
 __all__ = ["Prepared", "checked", "groups", "is_silent", "prepared"]
 

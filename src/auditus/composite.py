@@ -20,11 +20,11 @@ import math
 import torch
 from torch import Tensor
 
-from auditus.memory import once
-from auditus.metric import Core, Metric, Rows, Scores, metric
-from auditus.perceptual import PESQ_MIN_SECONDS, pesq_nb, pesq_wb
-from auditus.segmental import seg_snr_frames
-from auditus.spectral_distance import llr_frames, mean_of_best, wss_frames
+from .memory import once
+from .metric import Core, Metric, Rows, Scores, metric
+from .perceptual import PESQ_MIN_SECONDS, pesq_nb, pesq_wb
+from .segmental import seg_snr_frames
+from .spectral_distance import llr_frames, mean_of_best, wss_frames
 
 __all__ = ["cbak", "covl", "csig", "raw_pesq"]
 

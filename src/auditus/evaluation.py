@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-from auditus.metric import Scores
-from auditus.metrics import PUBLISHED, get_metrics
-from auditus.ratios import check_variant
+from .metric import Scores
+from .metrics import PUBLISHED, get_metrics
+from .ratios import check_variant
 
 __all__ = ["Auditus", "evaluate"]
 

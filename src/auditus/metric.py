@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from auditus.checks import Prepared, checked, groups, prepared
-from auditus.scores import Rows, Scores
+from .checks import Prepared, checked, groups, prepared
+from .scores import Rows, Scores
 
 __all__ = ["Metric", "Rows", "Scores", "metric"]
 

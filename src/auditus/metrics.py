@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from asteroid.utils.registry import Registry
-from auditus import (
+
+from . import (
     band_ratios,
     binaural,
     bss_eval,
@@ -16,7 +17,7 @@ from auditus import (
     segmental,
     spectral_distance,
 )
-from auditus.metric import Metric
+from .metric import Metric
 
 __all__ = ["METRICS", "PUBLISHED", "get_metric", "get_metrics"]
 

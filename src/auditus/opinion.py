@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auditus.memory import once
-from auditus.metric import Core, Metric, Rows, Scores, metric
+from .memory import once
+from .metric import Core, Metric, Rows, Scores, metric
 
 __all__ = ["distillmos", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "dnsmos_sig"]
 

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from auditus.memory import once
-from auditus.metric import Rows, Scores, metric
-from auditus.pesq_process import pesq_score
+from .memory import once
+from .metric import Rows, Scores, metric
+from .pesq_process import pesq_score
 
 __all__ = ["estoi", "pesq_nb", "pesq_wb", "stoi"]
 

@@ -14,11 +14,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from auditus.metric import Metric, Rows, Scores
-from auditus.pooling_ratios import FRAMES, SAMPLES
-from auditus.pooling_stoi import STOI
-from auditus.pooling_units import Sums, Units, pool
-from auditus.ratios import without_copies
+from .metric import Metric, Rows, Scores
+from .pooling_ratios import FRAMES, SAMPLES
+from .pooling_stoi import STOI
+from .pooling_units import Sums, Units, pool
+from .ratios import without_copies
 
 __all__ = ["POOLED", "Sums", "Units", "measure_units", "pool", "why_not_pooled"]
 

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from asteroid.dsp.projection import project, remove_mean
-from auditus.band_ratios import fw_frames, fw_hop
-from auditus.metric import Rows
-from auditus.pooling_units import Units
-from auditus.ratios import split
-from auditus.segmental import frame_and_hop, fw_seg_snr_frames, lsd_frames, seg_snr_frames
+
+from .band_ratios import fw_frames, fw_hop
+from .metric import Rows
+from .pooling_units import Units
+from .ratios import split
+from .segmental import frame_and_hop, fw_seg_snr_frames, lsd_frames, seg_snr_frames
 
 __all__ = ["FRAMES", "SAMPLES"]
 

@@ -25,8 +25,8 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from auditus.metric import Rows
-from auditus.pooling_units import Units
+from .metric import Rows
+from .pooling_units import Units
 
 __all__ = ["STOI", "estoi_correlations", "stoi_correlations"]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from auditus.ratios import energy_ratio_db
+from .ratios import energy_ratio_db
 
 __all__ = ["Sums", "Units", "pool"]
 

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from asteroid.dsp.projection import Decomposition, decompose, project, remove_mean
-from auditus.memory import once
-from auditus.metric import Rows, Scores, metric
+
+from .memory import once
+from .metric import Rows, Scores, metric
 
 __all__ = ["energy_ratio_db", "si_sar", "si_sar_leroux", "si_sdr", "si_sir", "snr"]
 

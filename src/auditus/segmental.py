@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from auditus.band_ratios import critical_bands
-from auditus.metric import Rows, Scores, metric
+from .band_ratios import critical_bands
+from .metric import Rows, Scores, metric
 
 __all__ = [
     "frame_and_hop",

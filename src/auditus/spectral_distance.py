@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from auditus.band_ratios import critical_bands
-from auditus.metric import Rows, Scores, metric
-from auditus.segmental import FRAME_S, frames_of
+from .band_ratios import critical_bands
+from .metric import Rows, Scores, metric
+from .segmental import FRAME_S, frames_of
 
 __all__ = ["llr", "llr_frames", "mean_of_best", "wss", "wss_frames"]
 

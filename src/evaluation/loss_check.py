@@ -1,102 +1,10 @@
-"""Say what a loss sees before days of training are spent on it.
-
-    python -m evaluation.loss_check --loss neg_sisdr --scale mel --weights_type speech_norm
-    python -m evaluation.loss_check --loss si_snr --loss si_snr+0.5*lms -o check
-
-tries each loss on a few utterances: its value and gradient over SNRs from -40 to 50 dB, from random
-starts, at other levels, on silence, clipping and DC. It says in words what that means, and writes
-
-    verdict.md        the findings
-    probes.csv        a row per loss, utterance and condition
-    loss_check.png    value, slope and gradient over SNR and level, the losses side by side
-    cells_<loss>.png  for one utterance: weights, shares of the loss and gradient over time and
-                      frequency, phones drawn in where they are known; the numbers as .csv
-
-Exit status 1 if a loss has a PROBLEM, so that a script can stop there.
-"""
+"""``python -m evaluation.loss_check``: see `evaluation.lossview.cli`."""
 
 from __future__ import annotations
 
-import argparse
-import re
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import pandas as pd
-from torch import nn
-from tqdm import tqdm
-
-from asteroid.utils.files import atomic_path, write_text
-from evaluation.command import run
-from evaluation.diagnosis.cells import maps_of
-from evaluation.diagnosis.examples import Example, add_example_options, load_examples
-from evaluation.diagnosis.figures import cells_drawing, probes_drawing
-from evaluation.diagnosis.losses import add_loss_options, losses_from
-from evaluation.diagnosis.probe import probe_loss
-from evaluation.diagnosis.verdict import verdict
-from evaluation.figure_style import figure_style, save_figure
-
-__all__ = ["main"]
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="loss_check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_loss_options(parser)
-    add_example_options(parser, utterances=3)
-    parser.add_argument(
-        "-o", "--output", type=Path, default=Path("loss_check"), metavar="FOLDER", help="where to"
-    )
-    return parser
-
-
-def _work(args: argparse.Namespace) -> int:
-    examples = load_examples(args)
-    losses = losses_from(args, examples[0].sample_rate)
-    tables = {}
-    for name, loss in tqdm(losses.items(), unit="loss", disable=None):
-        tables[name] = probe_loss(loss, examples)
-    findings = {name: verdict(table) for name, table in tables.items()}
-    text = _written(findings, examples)
-    probes = pd.concat(
-        [table.assign(loss=name) for name, table in tables.items()], ignore_index=True
-    )
-    with atomic_path(args.output / "probes.csv") as temporary:
-        probes.to_csv(temporary, index=False, float_format="%.6g")
-    write_text(args.output / "verdict.md", text)
-    _draw(args.output, losses, examples[0], probes)
-    print(text)
-    print(f"figures and numbers: {args.output}")
-    return int(any(one.startswith("PROBLEM") for found in findings.values() for one in found))
-
-
-def _written(findings: Mapping[str, Sequence[str]], examples: Sequence[Example]) -> str:
-    lines = [f"Tried on {', '.join(one.id for one in examples)}.", ""]
-    for name, found in findings.items():
-        lines += [f"## {name}", "", *(f"- {sentence}" for sentence in found), ""]
-    return "\n".join(lines)
-
-
-def _draw(
-    folder: Path, losses: Mapping[str, nn.Module], example: Example, probes: pd.DataFrame
-) -> None:
-    drawings = [probes_drawing(probes)]
-    for name, loss in losses.items():
-        plain = re.sub(r"[^\w.-]+", "_", name).strip("_")
-        drawings.append(
-            cells_drawing(f"cells_{plain}", name, example, list(maps_of(loss, example)))
-        )
-    with figure_style():
-        for drawing in drawings:
-            save_figure(drawing.draw(), folder / f"{drawing.name}.png", drawing.numbers)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
-
+from evaluation.lossview.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,7 +16,8 @@ import soundfile as sf
 import torch
 import yaml
 
-from asteroid.models import CNUNet, EmbeddedCNUNet
+from asteroid.models import CNUNet
+from seloss.embeddings.embedded import EmbeddedCNUNet
 from tests.data import make_manifest, make_mixture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,8 +114,8 @@ def test_a_span_of_stages_runs_no_other(data, tmp_path):
 KILLED = """
 import os, sys
 sys.path.insert(0, sys.argv.pop(1))
-from asteroid.data.feature_store import FeatureStore
-from asteroid.engine.two_stage_data import LatentData
+from seloss.data.formats.feature_store import FeatureStore
+from seloss.train.fit.two_stage_data import LatentData
 from store import main
 FeatureStore.__init__.__kwdefaults__["shard_seconds"] = 0.0
 latent, done = LatentData._latent, []

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from asteroid.engine import parse_recipe, plain
 from asteroid.losses import SumLoss, build_training_loss
+from seloss.train import parse_recipe, plain
 from tests.data import noise_like, speech_like
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asteroid.data import open_dataset
-from tests.asteroid.data.corpus import energy_db, make_noise, make_speech
-from tests.asteroid.data.test_corpora import make_tree
+from seloss.data import open_dataset
 from tests.data import make_manifest
+from tests.seloss.data.corpus import energy_db, make_noise, make_speech
+from tests.seloss.data.test_corpora import make_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = ROOT / "egs" / "DCCRN" / "local" / "prepare.py"

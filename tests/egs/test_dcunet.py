@@ -16,12 +16,12 @@ import pytest
 import torch
 import yaml
 
-from asteroid.data.dataset import MixtureDataset, build_loader
-from asteroid.data.manifest import read_manifest
-from asteroid.engine import parse_recipe, plain
 from asteroid.losses import build_training_loss
 from asteroid.models import DCUnet
 from auditus.metrics import get_metrics
+from seloss.data.formats.manifest import read_manifest
+from seloss.data.load.mixture_dataset import MixtureDataset, build_loader
+from seloss.train import parse_recipe, plain
 from tests.data import SAMPLE_RATE, make_manifest, make_mixture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,9 +210,9 @@ def test_validation_hears_the_same_whole_utterances_in_every_epoch(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # a dozen programs, on a busy machine
 def test_training_on_lists_mixed_on_the_fly_and_the_comparison(tmp_path):
-    from asteroid.data.listing import read_folder
-    from asteroid.data.source_lists import write_source_lists
-    from tests.asteroid.data.corpus import make_noise, make_speech
+    from seloss.data.corpus.listing import read_folder
+    from seloss.data.load.source_lists import write_source_lists
+    from tests.seloss.data.corpus import make_noise, make_speech
 
     speech = read_folder(make_speech(tmp_path / "s", ["p1", "p2"]), "speech")
     noise = read_folder(make_noise(tmp_path / "n", ["a", "b"]), "noise")

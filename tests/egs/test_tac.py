@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from asteroid.engine import parse_recipe, plain
+from seloss.train import parse_recipe, plain
 from tests.data import make_manifest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.experiment import find_experiment, natural_key
+from evaluation.testset.experiment import find_experiment, natural_key
 from tests.evaluation.folder import make_experiment, make_sample
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.experiment import References, open_system
+from evaluation.testset.experiment import References, open_system
 from tests.data import make_manifest
 from tests.evaluation.folder import make_experiment, write_audio
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.group_figure import draw_groups
-from evaluation.groups import group_tables, snr_classes
+from evaluation.score.groups import group_tables, snr_classes
+from evaluation.score.plot import draw_groups
 
 
 @pytest.fixture

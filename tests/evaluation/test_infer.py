@@ -14,12 +14,13 @@ import soundfile as sf
 import torch
 from torch import Tensor, nn
 
-from asteroid.data.manifest import read_manifest, write_manifest
 from asteroid.models import ConvTasNet
 from asteroid.models.deep_complex_unet import DCUnet
-from evaluation import infer, utt_eval
-from evaluation.experiment import find_experiment
-from evaluation.infer import enhance, load_network
+from evaluation.enhance import infer
+from evaluation.enhance.infer import enhance, load_network
+from evaluation.score import cli as utt_eval
+from evaluation.testset.experiment import find_experiment
+from seloss.data.formats.manifest import read_manifest, write_manifest
 from tests.data import SAMPLE_RATE, make_manifest
 from tests.evaluation.folder import save_network
 
@@ -209,8 +210,8 @@ def test_wrong_places_and_usage(place: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_test_array_is_enhanced_like_a_manifest(place: Path) -> None:
-    from asteroid.data.array_writer import ArrayWriter
-    from asteroid.data.arrays import ArrayInfo
+    from seloss.data.formats.array import ArrayInfo
+    from seloss.data.formats.array_writer import ArrayWriter
 
     pairs = np.random.default_rng(0).standard_normal((4, 2, 3200)).astype(np.float32)
     columns = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.journal import Journal, Record
+from evaluation.work.ledger import Journal, Record
 
 
 def test_the_last_record_of_a_sample_counts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from evaluation.listening_results import (
+from evaluation.report.listening_results import (
     HIDDEN_REFERENCE,
     abx_results,
     main,

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation import noise_table
-from evaluation.experiment import find_experiment
-from evaluation.noise_table import noise_tables
+from evaluation.compare import noise_table
+from evaluation.compare.noise_table import noise_tables
+from evaluation.testset.experiment import find_experiment
 from tests.evaluation.folder import make_experiment
 
 CELLS = [(seen, snr) for seen in (True, False) for snr in (-5.0, 0.0, 10.0) for _ in range(2)]

@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 import torch
 
-from asteroid.models import CNUNet, EmbeddedCNUNet
-from evaluation.comparison.systems import parse_system
-from evaluation.experiment import find_experiment
-from evaluation.infer import main as infer
-from evaluation.report.__main__ import main as report
-from evaluation.table import comparison_table
-from evaluation.utt_eval import main as utt_eval
+from asteroid.models import CNUNet
+from evaluation.compare.means_table import comparison_table
+from evaluation.compare.systems import parse_system
+from evaluation.enhance.infer import main as infer
+from evaluation.report.cli import main as report
+from evaluation.score.cli import main as utt_eval
+from evaluation.testset.experiment import find_experiment
+from seloss.embeddings.embedded import EmbeddedCNUNet
 from tests.data import make_manifest
 
 TINY = {"channels": 4, "inner_channels": 2, "depths": (2, 2), "win_length": 64}
@@ -80,8 +81,8 @@ def test_the_report_says_it(root, tmp_path):
 
 
 def test_an_oracle_hears_the_clean_speech_and_nothing_else(root):
-    from asteroid.data import open_dataset
-    from evaluation.infer import enhance
+    from evaluation.enhance.infer import enhance
+    from seloss.data import open_dataset
 
     network = networks()["first"].eval()
     item = open_dataset(root / "data" / "test.json", sample_rate=16000)[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.pairing import audio_files, match
+from evaluation.testset.pairing import audio_files, match
 from tests.evaluation.folder import write_audio
 
 

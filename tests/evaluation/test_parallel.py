@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.parallel import run_each
+from evaluation.work.parallel import run_each
 
 
 def work(item: int) -> int:
@@ -68,7 +68,7 @@ def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
 
 PREPARED = """
 import os, signal, sys
-from evaluation.parallel import prepare_workers, run_each
+from evaluation.work.parallel import prepare_workers, run_each
 
 def known(name):
     if name == "die":

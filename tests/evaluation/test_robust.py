@@ -15,7 +15,7 @@ import psutil
 import pytest
 import soundfile as sf
 
-from evaluation import utt_eval
+from evaluation.score import cli as utt_eval
 from tests.data import make_mixture
 from tests.evaluation.folder import make_experiment, make_sample, write_audio
 

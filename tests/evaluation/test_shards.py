@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from evaluation import infer, utt_eval
-from evaluation.shards import Shard
+from evaluation.enhance import infer
+from evaluation.score import cli as utt_eval
+from evaluation.work.shards import Shard
 from tests.data import make_manifest
 from tests.evaluation import folder
 
@@ -63,7 +64,7 @@ def test_figures_of_parts_are_not_computed_again(whole_and_parts, monkeypatch):
     run, _, parts = whole_and_parts
     for shard in ("1/2", "2/2"):
         run("PARTS", "--shard", shard)
-    monkeypatch.setattr("evaluation.judging.score_sample", None)
+    monkeypatch.setattr("evaluation.score.judging.score_sample", None)
     run("PARTS")
     assert tables(parts)
 

@@ -11,8 +11,8 @@ import pytest
 import soundfile as sf
 from PIL import Image
 
-from evaluation.spectra import main, spectra, third_octaves
-from evaluation.testset import TestSet
+from evaluation.spectra.cli import main, spectra, third_octaves
+from evaluation.testset.testset import TestSet
 from tests.evaluation.folder import make_experiment, write_audio
 
 RATE = 16000

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
-from evaluation import table, utt_eval
-from evaluation.experiment import find_experiment
-from evaluation.table import UNPROCESSED, comparison_table
+from evaluation.compare import means_table as table
+from evaluation.compare.means_table import UNPROCESSED, comparison_table
+from evaluation.score import cli as utt_eval
+from evaluation.testset.experiment import find_experiment
 from tests.data import SAMPLE_RATE
 from tests.evaluation.folder import make_experiment
 

@@ -17,7 +17,7 @@ import soundfile as sf
 import torch
 
 from auditus import evaluate
-from evaluation import utt_eval
+from evaluation.score import cli as utt_eval
 from tests.data import SAMPLE_RATE
 from tests.evaluation.folder import make_experiment, make_sample
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile as sf
 
-from evaluation import utt_eval
+from evaluation.score import cli as utt_eval
 from tests.data import SAMPLE_RATE, make_manifest
 from tests.evaluation.folder import make_experiment, write_audio
 

@@ -17,17 +17,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from asteroid.data.array_plan import plan_from_recordings
-from asteroid.data.array_remix import plan_from_mixtures
-from asteroid.data.array_set import adopt_array, describe_arrays, make_arrays
-from asteroid.data.arrays import NOISE_CLASSES
-from asteroid.data.command import run_command
-from asteroid.data.corpora import dns_pairs, dns_recordings, voicebank_pairs
-from asteroid.data.listing import read_folder
-from asteroid.data.manifest import read_manifest
-from asteroid.data.mini_corpus import prepare
-from asteroid.data.segment import ArrayConfig, ArrayPlan
-from asteroid.data.splits import SPLITS
+from seloss.cli.command import run_command
+from seloss.data.corpus.corpora import dns_pairs, dns_recordings, voicebank_pairs
+from seloss.data.corpus.listing import read_folder
+from seloss.data.corpus.mini_corpus import prepare
+from seloss.data.corpus.splits import SPLITS
+from seloss.data.formats.array import NOISE_CLASSES
+from seloss.data.formats.manifest import read_manifest
+from seloss.data.mixing.make_arrays import adopt_array, describe_arrays, make_arrays
+from seloss.data.mixing.segment_plan import plan_from_recordings
+from seloss.data.mixing.segment_remix import plan_from_mixtures
+from seloss.data.mixing.segments import ArrayConfig, ArrayPlan
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 

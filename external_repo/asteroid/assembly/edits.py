@@ -244,8 +244,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         "asteroid/models/__init__.py",
         "from .conv_tasnet import ConvTasNet\n",
-        "from .cnunet import CNUNet\n"
-        "from .conv_tasnet import ConvTasNet\nfrom .embedded import EmbeddedCNUNet\n",
+        "from .cnunet import CNUNet\nfrom .conv_tasnet import ConvTasNet\n",
         "the project's networks are found by name, as from_pretrained needs",
     ),
     Edit(
@@ -257,7 +256,7 @@ EDITS: tuple[Edit, ...] = (
     Edit(
         "asteroid/models/__init__.py",
         '__all__ = [\n    "ConvTasNet",\n',
-        '__all__ = [\n    "CNUNet",\n    "EmbeddedCNUNet",\n    "NUNetTLS",\n    "ConvTasNet",\n',
+        '__all__ = [\n    "CNUNet",\n    "NUNetTLS",\n    "ConvTasNet",\n',
         "the project's networks are found by name, as from_pretrained needs",
     ),
     Edit(

@@ -27,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
 
 def available_models() -> dict[str, str]:
     """Return the published models: name -> address."""
-    from .utils.hub_utils import MODELS_URLS_HASHTABLE
+    from asteroid.utils.hub_utils import MODELS_URLS_HASHTABLE
 
     return dict(MODELS_URLS_HASHTABLE)
 

@@ -25,11 +25,12 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from asteroid.data.archives import cache_folder
 from asteroid.utils.files import atomic_path
-from evaluation.phonemes.alignment import Alignment, Phone, alignment_of
-from evaluation.phonemes.transcript import guess
-from evaluation.spoken_text import normalise
+from evaluation.testset.spoken_text import normalise
+from seloss.data.corpus.archives import cache_folder
+
+from .alignment import Alignment, Phone, alignment_of
+from .transcript import guess
 
 __all__ = ["DOUBTFUL_FIT", "align", "aligned"]
 

@@ -26,13 +26,14 @@ from tqdm import tqdm
 
 from asteroid.utils.files import atomic_path
 from auditus import get_metric
-from evaluation.experiment import TestSet
-from evaluation.journal import Journal, Record
-from evaluation.parallel import run_each
-from evaluation.phonemes.segments import FOLDER, Segments
-from evaluation.scoring import score_signals
-from evaluation.signals import Signals
-from evaluation.stamps import settings_stamp, stamp_of
+from evaluation.score.scoring import score_signals
+from evaluation.score.signals import Signals
+from evaluation.testset.experiment import TestSet
+from evaluation.work.ledger import Journal, Record
+from evaluation.work.parallel import run_each
+from evaluation.work.stamps import settings_stamp, stamp_of
+
+from .segments import FOLDER, Segments
 
 __all__ = ["SIGNAL_TYPES", "ClassTask", "join_testset", "score_class", "write_cuts"]
 

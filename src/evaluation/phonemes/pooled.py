@@ -20,13 +20,14 @@ from tqdm import tqdm
 
 from auditus import get_metric
 from auditus.pooling import measure_units, pool
-from evaluation.experiment import TestSet
-from evaluation.journal import Journal, Record
-from evaluation.parallel import run_each
-from evaluation.phonemes.classes import PhoneClasses
-from evaluation.phonemes.segments import Segments
-from evaluation.signals import Signals
-from evaluation.stamps import settings_stamp, stamp_of
+from evaluation.score.signals import Signals
+from evaluation.testset.experiment import TestSet
+from evaluation.work.ledger import Journal, Record
+from evaluation.work.parallel import run_each
+from evaluation.work.stamps import settings_stamp, stamp_of
+
+from .classes import PhoneClasses
+from .segments import Segments
 
 __all__ = ["PoolTask", "Pooled", "pool_testset", "score_phones"]
 

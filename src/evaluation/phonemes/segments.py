@@ -24,12 +24,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from asteroid.utils.files import atomic_path, write_text
-from evaluation.experiment import TestSet
-from evaluation.parallel import run_each
-from evaluation.phonemes.alignment import Alignment
-from evaluation.phonemes.classes import SILENCE, UNMAPPED, PhoneClasses, read_classes
-from evaluation.phonemes.sources import Options, find_alignment, tasks_of
-from evaluation.phonemes.textgrid import write_textgrid
+from evaluation.testset.experiment import TestSet
+from evaluation.work.parallel import run_each
+
+from .alignment import Alignment
+from .classes import SILENCE, UNMAPPED, PhoneClasses, read_classes
+from .sources import Options, find_alignment, tasks_of
+from .textgrid import write_textgrid
 
 __all__ = ["FOLDER", "OPTIONS_FILE", "Segments", "retrieve"]
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 import soundfile
 
-from evaluation.experiment import TestSet
-from evaluation.phonemes.aligner import aligned
-from evaluation.phonemes.alignment import Alignment, alignment_of, fitted, phones_from_list
-from evaluation.phonemes.textgrid import PHONE_TIER, read_textgrid
-from evaluation.phonemes.transcript import read_lexicon
+from evaluation.testset.experiment import TestSet
+
+from .aligner import aligned
+from .alignment import Alignment, alignment_of, fitted, phones_from_list
+from .textgrid import PHONE_TIER, read_textgrid
+from .transcript import read_lexicon
 
 __all__ = ["SOURCES", "AlignTask", "Options", "find_alignment", "tasks_of"]
 

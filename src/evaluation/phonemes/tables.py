@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from auditus import get_metric
-from evaluation.columns import column_name
-from evaluation.experiment import TestSet
+from evaluation.score.columns import column_name
+from evaluation.testset.experiment import TestSet
 
 __all__ = [
     "PUBLISHED",

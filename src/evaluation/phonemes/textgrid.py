@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 from asteroid.utils.files import atomic_path
-from evaluation.phonemes.alignment import Alignment, Phone, alignment_of
+
+from .alignment import Alignment, Phone, alignment_of
 
 __all__ = ["PHONE_TIER", "read_textgrid", "write_textgrid"]
 

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
-from evaluation.report.listening import CLEAN, MIXTURE, read_signals
-from evaluation.report.page import embedded_json, render, verbatim
-from evaluation.report.sound import SoundFormat, encode, equal_loudness
-from evaluation.testset import TestSet
+from evaluation.testset.testset import TestSet
+
+from .listening import CLEAN, MIXTURE, read_signals
+from .page import embedded_json, render, verbatim
+from .sound import SoundFormat, encode, equal_loudness
 
 __all__ = ["ANCHOR", "HIDDEN_REFERENCE", "TestKind", "blind_page", "make_test"]
 

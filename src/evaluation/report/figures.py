@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from auditus import METRICS
-from evaluation.comparison.figures import Figure as FigureColumn
-from evaluation.drawing import MARKERS, Drawing, panels
-from evaluation.groups import grouping
-from evaluation.report.listening import MIXTURE, ScoreTable
+from evaluation.compare.columns import Figure as FigureColumn
+from evaluation.plots.drawing import MARKERS, Drawing, panels
+from evaluation.score.groups import grouping
+
+from .listening import MIXTURE, ScoreTable
 
 __all__ = ["by_condition", "distributions", "heat_map", "learning_curves"]
 

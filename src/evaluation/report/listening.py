@@ -15,10 +15,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from auditus import METRICS
-from evaluation.columns import column_name
-from evaluation.report.pictures import difference_picture, levels_db, spectrogram_picture
-from evaluation.report.sound import SoundFormat, encode, equal_loudness
-from evaluation.testset import TestSet
+from evaluation.score.columns import column_name
+from evaluation.testset.testset import TestSet
+
+from .pictures import difference_picture, levels_db, spectrogram_picture
+from .sound import SoundFormat, encode, equal_loudness
 
 __all__ = ["CLEAN", "MIXTURE", "ScoreTable", "read_scores", "read_signals", "utterance_data"]
 

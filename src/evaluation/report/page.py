@@ -12,9 +12,10 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.drawing import Drawing
-from evaluation.figure_style import svg_bytes
-from evaluation.report.sections import Section
+from evaluation.plots.drawing import Drawing
+from evaluation.plots.style import svg_bytes
+
+from .sections import Section
 
 __all__ = ["embedded_json", "render", "report_page", "verbatim"]
 

@@ -8,25 +8,21 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from evaluation.compare import Comparison, compare
-from evaluation.comparison.differences import Options, means
-from evaluation.comparison.figures import figure
-from evaluation.comparison.panel import ALL, LEVELS, read_panel, slices
-from evaluation.comparison.systems import System
-from evaluation.comparison.tables import Cell, Grid, difference_grids, mean_grids
-from evaluation.drawing import Drawing
-from evaluation.experiment import find_experiment
+from evaluation.compare.cli import Comparison, compare
+from evaluation.compare.columns import figure
+from evaluation.compare.differences import Options, means
+from evaluation.compare.panel import ALL, LEVELS, read_panel, slices
+from evaluation.compare.systems import System
+from evaluation.compare.tables import Cell, Grid, difference_grids, mean_grids
 from evaluation.phonemes.classes import read_classes
-from evaluation.report.figures import (
-    by_condition,
-    distributions,
-    heat_map,
-    learning_curves,
-)
-from evaluation.report.listening import ScoreTable
-from evaluation.spectra import spectra
-from evaluation.spectra_figures import average_spectra, band_ratios, class_ratios
-from evaluation.testset import TestSet
+from evaluation.plots.drawing import Drawing
+from evaluation.spectra.cli import spectra
+from evaluation.spectra.plot import average_spectra, band_ratios, class_ratios
+from evaluation.testset.experiment import find_experiment
+from evaluation.testset.testset import TestSet
+
+from .figures import by_condition, distributions, heat_map, learning_curves
+from .listening import ScoreTable
 
 __all__ = ["Section", "build_sections"]
 

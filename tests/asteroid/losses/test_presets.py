@@ -9,10 +9,10 @@ import pytest
 import torch
 import yaml
 
-from asteroid.engine.config import LossConfig
-from asteroid.engine.loss_config import LOSS_OPTIONS
-from asteroid.engine.loss_flags import PRESETS, loss_options
 from asteroid.losses import LOSSES, build_loss, build_training_loss
+from seloss.train.options.loss import LOSS_OPTIONS
+from seloss.train.options.loss_flags import PRESETS, loss_options
+from seloss.train.options.recipe import LossConfig
 from tests.asteroid.losses.signals import HOP_LENGTH, N_FFT, make_signals
 from tests.asteroid.losses.test_training import train_some_steps
 

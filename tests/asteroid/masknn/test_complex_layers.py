@@ -9,15 +9,16 @@ import torch
 import torch.nn.functional as F
 
 from asteroid import complex_nn
-from asteroid.masknn import complex_output, three_products
-from asteroid.masknn.complex_conv import (
+from asteroid.masknn.complex import output as complex_output
+from asteroid.masknn.complex import three_products
+from asteroid.masknn.complex.conv import (
     ComplexConv2d,
     ComplexConvTranspose2d,
     ComplexLinear,
     concatenate,
 )
-from asteroid.masknn.complex_norm import ComplexBatchNorm2d, ComplexPReLU
-from asteroid.masknn.complex_rnn import ComplexLSTM
+from asteroid.masknn.complex.norm import ComplexBatchNorm2d, ComplexPReLU
+from asteroid.masknn.complex.rnn import ComplexLSTM
 
 ROUND_OFF_64 = 1e-12
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asteroid.masknn.complex_mask import MASKS, apply_mask, bound_polar
+from asteroid.masknn.complex.mask import MASKS, apply_mask, bound_polar
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "reference/dcunet.json").read_text())["masks"]
 COMPLEX = [kind for kind in MASKS.names() if kind != "magnitude"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from asteroid_filterbanks import make_enc_dec
 
-from asteroid.masknn.complex_stft import ComplexStft
+from asteroid.masknn.complex.stft import ComplexStft
 
 LENGTHS = [1, 2, 3, 99, 100, 101, 400, 511, 1023, 1024, 1025, 3333]
 

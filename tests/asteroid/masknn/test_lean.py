@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from asteroid.dsp.context import context_windows
-from asteroid.masknn import dual_path, lean, single_prelu, transform_average
-from asteroid.masknn.dual_path import DualPathBlock
-from asteroid.masknn.filter_and_sum import filter_and_sum
-from asteroid.masknn.filter_heads import beamform
-from asteroid.masknn.packed_mics import PackedMics
-from asteroid.masknn.transform_average import TransformAverageConcatenate
+from asteroid.masknn.beamform import dual_path, single_prelu, transform_average
+from asteroid.masknn.beamform import piecewise as lean
+from asteroid.masknn.beamform.dual_path import DualPathBlock
+from asteroid.masknn.beamform.filter_and_sum import filter_and_sum
+from asteroid.masknn.beamform.filter_heads import beamform
+from asteroid.masknn.beamform.packed_mics import PackedMics
+from asteroid.masknn.beamform.transform_average import TransformAverageConcatenate
 
 ROUND_OFF = 1e-12  # relative to the largest value; sums of some hundred terms in float64
 COUNTS = [(3,), (2, 2), (3, 1, 2)]

@@ -10,10 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from asteroid.masknn import frame_kernels, frame_machine, frame_writer
-from asteroid.masknn.frame_machine import FrameMachine
-from asteroid.masknn.frame_program import FrameProgram, Map
-from asteroid.masknn.frame_writer import FrameWriter, Source
+from asteroid.masknn.stream import kernels as frame_kernels
+from asteroid.masknn.stream import machine as frame_machine
+from asteroid.masknn.stream import writer as frame_writer
+from asteroid.masknn.stream.machine import FrameMachine
+from asteroid.masknn.stream.program import FrameProgram, Map
+from asteroid.masknn.stream.writer import FrameWriter, Source
 from asteroid.models import CNUNet, NUNetTLS
 
 TINY = {"channels": 4, "inner_channels": 2, "win_length": 64, "hop_length": 32, "n_fft": 64}

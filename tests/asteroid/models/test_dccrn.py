@@ -7,11 +7,11 @@ import io
 import pytest
 import torch
 
-from asteroid.data.batch import Batch
-from asteroid.engine import EnhancementSystem
 from asteroid.losses import build_loss
 from asteroid.models import DCCRN, BaseModel, DCCRNet, get
-from evaluation.infer import enhance
+from evaluation.enhance.infer import enhance
+from seloss.data.formats.batch import Batch
+from seloss.train import EnhancementSystem
 from tests.asteroid.models.masked import count, noise, settle, train
 
 TINY = {

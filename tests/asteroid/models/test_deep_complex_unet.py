@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from asteroid.data.batch import Batch
-from asteroid.engine import EnhancementSystem
 from asteroid.losses import build_loss
-from asteroid.masknn.complex_mask import apply_mask
+from asteroid.masknn.complex.mask import apply_mask
 from asteroid.models import BaseModel, DCUNet, DCUnet, get
 from asteroid.models.deep_complex_unet import ARCHITECTURES, FORMS
-from evaluation.infer import enhance
+from evaluation.enhance.infer import enhance
+from seloss.data.formats.batch import Batch
+from seloss.train import EnhancementSystem
 from tests.asteroid.models.masked import count, noise, settle, train
 
 REFERENCE = json.loads((Path(__file__).parents[2] / "reference/dcunet.json").read_text())[

@@ -8,16 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asteroid.dsp.context import (
-    context_windows,
-    count_windows,
-    overlap_add,
-    reference_correlation,
-)
+from asteroid.dsp.context import context_windows, count_windows, overlap_add, reference_correlation
 from asteroid.masknn import norms
-from asteroid.masknn.channels_last import build_norm, normalise
-from asteroid.masknn.filter_and_sum import filter_and_sum
-from asteroid.masknn.packed_mics import PackedMics
+from asteroid.masknn.beamform.channels_last import build_norm, normalise
+from asteroid.masknn.beamform.filter_and_sum import filter_and_sum
+from asteroid.masknn.beamform.packed_mics import PackedMics
 
 ROUND_OFF = 1e-12
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from asteroid.dsp.framed_stft import FramedStft
-from asteroid.masknn.complex_conv import ComplexConv2d
-from asteroid.masknn.fused_conv import FusedConv
+from asteroid.masknn.complex.conv import ComplexConv2d
+from asteroid.masknn.stream.fused_conv import FusedConv
 from asteroid.models import BaseModel, CNUNet, NUNetTLS
 
 TINY = {

@@ -100,7 +100,7 @@ def run(network, mixture):
 
 
 #: Networks of this project with tests of their own.
-OURS = {"CNUNet", "DCCRN", "DCUnet", "EmbeddedCNUNet", "NUNetTLS"}
+OURS = {"CNUNet", "DCCRN", "DCUnet", "NUNetTLS"}
 
 
 def test_every_published_network_is_tried():

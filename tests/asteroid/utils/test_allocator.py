@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from asteroid.engine import EnhancementSystem
 from asteroid.utils import allocator
-from tests.asteroid.engine import tiny
+from seloss.train import EnhancementSystem
+from tests.seloss.train import tiny
 
 # In a process of its own, because it cannot be undone.
 PROGRAM = """

@@ -15,13 +15,14 @@ import pytest
 import soundfile as sf
 import torch
 
-from asteroid.data.dataset import MixtureDataset
-from asteroid.data.manifest import read_manifest
 from auditus import get_metric
-from evaluation import ph_eval, ph_retrieve
+from evaluation.phonemes import cli as ph_eval
+from evaluation.phonemes import retrieve as ph_retrieve
 from evaluation.phonemes.alignment import Phone, alignment_of
 from evaluation.phonemes.textgrid import write_textgrid
-from evaluation.references import known_of
+from evaluation.testset.references import known_of
+from seloss.data.formats.manifest import read_manifest
+from seloss.data.load.mixture_dataset import MixtureDataset
 from tests.data import SAMPLE_RATE, make_manifest, make_mixture
 from tests.evaluation.folder import make_experiment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evaluation import utt_eval
+from evaluation.score import cli as utt_eval
 from tests.evaluation.folder import make_experiment
 
 PHONES = [(0.0, 0.1, "sil"), (0.1, 0.3, "AA1"), (0.3, 0.45, "<s>&"), (0.45, 0.6, "N")]

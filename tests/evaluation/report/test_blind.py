@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from evaluation import listening_results
-from evaluation.report.__main__ import main
+from evaluation.report import listening_results
 from evaluation.report.blind import ANCHOR, HIDDEN_REFERENCE
+from evaluation.report.cli import main
 from tests.browser import opened
 
 if TYPE_CHECKING:

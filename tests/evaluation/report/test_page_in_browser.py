@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evaluation.report.__main__ import main
+from evaluation.report.cli import main
 from tests.browser import opened
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluation.report.__main__ import main
+from evaluation.report.cli import main
 from evaluation.report.page import embedded_json
 from tests.evaluation.folder import write_audio
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.asteroid.data.corpus import make_noise, make_speech, write
 from tests.data import speech_like
+from tests.seloss.data.corpus import make_noise, make_speech, write
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEME = """

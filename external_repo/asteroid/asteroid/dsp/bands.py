@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..utils.registry import Registry
+from asteroid.utils.registry import Registry
 
 __all__ = ["SCALES", "BandTable", "Scale", "band_table", "build_scale", "gaussian_filters"]
 

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from ..utils.registry import Registry
+from asteroid.utils.registry import Registry
+
 from .compressed_spectrum import CompressedSpectrumLoss
 from .log_mel import LogMelLoss
 from .loudness import PMSQELoss
@@ -38,7 +39,7 @@ LOSSES.register("compressed_spectrum")(CompressedSpectrumLoss)
 
 
 class _Terms(Protocol):
-    """A training configuration's loss, such as :class:`asteroid.engine.config.LossConfig`."""
+    """A training configuration's loss, such as :class:`seloss.train.options.recipe.LossConfig`."""
 
     @property
     def balance(self) -> bool: ...

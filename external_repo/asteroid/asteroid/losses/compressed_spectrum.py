@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..dsp.compression import FLOOR
-from ..dsp.framed_stft import FramedStft
-from ..dsp.lengths import sample_mask
+from asteroid.dsp.compression import FLOOR
+from asteroid.dsp.framed_stft import FramedStft
+from asteroid.dsp.lengths import sample_mask
+
 from .speech_loss import Signals, SpeechLoss, mean_over_time
 
 __all__ = ["CompressedSpectrumLoss", "LatentLoss"]

@@ -19,7 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..dsp.power import power_spectrum
+from asteroid.dsp.power import power_spectrum
+
 from .speech_loss import Signals, SpeechLoss, mean_over_time
 from .squared_error import check_transform
 

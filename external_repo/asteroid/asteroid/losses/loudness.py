@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..dsp.power import count_frames, pad_to_frames, power_spectrum
+from asteroid.dsp.power import count_frames, pad_to_frames, power_spectrum
+
 from .pmsqe import SingleSrcPMSQE
 from .speech_loss import Signals, SpeechLoss, mean_over_time
 from .weightings import TINY

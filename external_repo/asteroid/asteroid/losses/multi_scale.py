@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..dsp.power import count_frames, pad_to_frames, power_spectrum
+from asteroid.dsp.power import count_frames, pad_to_frames, power_spectrum
+
 from .speech_loss import Signals, SpeechLoss, mean_over_time
 from .squared_error import check_transform
 

@@ -21,9 +21,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..dsp.bands import Scale, build_scale
-from ..dsp.projection import Projection, project_centred, remove_mean
-from ..dsp.stft import Stft
+from asteroid.dsp.bands import Scale, build_scale
+from asteroid.dsp.projection import Projection, project_centred, remove_mean
+from asteroid.dsp.stft import Stft
+
 from . import weightings_presence  # noqa: F401, registers its weightings
 from .speech_loss import Signals, SpeechLoss
 from .weightings import TINY, WEIGHTINGS, Cells, Weighting

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..dsp.lengths import check_lengths, zero_padding
+from asteroid.dsp.lengths import check_lengths, zero_padding
 
 __all__ = ["Signals", "SpeechLoss", "check_choice", "mean_over_time", "select_signals"]
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..dsp.power import count_frames, pad_to_frames, power_spectrum
+from asteroid.dsp.power import count_frames, pad_to_frames, power_spectrum
+
 from .speech_loss import Signals, SpeechLoss, mean_over_time
 
 __all__ = ["SpectrumMSELoss", "WaveformMSELoss"]

@@ -21,8 +21,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..dsp.bands import Scale
-from ..utils.registry import Registry
+from asteroid.dsp.bands import Scale
+from asteroid.utils.registry import Registry
 
 __all__ = ["WEIGHTINGS", "Cells", "Weighting"]
 

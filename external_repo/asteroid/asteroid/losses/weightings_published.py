@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..dsp.bands import Scale, band_table
+from asteroid.dsp.bands import Scale, band_table
+
 from .weightings import Cells, Weighting
 
 __all__ = ["PUBLISHED_WEIGHTINGS", "build_published_weighting"]

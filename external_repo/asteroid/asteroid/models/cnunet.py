@@ -7,16 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..dsp.compression import compress, compress_published, expand
-from ..masknn.causal_norm import RunningLevel
-from ..masknn.complex_conv import ComplexConv2d
-from ..masknn.complex_mask import apply_mask
-from ..masknn.dense_block import DilatedDenseBlock
-from ..masknn.embedding_fusion import EmbeddingFusion
-from ..masknn.frame_program import FrameProgram
-from ..masknn.nested_conv import ConvNormAct, join
-from ..masknn.nested_unet import NestedUnit
-from ..masknn.stream_state import StreamState
+from asteroid.dsp.compression import compress, compress_published, expand
+from asteroid.masknn.complex.conv import ComplexConv2d
+from asteroid.masknn.complex.mask import apply_mask
+from asteroid.masknn.nested.causal_norm import RunningLevel
+from asteroid.masknn.nested.conv import ConvNormAct, join
+from asteroid.masknn.nested.dense_block import DilatedDenseBlock
+from asteroid.masknn.nested.embedding_fusion import EmbeddingFusion
+from asteroid.masknn.nested.unit import NestedUnit
+from asteroid.masknn.stream.program import FrameProgram
+from asteroid.masknn.stream.state import StreamState
+
 from .framed import FramedModel, write_bins
 
 __all__ = ["CNUNet"]
@@ -173,7 +174,7 @@ class CNUNet(FramedModel):
         Raises:
             ValueError: The network is not causal or takes embeddings.
         """
-        from .cnunet_frames import write_cnunet
+        from asteroid.masknn.stream.write_cnunet import write_cnunet
 
         return write_cnunet(self)
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..masknn.complex_mask import MASKS, apply_mask
-from ..masknn.complex_stft import ComplexStft
+from asteroid.masknn.complex.mask import MASKS, apply_mask
+from asteroid.masknn.complex.stft import ComplexStft
+
 from .base_models import BaseModel
 
 __all__ = ["ComplexMaskModel"]
@@ -24,7 +25,7 @@ class ComplexMaskModel(BaseModel):
         sample_rate: In Hz.
         n_src: Number of masks, and so of signals that come out, speech first. With one, the noise
             is what is missing to the mixture.
-        mask: Kind of mask, see :func:`asteroid.masknn.complex_mask.apply_mask`.
+        mask: Kind of mask, see :func:`asteroid.masknn.complex.mask.apply_mask`.
         stft: The transform.
 
     Raises:

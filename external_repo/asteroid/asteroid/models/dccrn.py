@@ -8,11 +8,12 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..masknn.complex_conv import ComplexConv2d, ComplexConvTranspose2d, ComplexLinear
-from ..masknn.complex_rnn import ComplexLSTM
-from ..masknn.complex_stft import ComplexStft
-from ..masknn.complex_unet import Layer, Style, UNet
-from ..masknn.three_products import layout
+from asteroid.masknn.complex.conv import ComplexConv2d, ComplexConvTranspose2d, ComplexLinear
+from asteroid.masknn.complex.rnn import ComplexLSTM
+from asteroid.masknn.complex.stft import ComplexStft
+from asteroid.masknn.complex.three_products import layout
+from asteroid.masknn.complex.unet import Layer, Style, UNet
+
 from .complex_mask_model import ComplexMaskModel
 
 __all__ = ["DCCRN", "MASKINGS"]

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..masknn.complex_stft import ComplexStft
-from ..masknn.complex_unet import Layer, Style, UNet
+from asteroid.masknn.complex.stft import ComplexStft
+from asteroid.masknn.complex.unet import Layer, Style, UNet
+
 from .complex_mask_model import ComplexMaskModel
 
 __all__ = ["ARCHITECTURES", "FORMS", "Architecture", "DCUnet"]
@@ -63,7 +64,7 @@ class DCUnet(ComplexMaskModel):
     Args:
         architecture: ``DCUnet-10``, ``DCUnet-16``, ``DCUnet-20`` or ``Large-DCUnet-20``.
         mask: ``tanh`` (BDT, the paper's choice), ``sigmoid`` (BDSS) or ``unbounded`` (UBD), see
-            :func:`asteroid.masknn.complex_mask.apply_mask`. The form ``RMRn`` has ``magnitude``
+            :func:`asteroid.masknn.complex.mask.apply_mask`. The form ``RMRn`` has ``magnitude``
             only, which is also what None means there.
         norm: Batch norm of complex maps: ``parts``, as in both public implementations, or
             ``whitening``, as the paper's reference for its building blocks has it.
@@ -76,7 +77,7 @@ class DCUnet(ComplexMaskModel):
         n_fft: Points and window of the STFT.
         hop_length: Samples from one frame to the next.
         edges: ``reflect``, or ``asteroid`` for the transform of Asteroid's DCUNet, see
-            :class:`asteroid.masknn.complex_stft.ComplexStft`.
+            :class:`asteroid.masknn.complex.stft.ComplexStft`.
         sample_rate: In Hz.
 
     Raises:

@@ -11,15 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..dsp.context import context_windows, overlap_add, reference_correlation
-from ..masknn.channels_last import build_norm, normalise
-from ..masknn.dual_path import DualPathBlock
-from ..masknn.filter_and_sum import filter_and_sum
-from ..masknn.filter_heads import beamform
-from ..masknn.lean import is_lean
-from ..masknn.packed_mics import PackedMics
-from ..masknn.single_prelu import single_prelu
-from ..masknn.transform_average import TransformAverageConcatenate
+from asteroid.dsp.context import context_windows, overlap_add, reference_correlation
+from asteroid.masknn.beamform.channels_last import build_norm, normalise
+from asteroid.masknn.beamform.dual_path import DualPathBlock
+from asteroid.masknn.beamform.filter_and_sum import filter_and_sum
+from asteroid.masknn.beamform.filter_heads import beamform
+from asteroid.masknn.beamform.packed_mics import PackedMics
+from asteroid.masknn.beamform.piecewise import is_lean
+from asteroid.masknn.beamform.single_prelu import single_prelu
+from asteroid.masknn.beamform.transform_average import TransformAverageConcatenate
+
 from .base_models import BaseModel
 
 __all__ = ["FasNetTAC"]

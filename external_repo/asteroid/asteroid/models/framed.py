@@ -8,12 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..dsp.framed_stft import FramedStft
-from ..masknn.stream_state import StreamState
+from asteroid.dsp.framed_stft import FramedStft
+from asteroid.masknn.stream.state import StreamState
+
 from .base_models import BaseModel
 
 if TYPE_CHECKING:
-    from ..masknn.frame_program import FrameProgram
+    from asteroid.masknn.stream.program import FrameProgram
+
     from .streaming import WaveStream
 
 __all__ = ["FramedModel"]

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..masknn.causal_norm import RunningLevel
-from ..masknn.dense_block import DilatedDenseBlock
-from ..masknn.nested_conv import ConvNormAct, build_conv_transpose, join
-from ..masknn.nested_unet import NestedUnit
-from ..masknn.stream_state import StreamState
+from asteroid.masknn.nested.causal_norm import RunningLevel
+from asteroid.masknn.nested.conv import ConvNormAct, build_conv_transpose, join
+from asteroid.masknn.nested.dense_block import DilatedDenseBlock
+from asteroid.masknn.nested.unit import NestedUnit
+from asteroid.masknn.stream.state import StreamState
+
 from .cnunet import DEPTHS, check_norm, check_sizes
 from .framed import FramedModel, write_bins
 

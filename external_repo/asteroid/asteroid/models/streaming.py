@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..masknn.frame_machine import FrameMachine, have_compiler
-from ..masknn.fused_conv import fuse
-from ..masknn.stream_state import StreamState
+from asteroid.masknn.stream.fused_conv import fuse
+from asteroid.masknn.stream.machine import FrameMachine, have_compiler
+from asteroid.masknn.stream.state import StreamState
 
 if TYPE_CHECKING:
     from .framed import FramedModel

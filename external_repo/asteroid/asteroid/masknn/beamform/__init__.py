@@ -1,0 +1,1 @@
+"""Filter-and-sum beamforming by neural networks: the parts of FaSNet-TAC."""

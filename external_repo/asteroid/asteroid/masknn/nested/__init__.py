@@ -1,0 +1,1 @@
+"""Nested U-Nets, causal in time: the parts of NUNet-TLS and CNUNet."""

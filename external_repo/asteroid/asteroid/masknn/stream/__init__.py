@@ -1,0 +1,1 @@
+"""Causal networks run frame by frame, compiled for the processor."""

@@ -1,0 +1,241 @@
+"""From the figures of several systems to means, differences, intervals and tests: two tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from . import statistics
+from .columns import figure
+from .panel import Panel, Slice
+from .statistics import Sums
+
+__all__ = ["FEW", "Options", "differences", "means", "pairs_of"]
+
+# With fewer clusters no two-sided signed-rank or sign-flip test can reach 0.05 (2 / 2^5 = 0.0625).
+FEW = 6
+# Comparisons whose replicates are held at a time.
+AT_ONCE = 60
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to compare.
+
+    Attributes:
+        test: see `statistics.paired_test`.
+        correction: see `statistics.adjust`.
+        alpha: level of significance; intervals have 1 - alpha.
+        draws: of the bootstrap.
+        seed: of all draws.
+        cluster: the column of units whose values are drawn as a whole.
+    """
+
+    test: str = "wilcoxon"
+    correction: str = "holm"
+    alpha: float = 0.05
+    draws: int = 10_000
+    seed: int = 0
+    cluster: str = "id"
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One comparison before its bootstrap: the sums of both systems over the units both have."""
+
+    row: dict[str, object]
+    ours: Sums
+    theirs: Sums
+
+    @property
+    def per_cluster(self) -> NDArray[np.float64]:
+        """Differences of cluster means `(clusters that have a unit,)`."""
+        gaps: NDArray[np.float64] = self.ours.cluster_means - self.theirs.cluster_means
+        return gaps
+
+
+def pairs_of(names: Sequence[str], baseline: str, *, every: bool) -> list[tuple[str, str]]:
+    """Return the pairs to compare: each with the baseline, or every two; the measure is second."""
+    others = [name for name in names if name != baseline]
+    pairs = [(name, baseline) for name in others]
+    if every:
+        pairs += [(second, first) for first, second in combinations(others, 2)]
+    return pairs
+
+
+def cluster_codes(panel: Panel, column: str) -> NDArray[np.intp]:
+    """Return the number of each unit's cluster.
+
+    Raises:
+        ValueError: the table lacks the column, or a unit has no value in it.
+    """
+    if column not in panel.units:
+        raise ValueError(f"{panel.level.file} has no column {column!r} to cluster by")
+    codes, _ = pd.factorize(panel.units[column])
+    if (codes < 0).any():
+        unknown = panel.units.loc[codes < 0, "id"].iloc[0]
+        raise ValueError(f"no {column} is known of {unknown!r}; every sample needs one")
+    return np.asarray(codes, dtype=np.intp)
+
+
+def means(panel: Panel, parts: Sequence[Slice], options: Options) -> pd.DataFrame:
+    """Return a row per figure, part and system: mean over the units that all systems have.
+
+    Columns: what is averaged; `n` units and `clusters`; `missing` units of this system; `mean`,
+    `std` over units, `ci_low`, `ci_high`; of several seeds their number and the standard deviation
+    of their means.
+    """
+    codes = cluster_codes(panel, options.cluster)
+    rows: list[dict[str, object]] = []
+    sums: list[Sums] = []
+    sides: list[int] = []
+    for name in panel.figures:
+        known = {system: panel.known(system, name) for system in panel.values}
+        shared = np.logical_and.reduce(list(known.values()))
+        for part in parts:
+            chosen = shared & part.chosen & (panel.weights[name] > 0)
+            for side, system in enumerate(panel.values):
+                one = panel.sums(system, name, chosen, codes)
+                values = panel.values[system][name].mean(0)[chosen]
+                row = _head(panel, name, part) | {"system": system, "n": int(chosen.sum())}
+                row["clusters"] = int((one.weights > 0).sum())
+                row["missing"] = int((part.chosen & ~known[system]).sum())
+                row |= {"mean": one.mean, "std": values.std(ddof=1) if len(values) > 1 else np.nan}
+                rows.append(row)
+                sums.append(one)
+                sides.append(side)
+    for start in range(0, len(rows), AT_ONCE):
+        block = slice(start, start + AT_ONCE)
+        drawn = statistics.bootstrap_means(sums[block], options.draws, options.seed, sides[block])
+        for row, one, replicates in zip(rows[block], sums[block], drawn, strict=True):
+            jackknife = _without_each(one)[_there(one)] if len(one.values) == 1 else None
+            low, high = statistics.interval(replicates, one.mean, jackknife, 1 - options.alpha)
+            row |= {"ci_low": low, "ci_high": high, **_seeds("", one)}
+    return pd.DataFrame(rows)
+
+
+def differences(
+    panel: Panel, parts: Sequence[Slice], pairs: Sequence[tuple[str, str]], options: Options
+) -> pd.DataFrame:
+    """Return a row per figure, part and pair: difference, interval, test, effect sizes.
+
+    A unit counts where both systems of the pair have the figure. All tests of the table are one
+    family for the correction.
+    """
+    codes = cluster_codes(panel, options.cluster)
+    names = list(panel.values)
+    cells = [
+        _cell(panel, name, part, pair, codes)
+        for name in panel.figures
+        for part in parts
+        for pair in pairs
+    ]
+    for start in range(0, len(cells), AT_ONCE):
+        block = cells[start : start + AT_ONCE]
+        sums = [one for cell in block for one in (cell.ours, cell.theirs)]
+        sides = [
+            names.index(str(cell.row[role])) for cell in block for role in ("system", "baseline")
+        ]
+        drawn = statistics.bootstrap_means(sums, options.draws, options.seed, sides)
+        for cell, ours, theirs in zip(block, drawn[::2], drawn[1::2], strict=True):
+            cell.row.update(_judged(cell, ours - theirs, options))
+    table = pd.DataFrame([cell.row for cell in cells])
+    if table.empty:
+        return table
+    adjusted = statistics.adjust(table["p"].to_numpy(np.float64), options.correction)
+    table.insert(table.columns.get_loc("p") + 1, "p_adjusted", adjusted)
+    table["significant"] = _significant(table, options.alpha)
+    table["better"] = [_better(row) for row in table.to_dict("records")]
+    return table
+
+
+def _head(panel: Panel, name: str, part: Slice) -> dict[str, object]:
+    what = figure(name)
+    return {
+        "level": panel.level.name,
+        "metric": name,
+        "unit": what.unit,
+        "higher_is_better": what.higher_is_better,
+        "class": part.of_class,
+        "group": part.group,
+    }
+
+
+def _cell(
+    panel: Panel, name: str, part: Slice, pair: tuple[str, str], codes: NDArray[np.intp]
+) -> _Cell:
+    ours, theirs = (panel.known(system, name) for system in pair)
+    chosen = part.chosen & ours & theirs & (panel.weights[name] > 0)
+    row = _head(panel, name, part) | {"system": pair[0], "baseline": pair[1]}
+    row["n"] = int(chosen.sum())
+    row["missing"] = int((part.chosen & ~(ours & theirs)).sum())
+    return _Cell(row, *(panel.sums(system, name, chosen, codes) for system in pair))
+
+
+def _judged(cell: _Cell, replicates: NDArray[np.float64], options: Options) -> dict[str, object]:
+    """Return the figures of one comparison."""
+    ours, theirs = cell.ours, cell.theirs
+    gaps = cell.per_cluster
+    difference = ours.mean - theirs.mean
+    several = max(len(ours.values), len(theirs.values)) > 1
+    jackknife = None if several else (_without_each(ours) - _without_each(theirs))[_there(ours)]
+    low, high = statistics.interval(replicates, difference, jackknife, 1 - options.alpha)
+    # The permuted statistic is the difference of means itself: sums, not means, change sign.
+    summed = (ours.values.mean(0) - theirs.values.mean(0))[_there(ours)]
+    tested = summed if options.test == "permutation" else gaps
+    return {
+        "clusters": len(gaps),
+        "mean_system": ours.mean,
+        "mean_baseline": theirs.mean,
+        "difference": difference,
+        "ci_low": low,
+        "ci_high": high,
+        "interval": "percentile, seeds drawn" if several else "BCa",
+        "test": options.test,
+        "p": statistics.paired_test(tested, options.test, options.seed),
+        "d_z": statistics.effect_size(gaps),
+        "cliffs_delta": statistics.dominance(gaps),
+        **_seeds("_system", ours),
+        **_seeds("_baseline", theirs),
+        "p_seeds": statistics.seed_test(ours.seed_means, theirs.seed_means),
+        "note": f"only {len(gaps)} x {options.cluster}: too few" if len(gaps) < FEW else "",
+    }
+
+
+def _there(one: Sums) -> NDArray[np.bool_]:
+    there: NDArray[np.bool_] = one.weights > 0
+    return there
+
+
+def _without_each(one: Sums) -> NDArray[np.float64]:
+    """Return the mean without each cluster in turn `(clusters,)`, NaN where nothing is left."""
+    left = one.weights.sum() - one.weights
+    left = np.where(left > 0, left, np.nan)
+    values = one.values.mean(0)
+    rest: NDArray[np.float64] = (values.sum() - values) / left
+    return np.where(np.isfinite(rest), rest, one.mean)
+
+
+def _seeds(suffix: str, one: Sums) -> dict[str, object]:
+    spread = one.seed_means.std(ddof=1) if len(one.values) > 1 else math.nan
+    return {f"seeds{suffix}": len(one.values), f"std_of_seeds{suffix}": spread}
+
+
+def _significant(table: pd.DataFrame, alpha: float) -> pd.Series:
+    """Decide: the corrected p-value is small, and the interval (which knows seeds too) agrees."""
+    tested = (table["p_adjusted"] < alpha) & (table["clusters"] >= FEW)
+    return tested & ((table["ci_low"] > 0) | (table["ci_high"] < 0))
+
+
+def _better(row: dict[object, object]) -> str:
+    """Name the better system where the difference is significant."""
+    if not row["significant"]:
+        return ""
+    higher = float(str(row["difference"])) > 0
+    return str(row["system"] if higher == bool(row["higher_is_better"]) else row["baseline"])

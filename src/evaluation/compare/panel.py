@@ -1,0 +1,267 @@
+"""The figures of several systems side by side, unit by unit: what the comparison computes on.
+
+A unit is what has a figure of its own: an utterance, or a segment of one phone. Units are paired by
+the utterance's id (and the segment's times), never by their order in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evaluation.phonemes.classes import PhoneClasses
+from evaluation.score.groups import grouping
+
+from .columns import is_outcome
+from .statistics import Sums
+from .systems import System
+
+__all__ = ["LEVELS", "Level", "Panel", "Slice", "read_panel", "slices"]
+
+ALL = "all"
+# Times of one segment agree to this many decimals in tables written with six digits.
+TIME_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class Level:
+    """A kind of table to compare.
+
+    Attributes:
+        name: `utterance`, `phoneme` or `recognition`.
+        file: the table, in a test set's folder of metrics.
+        program: what writes it.
+        key: the columns that name a unit.
+        weights: by figure, the column whose value a unit counts with; others count once.
+    """
+
+    name: str
+    file: str
+    program: str
+    key: tuple[str, ...]
+    weights: tuple[tuple[str, str], ...] = ()
+
+    def weight_of(self, figure: str) -> str | None:
+        """Return the column of a figure's weights."""
+        return dict(self.weights).get(figure)
+
+
+LEVELS = {
+    level.name: level
+    for level in (
+        Level("utterance", "metrics_by_sample.csv", "utt_eval", ("id",)),
+        Level("phoneme", "phoneme_segments.csv", "ph_eval", ("id", "start_s", "end_s", "phone")),
+        Level(
+            "recognition",
+            "recognition_by_sample.csv",
+            "recognise",
+            ("id",),
+            (("WER_out", "words"), ("PER_out", "phones")),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One level's figures of all systems over the union of their units.
+
+    Attributes:
+        level: which table they come from.
+        units: one row per unit: its key, `speaker`, `class` and what groups it.
+        values: by system and figure, `(seeds, units)`, NaN where missing.
+        weights: by figure, `(units,)`.
+    """
+
+    level: Level
+    units: pd.DataFrame
+    values: dict[str, dict[str, NDArray[np.float64]]]
+    weights: dict[str, NDArray[np.float64]]
+
+    @property
+    def figures(self) -> list[str]:
+        """The figures that are compared, in the order of the first system's table."""
+        return list(next(iter(self.values.values())))
+
+    def known(self, system: str, figure: str) -> NDArray[np.bool_]:
+        """Return which units have the figure in every seed of the system."""
+        return np.asarray(np.isfinite(self.values[system][figure]).all(0))
+
+    def sums(
+        self,
+        system: str,
+        figure: str,
+        chosen: NDArray[np.bool_],
+        clusters: NDArray[np.intp],
+    ) -> Sums:
+        """Gather the chosen units of a figure by cluster."""
+        n_clusters = int(clusters.max(initial=-1)) + 1
+        weights = self.weights[figure] * chosen
+        values = np.where(chosen, self.values[system][figure], 0.0) * weights
+        return Sums(
+            np.stack([np.bincount(clusters, row, n_clusters) for row in values]),
+            np.bincount(clusters, weights, n_clusters).astype(np.float64),
+        )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the units: one phoneme class, one group.
+
+    Attributes:
+        of_class: "all" or the class.
+        group: "all" or the group's value.
+        chosen: `(units,)`.
+    """
+
+    of_class: str
+    group: str
+    chosen: NDArray[np.bool_]
+
+
+def slices(panel: Panel, by: str | None, classes: PhoneClasses) -> Iterator[Slice]:
+    """Yield the whole and the parts: every class, every group, every class in every group.
+
+    Args:
+        panel: whose units.
+        by: the column of `units` that groups them.
+        classes: the order of the classes of phones, and their unions (consonant, vowel), which are
+            parts as well.
+    """
+    everything = np.ones(len(panel.units), dtype=bool)
+    by_class = {ALL: everything}
+    if "class" in panel.units:
+        labels = panel.units["class"].astype(str)
+        there = set(labels)  # with another table of classes perhaps one of a group's name
+        for name in classes.ordered([*labels, *classes.groups]):
+            members = (name,) if name in there else classes.groups[name]
+            by_class[name] = labels.isin(members).to_numpy()
+    by_group = {ALL: everything}
+    if by is not None:
+        groups = grouping(panel.units[by])
+        for value in groups.cat.categories:
+            by_group[str(value)] = (groups == value).to_numpy()
+    for group, in_group in by_group.items():
+        for of_class, in_class in by_class.items():
+            if (chosen := in_class & in_group).any():
+                yield Slice(of_class, group, chosen)
+
+
+def read_panel(
+    systems: Sequence[System],
+    level: Level,
+    figures: Sequence[str] | None = None,
+    ids: Collection[str] | None = None,
+) -> Panel:
+    """Read one level's tables of all systems and bring them onto the same units.
+
+    Args:
+        systems: at least one.
+        level: which table.
+        figures: the columns to compare; None: all that say how good the estimate is and that every
+            system has.
+        ids: the utterances that count; None: all.
+
+    Raises:
+        FileNotFoundError: a system has not been judged so.
+        ValueError: a table names a unit twice, lacks a column, or no figure is in all of them.
+    """
+    tables = {
+        system.name: [_read(testset.metrics, level, tag) for tag, testset in system.testsets]
+        for system in systems
+    }
+    flat = [table for seeds in tables.values() for table in seeds]
+    index = flat[0].index
+    for table in flat[1:]:
+        index = index.union(table.index, sort=False)
+    wanted = _figures(flat, level, figures)
+    values = {
+        name: {
+            figure: np.stack([_column(table, figure, index) for table in seeds])
+            for figure in wanted
+        }
+        for name, seeds in tables.items()
+    }
+    units = flat[0].reindex(index)
+    for table in flat[1:]:
+        units = units.combine_first(table).reindex(index)
+    weights = {
+        figure: np.ones(len(index))
+        if (column := level.weight_of(figure)) is None
+        else _column(units, column, index).clip(min=0)
+        for figure in wanted
+    }
+    weights = {figure: np.nan_to_num(weight) for figure, weight in weights.items()}
+    return _only(Panel(level, _described(units.reset_index(), systems), values, weights), ids)
+
+
+def _described(units: pd.DataFrame, systems: Sequence[System]) -> pd.DataFrame:
+    """Add what samples.csv knows of each utterance and the table does not."""
+    samples = systems[0].testsets[0][1].samples().set_index("id")
+    for column in samples.columns.difference(units.columns, sort=False):
+        units[column] = units["id"].map(samples[column])
+    return units
+
+
+def _only(panel: Panel, ids: Collection[str] | None) -> Panel:
+    """Keep the units of some utterances."""
+    if ids is None:
+        return panel
+    kept = panel.units["id"].isin(list(ids)).to_numpy()
+    if kept.all():
+        return panel
+    values = {
+        system: {name: one[:, kept] for name, one in figures.items()}
+        for system, figures in panel.values.items()
+    }
+    weights = {name: one[kept] for name, one in panel.weights.items()}
+    return Panel(panel.level, panel.units[kept].reset_index(drop=True), values, weights)
+
+
+def _read(folder: Path, level: Level, tag: str) -> pd.DataFrame:
+    """Return a table by its key."""
+    path = folder / level.file
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: run evaluation.{level.program} on {tag} first")
+    text = dict.fromkeys(("Sample_ID", "id", "speaker", "phone", "class", "noise_type"), str)
+    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    lacking = [column for column in level.key if column not in table]
+    if lacking:
+        raise ValueError(f"{path} lacks the column {lacking[0]!r}; it has {', '.join(table)}")
+    for column in ("start_s", "end_s"):
+        if column in level.key:
+            table[column] = table[column].round(TIME_DECIMALS)
+    table = table.set_index(list(level.key))
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()][0]
+        raise ValueError(f"{path} holds {twice!r} twice; expected one row for each")
+    return table
+
+
+def _column(table: pd.DataFrame, name: str, index: pd.Index) -> NDArray[np.float64]:
+    column = pd.to_numeric(table[name], errors="coerce").reindex(index)
+    values = column.to_numpy(dtype=np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _figures(tables: list[pd.DataFrame], level: Level, asked: Sequence[str] | None) -> list[str]:
+    """Return the columns to compare."""
+    common = [name for name in tables[0] if all(name in table for table in tables)]
+    numeric = [name for name in common if is_outcome(name)]
+    if asked is None:
+        chosen = numeric
+    else:
+        chosen = [name for name in dict.fromkeys(asked) if name in common]
+        longer = [f"{name}_out" for name in asked if name not in common]
+        chosen += [name for name in longer if name in common]
+    if not chosen:
+        raise ValueError(
+            f"no figure to compare is in {level.file} of every system; asked for "
+            f"{', '.join(asked or ['all'])}, there are {', '.join(numeric) or 'none'} in all"
+        )
+    return chosen

@@ -1,0 +1,206 @@
+"""The comparison as Markdown and LaTeX: means with marks, and the differences behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from .columns import figure
+from .panel import ALL
+
+__all__ = ["Cell", "Grid", "difference_grids", "mean_grids", "to_latex", "to_markdown"]
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "−": "$-$",  # noqa: RUF001 - a minus sign, meant
+    "–": "--",  # noqa: RUF001 - a dash, meant
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A piece of a table: its text, in bold or not, starred or not."""
+
+    text: str
+    bold: bool = False
+    star: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: caption, headings, rows; the first column is of names."""
+
+    caption: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def mean_grids(means: pd.DataFrame, tests: pd.DataFrame, baseline: str) -> list[Grid]:
+    """Return tables of means: systems x metrics for utterances, classes x systems for phonemes."""
+    grids = []
+    for (level, group), part in means.groupby(["level", "group"], sort=False):
+        where = "" if group == ALL else f", {group}"
+        if set(part["class"]) == {ALL}:
+            caption = f"Means ({level}{where})"
+            grids.append(_by_metric(part, tests, baseline, caption))
+            continue
+        for metric, figures in part.groupby("metric", sort=False):
+            caption = f"{_titled(str(metric))} per phoneme class{where}"
+            grids.append(_by_class(figures, tests, baseline, caption))
+    return grids
+
+
+def _by_metric(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption: str) -> Grid:
+    metrics = list(dict.fromkeys(means["metric"]))
+    systems = list(dict.fromkeys(means["system"]))
+    cells = {(row["system"], row["metric"]): row for row in means.to_dict("records")}
+    rows = [
+        [Cell(system), *(_marked(cells[system, metric], tests, baseline) for metric in metrics)]
+        for system in systems
+    ]
+    counts = {metric: cells[systems[0], metric]["n"] for metric in metrics}
+    head = ["system", *(f"{_titled(metric)}, n = {counts[metric]}" for metric in metrics)]
+    return Grid(caption, head, rows)
+
+
+def _by_class(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption: str) -> Grid:
+    systems = list(dict.fromkeys(means["system"]))
+    rows = []
+    for name, part in means.groupby("class", sort=False):
+        cells = {row["system"]: row for row in part.to_dict("records")}
+        marked = [_marked(cells[system], tests, baseline) for system in systems]
+        rows.append([Cell(str(name)), Cell(str(cells[systems[0]]["n"])), *marked])
+    return Grid(caption, ["class", "n", *systems], rows)
+
+
+def _marked(mean: dict[object, object], tests: pd.DataFrame, baseline: str) -> Cell:
+    """Return a mean, starred if it differs from the baseline's, bold if it is shown to be best."""
+    same = tests
+    for key in ("level", "metric", "class", "group"):
+        same = same[same[key] == mean[key]]
+    system = mean["system"]
+    named = {system, baseline}
+    sides = zip(same["system"], same["baseline"], strict=True)
+    with_baseline = same[[{*pair} == named for pair in sides]]
+    star = system != baseline and bool(with_baseline["significant"].any())
+    own = same[(same["system"] == system) | (same["baseline"] == system)]
+    best = len(own) > 0 and bool((own["better"] == system).all()) and _leads(same, mean)
+    value = float(str(mean["mean"]))
+    return Cell(_number(value, figure(str(mean["metric"])).decimals), best, star)
+
+
+def _leads(same: pd.DataFrame, mean: dict[object, object]) -> bool:
+    """Return whether no other system's mean is better."""
+    sign = 1 if mean["higher_is_better"] else -1
+    own = sign * float(str(mean["mean"]))
+    others = pd.concat([same["mean_system"], same["mean_baseline"]]) * sign
+    # Pairwise means may rest on other units than the common ones: equal within rounding counts.
+    return bool((others <= own + 1e-9 * (1 + abs(own))).all())
+
+
+def difference_grids(tests: pd.DataFrame, alpha: float = 0.05) -> list[Grid]:
+    """Return a table of differences per level, class by class, group by group.
+
+    Args:
+        tests: as `differences` returns them.
+        alpha: the intervals have 1 - alpha.
+    """
+    grids = []
+    for (level, group), part in tests.groupby(["level", "group"], sort=False):
+        where = "" if group == ALL else f", {group}"
+        classes = set(part["class"]) != {ALL}
+        test, share = part["test"].iloc[0], f"{100 * (1 - alpha):g} %"
+        head = ["metric", *(["class"] if classes else []), "system − baseline", "n"]  # noqa: RUF001
+        head += ["difference", f"{share} interval", "p (corrected)", "d_z", "Cliff's delta"]
+        rows = [_difference_row(row, classes=classes) for row in part.to_dict("records")]
+        grids.append(Grid(f"Differences ({level}{where}; {test})", head, rows))
+    return grids
+
+
+def _difference_row(row: dict[object, object], *, classes: bool) -> list[Cell]:
+    what = figure(str(row["metric"]))
+    values = {
+        key: float(str(row[key])) for key in ("difference", "ci_low", "ci_high", "p_adjusted")
+    }
+    bounds = [_number(values[key], what.decimals) for key in ("ci_low", "ci_high")]
+    pair = f"{row['system']} − {row['baseline']}"  # noqa: RUF001
+    few = " (few)" if row["note"] else ""
+    return [
+        Cell(_titled(what.name)),
+        *([Cell(str(row["class"]))] if classes else []),
+        Cell(pair),
+        Cell(f"{row['n']}{few}"),
+        Cell(_number(values["difference"], what.decimals), star=bool(row["significant"])),
+        Cell(f"[{', '.join(bounds)}]"),
+        Cell(_p_value(values["p_adjusted"])),
+        Cell(_number(float(str(row["d_z"])), 2)),
+        Cell(_number(float(str(row["cliffs_delta"])), 2)),
+    ]
+
+
+def to_markdown(grid: Grid) -> str:
+    """Return a Markdown table under its caption."""
+    lines = [f"**{_escaped(grid.caption)}**", ""]
+    lines.append(f"| {' | '.join(map(_escaped, grid.head))} |")
+    lines.append(f"|{'---|' + '---:|' * (len(grid.head) - 1)}")
+    for row in grid.rows:
+        texts = []
+        for cell in row:
+            text = _escaped(cell.text) + (r"\*" if cell.star else "")
+            texts.append(f"**{text}**" if cell.bold else text)
+        lines.append(f"| {' | '.join(texts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(grid: Grid) -> str:
+    """Return a LaTeX table (packages: booktabs)."""
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(grid.caption)}}}"]
+    lines.append(rf"\begin{{tabular}}{{l{'r' * (len(grid.head) - 1)}}}")
+    lines += [r"\toprule", " & ".join(map(_latex, grid.head)) + r" \\", r"\midrule"]
+    for row in grid.rows:
+        texts = []
+        for cell in row:
+            text = _latex(cell.text)
+            text = rf"\textbf{{{text}}}" if cell.bold else text
+            texts.append(text + (r"$^{*}$" if cell.star else ""))
+        lines.append(" & ".join(texts) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _titled(metric: str) -> str:
+    what = figure(metric)
+    name = metric.removesuffix("_out")
+    return f"{name} ({what.unit})" if what.unit else name
+
+
+def _number(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if math.isfinite(value) else "–"  # noqa: RUF001
+
+
+def _p_value(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"  # noqa: RUF001
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)

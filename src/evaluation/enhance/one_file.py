@@ -1,0 +1,222 @@
+"""One file in, one file out: the whole way, in two passes of bounded memory.
+
+First the signal goes through the resampler, the network and the resampler back into a file of
+floats; level and peak are known then, and the second pass writes the result at one gain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor, nn
+
+from asteroid.utils.files import atomic_path
+
+from . import audio
+from .audio import Clip, Resampler
+from .blocks import build_enhancer
+from .infer import n_inputs
+
+__all__ = ["LEVELS", "Done", "Settings", "enhance_file"]
+
+LEVELS = ("mixture", "network")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How files are enhanced.
+
+    Attributes:
+        level: `mixture`: one gain for the file, which fits the estimate to the mixture's reference
+            channel in the least-squares sense (a network trained on a scale-invariant loss answers
+            at any level, and in either polarity); `network`: as the network answers.
+        depth: word length, a key of `audio.DEPTHS`; None: the input's.
+        channel: of several, the one to enhance with a single-channel network (from 1 on), or the
+            reference microphone of others; None: all, and the first.
+        block_s: length of blocks.
+        context_s: what the network sees on either side.
+    """
+
+    level: str = "mixture"
+    depth: str | None = None
+    channel: int | None = None
+    block_s: float = 20.0
+    context_s: float = 2.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a file.
+
+    Attributes:
+        clip: the input.
+        took_s: the time of network and resampling.
+        gain_db: applied to the network's answer.
+        notes: what the user should know.
+    """
+
+    clip: Clip
+    took_s: float
+    gain_db: float
+    notes: list[str] = field(default_factory=list)
+
+
+def enhance_file(
+    network: nn.Module,
+    source: Path,
+    target: Path,
+    settings: Settings | None = None,
+    advance: Callable[[float], object] = lambda seconds: None,
+) -> Done:
+    """Enhance a file.
+
+    Args:
+        network: in evaluation mode, with `sample_rate`.
+        source: audio of any rate and number of channels.
+        target: where to; its suffix says the format.
+        settings: see there.
+        advance: called with the seconds that are done, again and again.
+
+    Raises:
+        FileNotFoundError: there is no source.
+        ValueError: the source is no sound audio, or has not the channels; the target's format
+            cannot hold the samples; the network failed.
+    """
+    settings = settings or Settings()
+    clip = audio.open_clip(source)
+    channels = _channels(network, clip, settings.channel)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
+        raw = Path(folder) / "answer.raw"
+        start = time.perf_counter()
+        first = _first_pass(network, clip, channels, raw, settings, advance)
+        took = time.perf_counter() - start
+        gain = first.gain if settings.level == "mixture" else 1.0
+        depth = settings.depth or audio.depth_of(clip)
+        gain, notes = _without_clipping(gain, first.peak, depth)
+        if gain < 0:
+            notes.append("the network's polarity was reversed; turned back")
+        layout = {"sample_rate": clip.sample_rate, "channels": first.outputs}
+        with atomic_path(target) as temporary:
+            audio.copy_scaled(raw, temporary, **layout, gain=gain, depth=depth)
+    return Done(clip, took, 20 * float(np.log10(abs(gain))) if gain else -np.inf, notes)
+
+
+@dataclass
+class _Sums:
+    """What the first pass gathers.
+
+    Attributes:
+        outputs: channels of the result.
+        cross: of mixture times estimate.
+        energy: of the estimate.
+        peak: of the estimate, at the file's rate.
+    """
+
+    outputs: int
+    cross: float = 0.0
+    energy: float = 0.0
+    peak: float = 0.0
+
+    @property
+    def gain(self) -> float:
+        """The least-squares gain; 1 for silence (or an answer unrelated to the mixture)."""
+        return self.cross / self.energy if self.energy > 0 and self.cross != 0 else 1.0
+
+
+def _first_pass(
+    network: nn.Module,
+    clip: Clip,
+    channels: Sequence[int],
+    raw: Path,
+    settings: Settings,
+    advance: Callable[[float], object],
+) -> _Sums:
+    rate = round(float(getattr(network, "sample_rate", clip.sample_rate)))
+    apart = n_inputs(network) == 1
+    sums = _Sums(outputs=len(channels) if apart else 1)
+    to_network = Resampler(clip.sample_rate, rate, len(channels))
+    back = Resampler(rate, clip.sample_rate, sums.outputs)
+    enhancer = build_enhancer(network, len(channels), rate, settings.block_s, settings.context_s)
+    waiting: list[Tensor] = []  # the mixture whose estimate is not there yet
+    left = clip.frames
+
+    def take(mixture: Tensor, *, last: bool) -> Tensor:
+        waiting.append(mixture if apart else mixture[:1])
+        ready = enhancer.push(mixture)
+        if last:
+            ready = torch.cat([ready, enhancer.finish()], dim=1)
+        _gather(sums, waiting, ready)
+        return back.push(ready, last=last)
+
+    layout = {"samplerate": clip.sample_rate, "channels": sums.outputs}
+    with soundfile.SoundFile(raw, "w", format="RAW", subtype="FLOAT", **layout) as sink:
+        for piece in audio.pieces(clip, list(channels)):
+            left -= _write(sink, take(to_network.push(piece), last=False), left, sums)
+            advance(piece.shape[1] / clip.sample_rate)
+        rest = to_network.push(torch.zeros(len(channels), 0), last=True)
+        if clip.sample_rate == rate:
+            rest = rest[:, :0]
+        left -= _write(sink, take(rest, last=True), left, sums)
+        # Two resamplings may lose or add a sample at the end.
+        sink.write(np.zeros((left, sums.outputs), dtype=np.float32))
+    return sums
+
+
+def _gather(sums: _Sums, waiting: list[Tensor], ready: Tensor) -> None:
+    """Add what is ready to the sums, and forget its mixture."""
+    n_ready = ready.shape[1]
+    mixture = torch.cat(waiting, dim=1)
+    waiting[:] = [mixture[:, n_ready:]]
+    ready, mixture = ready.double(), mixture[:, :n_ready].double()
+    sums.cross += float((ready * mixture).sum())
+    sums.energy += float(ready.square().sum())
+
+
+def _write(sink: soundfile.SoundFile, ready: Tensor, left: int, sums: _Sums) -> int:
+    """Write up to `left` frames, return how many."""
+    block = ready[:, :left].numpy().T
+    sums.peak = max(sums.peak, float(np.abs(block).max(initial=0.0)))
+    sink.write(block)
+    return len(block)
+
+
+def _channels(network: nn.Module, clip: Clip, channel: int | None) -> list[int]:
+    """Return the channels to read, the reference first.
+
+    Raises:
+        ValueError: the file has not the channels.
+    """
+    if channel is not None and not 1 <= channel <= clip.channels:
+        raise ValueError(f"there is no channel {channel}: the file has {clip.channels}")
+    wanted = n_inputs(network)
+    everything = list(range(clip.channels))
+    if wanted == 1:
+        return everything if channel is None else [channel - 1]
+    if wanted is not None and wanted != clip.channels:
+        raise ValueError(f"the network takes {wanted} channels; the file has {clip.channels}")
+    first = 0 if channel is None else channel - 1
+    return [first, *(one for one in everything if one != first)]
+
+
+def _without_clipping(gain: float, peak: float, depth: str) -> tuple[float, list[str]]:
+    """Lower the gain where the result would not fit; say so."""
+    reached = abs(gain) * peak
+    if reached <= audio.CEILING:
+        return gain, []
+    over = 20 * np.log10(reached)
+    if depth == "float":
+        if reached <= 1:
+            return gain, []
+        return gain, [f"peaks {over:.1f} dB above full scale, kept in the file of floats"]
+    lowered = 20 * np.log10(reached / audio.CEILING)
+    return gain * audio.CEILING / reached, [
+        f"lowered by {lowered:.1f} dB: it would have clipped (--depth float keeps the level)"
+    ]

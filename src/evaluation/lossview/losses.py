@@ -1,0 +1,87 @@
+"""From the command line to loss modules, by the same words as in training."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import yaml
+from torch import nn
+
+from asteroid.losses.catalogue import build_training_loss
+from seloss.train.options.loss import LossConfig
+from seloss.train.options.loss_flags import loss_options, parse_sum, preset_file
+
+__all__ = ["add_loss_options", "losses_from"]
+
+# The options of neg_sisdr that are given beside --loss, with what reads them.
+_BANDS = {
+    "scale": str,
+    "n_fft": int,
+    "hop_length": int,
+    "n_bins": int,
+    "weights_type": str,
+    "gamma": float,
+    "variant": str,
+}
+
+
+def add_loss_options(parser: argparse.ArgumentParser) -> None:
+    """Add `--loss`, which may be repeated, and the options that say more of it."""
+    parser.add_argument(
+        "--loss",
+        action="append",
+        metavar="LOSS",
+        help="as in training: a name, a sum such as si_snr+0.5*lms, a JSON list, a file .yml or "
+        "FILE.py:CLASS; give several to see them side by side",
+    )
+    parser.add_argument(
+        "--loss_preset", action="append", metavar="NAME", help="one of configs/losses"
+    )
+    group = parser.add_argument_group("options of neg_sisdr", "as in training")
+    for name, kind in _BANDS.items():
+        group.add_argument(f"--{name}", type=kind, metavar=name.upper())
+
+
+def losses_from(args: argparse.Namespace, sample_rate: int) -> dict[str, nn.Module]:
+    """Return the losses by their label; each gives one value per utterance.
+
+    Raises:
+        ValueError: none is named, one twice, or one that cannot be built.
+    """
+    bands = {name: value for name in _BANDS if (value := getattr(args, name)) is not None}
+    found: dict[str, nn.Module] = {}
+    named = [(text, _options(text)) for text in args.loss or []]
+    named += [(name, _from_file(str(preset_file(name)))) for name in args.loss_preset or []]
+    if not named:
+        raise ValueError("name a loss: --loss NAME or --loss_preset NAME")
+    for text, options in named:
+        if text in found:
+            raise ValueError(f"the loss {text} is named twice")
+        config = LossConfig(**{**bands, **options})
+        found[_label(text, bands, named)] = build_training_loss(config, sample_rate)
+    return found
+
+
+def _options(text: str) -> dict[str, object]:
+    """Return the options of LossConfig that a `--loss` stands for."""
+    if text.endswith((".yml", ".yaml")):
+        return _from_file(text)
+    if text.lstrip().startswith("[") or any(sign in text for sign in "+*"):
+        return {"parts": tuple(parse_sum(text))}
+    return {"name": text}
+
+
+def _from_file(path: str) -> dict[str, object]:
+    with open(path, encoding="utf-8") as stream:
+        tree = loss_options(yaml.safe_load(stream))
+    loss = tree.get("loss") if isinstance(tree, dict) else None
+    if not isinstance(loss, dict):
+        raise ValueError(f"{path}: expected a list of losses, or loss: and its options")
+    return {key: tuple(value) if key == "parts" else value for key, value in loss.items()}
+
+
+def _label(text: str, bands: dict[str, object], named: Sequence[object]) -> str:
+    """Return what the loss is called; a single neg_sisdr by its scale and weighting."""
+    told = [str(bands[name]) for name in ("scale", "weights_type") if name in bands]
+    return f"{text} {' x '.join(told)}" if text == "neg_sisdr" and told else text

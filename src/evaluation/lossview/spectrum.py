@@ -1,0 +1,136 @@
+"""Where in frequency, and on which phones, losses push: the energy of their gradients.
+
+    python -m evaluation.loss_spectrum --loss xp1 --loss neg_sisdr --scale mel -o pushes
+    python -m evaluation.loss_spectrum --loss si_snr --experiment_tag XP1 --utterances 50
+
+takes the gradient of each loss at the unprocessed mixtures (where training begins) or at an
+experiment's estimates (where it got to) and sums its energy in one-third-octave bands, and in phone
+classes where the manifest has `phones`, or evaluation.ph_eval was run on the experiment. Each
+utterance counts alike. Written:
+
+    loss_spectrum.csv        share of the gradient's energy per loss, class and band
+    gradient_spectra.png     the losses side by side, with the speech and the residual for scale
+    gradient_classes.png     share of each phone class, over its share of the time
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from asteroid.dsp.stft import Stft
+from asteroid.utils.files import atomic_path
+from evaluation.plots.style import figure_style, save_figure
+from evaluation.spectra.cli import third_octaves
+from evaluation.work.cli import run
+
+from .cells import gradient_of
+from .examples import Example, add_example_options, load_examples
+from .losses import add_loss_options, losses_from
+from .plot import class_drawing, spectrum_drawing
+
+__all__ = ["gradient_shares", "main"]
+
+Array = NDArray[np.float64]
+
+ALL = "all"
+SPEECH, RESIDUAL = "the speech itself", "what is left to remove"
+WINDOW_S = 0.064
+
+
+def gradient_shares(losses: Mapping[str, nn.Module], examples: Sequence[Example]) -> pd.DataFrame:
+    """Return the share of each gradient's energy by class and band, averaged over utterances.
+
+    Columns: `loss` (also the speech and the residual, for scale), `class`, `centre_hz`, `share`
+    (of all bands and times), `time` (the class's share of the time), `utterances`.
+    """
+    centres, _ = third_octaves(examples[0].sample_rate)
+    sums: dict[tuple[str, str], Array] = {}
+    times: dict[str, float] = {}
+    for example in tqdm(examples, unit="utterance", disable=None):
+        start = example.mixture if example.estimate is None else example.estimate
+        signals = {SPEECH: example.speech, RESIDUAL: start - example.speech}
+        signals |= {name: gradient_of(loss, example) for name, loss in losses.items()}
+        for name, signal in signals.items():
+            for of_class, energies in _energies(signal, example).items():
+                key = (name, of_class)
+                sums[key] = sums.get(key, np.zeros(len(centres))) + energies / len(examples)
+        for of_class, share in _times(example).items():
+            times[of_class] = times.get(of_class, 0.0) + share / len(examples)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {"loss": name, "class": of_class, "centre_hz": centres, "share": shares}
+            ).assign(time=times[of_class], utterances=len(examples))
+            for (name, of_class), shares in sums.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def _energies(signal: Tensor, example: Example) -> dict[str, Array]:
+    """Return the signal's energy by class and band, as shares of its whole energy."""
+    rate = example.sample_rate
+    window = round(WINDOW_S * rate)
+    power = Stft(window, window // 4)(signal[None])[0].abs().square().numpy()
+    centres, edges = third_octaves(rate)
+    band_of = np.digitize(np.arange(len(power)) * rate / window, edges) - 1
+    bands = np.stack([power[band_of == band].sum(0) for band in range(len(centres))])
+    bands = bands / max(power.sum(), 1e-300)
+    found = {ALL: bands.sum(1)}
+    at = np.arange(bands.shape[1]) * (window // 4) / rate
+    for start, end, _, of_class in example.phones:
+        if of_class:
+            inside = bands[:, (at >= start) & (at < end)].sum(1)
+            found[of_class] = found.get(of_class, 0.0) + inside
+    return found
+
+
+def _times(example: Example) -> dict[str, float]:
+    duration = len(example.mixture) / example.sample_rate
+    shares = {ALL: 1.0}
+    for start, end, _, of_class in example.phones:
+        if of_class:
+            shares[of_class] = shares.get(of_class, 0.0) + (end - start) / duration
+    return shares
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="loss_spectrum",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_loss_options(parser)
+    add_example_options(parser, utterances=8)
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("loss_spectrum"), metavar="FOLDER", help="where"
+    )
+    return parser
+
+
+def _work(args: argparse.Namespace) -> int:
+    examples = load_examples(args)
+    table = gradient_shares(losses_from(args, examples[0].sample_rate), examples)
+    with atomic_path(args.output / "loss_spectrum.csv") as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    drawings = [spectrum_drawing(table)]
+    if set(table["class"]) != {ALL}:
+        drawings.append(class_drawing(table))
+    with figure_style():
+        for drawing in drawings:
+            save_figure(drawing.draw(), args.output / f"{drawing.name}.png", drawing.numbers)
+    print(f"{args.output}: loss_spectrum.csv, {', '.join(f'{one.name}.png' for one in drawings)}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    return run(_parser(), _work, argv)

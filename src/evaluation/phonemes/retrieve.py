@@ -1,0 +1,75 @@
+"""Find the phones of a test set's utterances, and cut them out on request.
+
+    python -m evaluation.ph_retrieve --experiment_tag XP1 --testset test
+    python src/evaluation/ph_retrieve.py --signal_type all --testset test --phoneme all --loss XP1
+
+writes, in <root>/<tag>/<testset>/phonemes/,
+
+    segments.csv           a row per phone: utterance, phone, class, start, end, neighbours
+    alignments.csv         a row per utterance: where its phones come from, what to doubt
+    unmapped.csv           labels that are in no class of phones, and how often
+    failures.csv           utterances without phones, and why
+    <Sample_ID>.TextGrid   to look at in Praat
+    <signal>/<class>.wav   with --signal_type: all segments of a class, cut and joined
+
+Alignments come from TextGrids, from phone times in the manifest, or are made from transcripts and
+the clean speech, without the network; README.md beside `evaluation/phonemes` says more. The
+aligner's results are kept, so that a stopped run goes on where it was and other systems' runs on
+the same speech cost nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from evaluation.work.cli import run, systems_of
+
+from .classes import UNMAPPED, read_classes
+from .concatenated import SIGNAL_TYPES, write_cuts
+from .options import add_phone_options, named_classes, options_of
+from .segments import FOLDER, retrieve
+
+__all__ = ["main"]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ph_retrieve",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--signal_type",
+        choices=["all", *SIGNAL_TYPES],
+        help="also write the joined segments of this signal (default: no audio)",
+    )
+    add_phone_options(parser)
+    return parser
+
+
+def _work(args: argparse.Namespace) -> int:
+    for testset in systems_of(args):
+        options = options_of(args, testset)
+        names = named_classes(args.phoneme, read_classes(options.classes))
+        segments = retrieve(testset, options, jobs=args.jobs)
+        print(f"{testset.system} / {testset.name}: {len(segments.table)} phones")
+        for name in names:
+            mine = segments.table[segments.table["class"].isin(segments.classes.members(name))]
+            print(f"  {name:12s} {len(mine):6d}  {mine['duration_s'].sum():8.2f} s")
+        unmapped = int((segments.table["class"] == UNMAPPED).sum())
+        if unmapped:
+            print(f"  {UNMAPPED:12s} {unmapped:6d}  in no class, see unmapped.csv")
+        print(f"  in {testset.folder / FOLDER / 'segments.csv'}")
+        if args.signal_type:
+            there = {name for paths in testset.signals().values() for name in paths}
+            every = [kind for kind, signal in SIGNAL_TYPES.items() if signal in there]
+            kinds = every if args.signal_type == "all" else [args.signal_type]
+            written = write_cuts(testset, segments, names, kinds)
+            print(f"  {len(written)} joined signals in {testset.folder / FOLDER}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    return run(_parser(), _work, argv)

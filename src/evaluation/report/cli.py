@@ -1,0 +1,242 @@
+"""Write one page of several systems: tables, figures, and a player to hear them with.
+
+    python -m evaluation.report XP1 XP2 -o report.html
+
+takes experiments (or folders of other systems' audio that evaluation.utt_eval has judged) on one
+test set. The page opens from disk, without a server or a network. Beside it, in report_figures/,
+lie the figures as PNG with the numbers they show as CSV. What evaluation.ph_eval and
+evaluation.recognise wrote is in it too, if they were run on every system.
+
+    python -m evaluation.report XP1 XP2 --blind mushra -o test.html
+
+writes a blind listening test instead: unnamed systems at equal loudness, in an order drawn for each
+participant. Keep test_key.json to yourself: evaluation.listening_results reads the answers with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from asteroid.utils.files import write_text
+from evaluation.plots.style import figure_style, save_figure
+from evaluation.testset.experiment import open_system
+from evaluation.testset.testset import TestSet
+from evaluation.work.cli import add_experiment_options, available_cpus, positive_int, run
+
+from .blind import blind_page, make_test
+from .choice import choose_utterances
+from .listening import CLEAN, MIXTURE, ScoreTable, read_scores, read_signals, utterance_data
+from .page import report_page
+from .sections import Section, build_sections
+from .sound import FORMATS, SoundFormat
+
+__all__ = ["main"]
+
+logger = logging.getLogger(__name__)
+
+MEGABYTE = 1_000_000
+TITLE = "Speech enhancement: a comparison"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("systems", nargs="+", metavar="SYSTEM", help="experiment tags or folders of audio")
+    add("--testset", metavar="NAME", help="needed where an experiment has several")
+    add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page")
+    add("--title", default=TITLE, help="heading of the page")
+    add("--baseline", metavar="NAME", help="compare with this system (default: the first)")
+    add("--metric", metavar="NAME", help="chooses the utterances (default: the first there is)")
+    add("--utterances", type=positive_int, default=12, metavar="N", help="default: %(default)s")
+    add("--ids", nargs="+", default=[], metavar="ID", help="utterances to have in any case")
+    add("--audio", choices=tuple(FORMATS), default="flac", help="default: %(default)s (lossless)")
+    add("--max_mb", type=float, default=20.0, metavar="MB", help="size (default: %(default)g)")
+    add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
+    add("--blind", choices=("mushra", "abx"), help="a blind listening test instead of a report")
+    add_experiment_options(parser)
+    return parser
+
+
+def _work(args: argparse.Namespace) -> int:
+    systems = _open(args.systems, args.testset, args.root)
+    return _write_blind(args, systems) if args.blind else _write_report(args, systems)
+
+
+def _write_blind(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> int:
+    """Write a blind listening test and its key."""
+    chosen = _chosen(args, systems, read_scores(systems))
+    test, key = make_test(args.blind, chosen, systems, sound_format=args.audio)
+    title = "Listening test" if args.title == TITLE else args.title
+    page = blind_page(title, test)
+    if len(page.encode()) > args.max_mb * MEGABYTE:
+        raise ValueError(
+            f"the page would have {len(page.encode()) / MEGABYTE:.1f} MB: ask for fewer "
+            f"--utterances than {len(chosen)}, or a larger --max_mb than {args.max_mb:g}"
+        )
+    key_file = args.output.with_name(f"{args.output.stem}_key.json")
+    write_text(args.output, page)
+    write_text(key_file, json.dumps(key, indent=1))
+    print(
+        f"{args.output} ({len(test['trials'])} trials); the key, not for participants: {key_file}"
+    )
+    return 0
+
+
+def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> int:
+    """Write the report and its figures."""
+    baseline = args.baseline or next(iter(systems))
+    if baseline not in systems:
+        raise ValueError(f"--baseline must be one of {', '.join(systems)}; got {baseline!r}")
+    tables = read_scores(systems)
+    sections = build_sections(systems, tables, baseline=baseline, root=args.root, jobs=args.jobs)
+    chosen = _chosen(args, systems, tables)
+    n_all = len(tables[0].scores)
+    listening: dict[str, Any] = {
+        "signals": _labels(systems, tables),
+        "systems": list(systems),
+        "rated": list(tables[0].scores),
+        "metrics": [table.described() for table in tables],
+        "utterances": [],
+    }
+    budget: float = args.max_mb * MEGABYTE - len(_page(args, systems, sections, listening, n_all))
+    for utterance, size in _encoded(chosen, systems, tables, args.audio):
+        if size > budget:
+            logger.warning(
+                "%d of %d utterances fit into %g MB (--max_mb): the others are left out",
+                *(len(listening["utterances"]), len(chosen), args.max_mb),
+            )
+            break
+        budget -= size
+        listening["utterances"].append(utterance)
+    listening["top_khz"] = _top_khz(listening["utterances"])
+    page = _page(args, systems, sections, listening, n_all)
+    write_text(args.output, page)
+    folder = _save_figures(args.output, sections)
+    megabytes = len(page.encode()) / MEGABYTE
+    shown = len(listening["utterances"])
+    print(f"{args.output} ({megabytes:.1f} MB, {shown} utterances) and {folder}")
+    return 0
+
+
+def _open(names: Sequence[str], testset: str | None, root: str | None) -> dict[str, TestSet]:
+    """Return the test sets by the name of their system.
+
+    Raises:
+        ValueError: two systems have one name.
+    """
+    systems: dict[str, TestSet] = {}
+    for name in names:
+        found = open_system(name, testset, root)
+        if found.system in systems or found.system in (MIXTURE, CLEAN):
+            raise ValueError(f"two signals are called {found.system!r}: give each system its name")
+        systems[found.system] = found
+    return systems
+
+
+def _chosen(
+    args: argparse.Namespace, systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]
+) -> list[str]:
+    """Return the utterances to hear; one whose audio cannot be used makes room for the next.
+
+    Raises:
+        ValueError: no utterance can be heard, or a metric or an id is not known.
+    """
+    known = {table.name: table for table in tables}
+    if args.metric is not None and args.metric not in known:
+        raise ValueError(f"--metric must be one of {', '.join(known)}; got {args.metric!r}")
+    table = known[args.metric] if args.metric else tables[0]
+    ranked = choose_utterances(
+        table.scores[list(systems)],
+        higher_is_better=table.higher_is_better,
+        n=len(table.scores),
+        first=args.ids,
+    )
+    wanted = max(args.utterances, len(args.ids))
+    heard = list(islice(filter(partial(_can_be_heard, systems=systems), ranked), wanted))
+    if not heard:
+        raise ValueError("the audio of no utterance can be used: see above")
+    return heard
+
+
+def _can_be_heard(name: str, systems: Mapping[str, TestSet]) -> bool:
+    """Try to read an utterance; say why it cannot be."""
+    try:
+        read_signals(name, systems)
+    except (FileNotFoundError, ValueError) as error:
+        logger.warning("%s is left out of what can be heard: %s", name, error)
+        return False
+    return True
+
+
+def _labels(systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]) -> list[dict[str, str]]:
+    """Return what the player offers: the mixture where there is one, clean speech, the systems."""
+    first = next(iter(next(iter(systems.values())).signals().values()))
+    names = [MIXTURE] * (MIXTURE in first) + [CLEAN, *systems]
+    label = {MIXTURE: "noisy mixture", CLEAN: "clean speech"}
+    return [{"name": name, "label": label.get(name, name)} for name in names]
+
+
+def _encoded(
+    chosen: Sequence[str],
+    systems: Mapping[str, TestSet],
+    tables: Sequence[ScoreTable],
+    sound_format: SoundFormat,
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield each utterance's data and its size in the page, in bytes."""
+    for name in tqdm(chosen, unit="utterance", disable=None):
+        data = utterance_data(name, systems, tables, sound_format=sound_format)
+        texts = (data["sounds"], data["levels"], data["differences"])
+        yield data, sum(len(text) for group in texts for text in group.values()) + 4096
+
+
+def _top_khz(utterances: Sequence[Mapping[str, Any]]) -> float:
+    rates = {utterance["sample_rate"] for utterance in utterances}
+    return max(rates, default=0) / 2000
+
+
+def _page(
+    args: argparse.Namespace,
+    systems: Mapping[str, TestSet],
+    sections: Sequence[Section],
+    listening: Mapping[str, Any],
+    n_all: int,
+) -> str:
+    shown = len(listening["utterances"])
+    notices = [f"{name}: {found.notice}." for name, found in systems.items() if found.notice]
+    return report_page(
+        args.title,
+        f"{len(systems)} systems on {n_all} utterances: {', '.join(systems)}.",
+        sections,
+        listening,
+        introduction=f"{shown} of {n_all} utterances: the worst, the best, and those on which the "
+        "systems differ most. All signals of an utterance are at equal loudness (ITU-R BS.1770).",
+        notices=notices,
+        footer=f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC by evaluation.report.",
+    )
+
+
+def _save_figures(output: Path, sections: Sequence[Section]) -> Path:
+    """Save the figures beside the page, with their numbers."""
+    folder = output.with_name(f"{output.stem}_figures")
+    with figure_style():
+        for section in sections:
+            for drawing in section.drawings:
+                save_figure(drawing.draw(), folder / f"{drawing.name}.png", drawing.numbers)
+    return folder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    return run(_parser(), _work, argv)

@@ -1,0 +1,1 @@
+"""Metrics of every utterance of a test set, and their tables."""

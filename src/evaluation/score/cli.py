@@ -1,0 +1,142 @@
+"""Judge enhanced utterances: figures of each sample, means, means of groups, failures.
+
+    python -m evaluation.utt_eval --experiment_tag XP1
+    python -m evaluation.utt_eval --estimates other_net/ --input_json data/test.json
+    python -m evaluation.utt_eval --estimates other_net/ --targets clean/ --mixtures noisy/
+
+reads the samples of an experiment, <root>/<tag>/<testset>/sample_*/, or any other system's folder
+of audio, paired by name with a manifest or with folders of clean speech, noise and mixtures. Writes
+in <root>/<tag>/<testset>/metrics/, or in <estimates>_results/metrics/:
+
+    metrics_by_sample.csv        a row per sample: published columns, then others; empty where
+                                 undefined; Delta_ columns are the improvement over the mixture
+    metrics.csv                  a row per figure: mean, deviation, how many were scored
+    metrics_by_<group>.csv       the same within groups: snr_db, noise_type, seen, speaker, as far
+                                 as the manifest knows them, and noise_type_snr_db with a picture
+    failures.csv                 a row per figure that is not defined, with the reason
+
+Whole utterances are judged, by PESQ too. A file of several channels is judged by its first; the
+binaural figures (mbstoi, ild_error, itd_error) need two, left ear first: a file of two channels, or
+for references the manifest's microphones (--ears). Finished samples are kept in a journal, so that
+a killed run goes on where it was and a second run only does what is new: samples whose audio
+changed, metrics not asked for before. What becomes of silent, short, clipped or broken files is in
+src/evaluation/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+
+if __name__ == "__main__":  # importing takes seconds: the workers' beside this process's own
+    from evaluation.work.parallel import prepare_workers
+
+    prepare_workers("evaluation.score.judging", "evaluation.score.scoring", "pesq", "pystoi")
+
+from auditus import METRICS, PUBLISHED, get_metrics
+from auditus.ratios import VARIANTS
+from evaluation.testset.testset import TestSet
+from evaluation.work.cli import add_system_options, available_cpus, natural_int, run, systems_of
+from evaluation.work.shards import add_shard_option
+
+from .judging import Judgement, judge, judge_shard
+
+__all__ = ["judge", "main"]
+
+logger = logging.getLogger(__name__)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="utt_eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_system_options(parser)
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        choices=[*METRICS.names(), "published", "all"],
+        metavar="NAME",
+        help=f"default: published, that is {' '.join(PUBLISHED)}, as far as there are references; "
+        f"known: {', '.join(METRICS.names())}, all",
+    )
+    parser.add_argument(
+        "--variant",
+        choices=VARIANTS,
+        default=VARIANTS[0],
+        help="published: SI and FW ratios as the original computed them (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--snr_edges",
+        type=float,
+        nargs="+",
+        metavar="DB",
+        help="edges of the classes of SNR (default: every SNR a class, or, where there are more "
+        "than 12, classes of 5 dB)",
+    )
+    parser.add_argument(
+        "--cut_to_shortest",
+        action="store_true",
+        help="cut a sample's signals to the shortest (default: no score where lengths differ)",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=natural_int,
+        default=available_cpus(),
+        help="processes; 0: none but this one, which a crash would end (default: %(default)s)",
+    )
+    add_shard_option(parser)
+    return parser
+
+
+def _names(asked: Sequence[str] | None, testset: TestSet) -> list[str]:
+    """Return the metrics to compute; by default those published that the references allow."""
+    if asked is None:
+        signals = testset.signals().values()
+        there = {name for files in signals for name in files}
+        roles = {"speech": "target", "noise": "noise"}
+        missing = {role for name, role in roles.items() if name not in there}
+        names = [one.name for one in get_metrics(PUBLISHED) if not missing & set(one.needs)]
+        if not signals:
+            raise FileNotFoundError(
+                f"{testset.folder} holds no samples: run evaluation.infer first"
+            )
+        if not names:
+            raise ValueError("without references there are dnsmos_* and distillmos: --metrics")
+        if len(names) < len(PUBLISHED):
+            left = ", ".join(name for name in PUBLISHED if name not in names)
+            logger.info("without %s: not computed are %s", " and ".join(sorted(missing)), left)
+        return names
+    chosen: list[str] = []
+    for name in asked:
+        chosen += {"all": METRICS.names(), "published": list(PUBLISHED)}.get(name, [name])
+    return list(dict.fromkeys(chosen))
+
+
+def _work(args: argparse.Namespace) -> int:
+    scored = 0
+    testsets = systems_of(args)
+    for testset in testsets:
+        judgement = Judgement(
+            get_metrics(_names(args.metrics, testset)),
+            args.variant,
+            args.cut_to_shortest,
+            tuple(args.snr_edges) if args.snr_edges else None,
+        )
+        if args.shard is not None:
+            scored += judge_shard(testset, judgement, args.shard, jobs=args.jobs)
+            continue
+        means = judge(testset, judgement, jobs=args.jobs)
+        scored += int(means["Scored"].sum())
+        shown = means[["Metric", "Mean", "Std", "Unit", "Scored", "Failed"]]
+        print(testset.title)
+        print(shown.to_string(index=False, float_format="%.3f"))
+    if not scored and args.shard is None:  # a part may be empty
+        folders = ", ".join(str(testset.metrics) for testset in testsets)
+        raise RuntimeError(f"no sample could be scored: see failures.csv in {folders}")
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    return run(_parser(), _work, argv)

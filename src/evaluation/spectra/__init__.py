@@ -1,0 +1,1 @@
+"""Speech kept, noise left and artefacts, over frequency."""

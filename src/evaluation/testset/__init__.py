@@ -1,0 +1,1 @@
+"""A test set: its files, its references, its experiment or folder."""

@@ -1,0 +1,190 @@
+"""Where an experiment keeps what: from a tag, or any system's folder of audio, to its files.
+
+    <root>/<tag>/best_model.pth  history.csv
+    <root>/<tag>/<testset>/samples.csv
+    <root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav
+    <root>/<tag>/<testset>/metrics/{metrics_by_sample,metrics,failures}.csv
+
+`samples.csv` says which id of the manifest each `Sample_ID` has, and what else is known of it.
+
+Another system's estimates lie in a folder of their own, in any layout. `open_system` pairs them
+with their references by name and keeps the pairs in a folder of results (by default
+`<estimates>_results` beside them), which is a test set like any other:
+
+    <results>/samples.csv  system.json  unpaired.csv
+    <results>/metrics/...
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from .folder_system import pair_folder, results_beside
+from .references import References
+from .testset import SIGNALS, SYSTEM_FILE, TestSet, natural_key, some
+
+__all__ = [
+    "ROOT_VARIABLE",
+    "SIGNALS",
+    "Experiment",
+    "References",
+    "TestSet",
+    "find_experiment",
+    "natural_key",
+    "open_system",
+]
+
+ROOT_VARIABLE = "SELOSS_EXPERIMENTS"
+# Names a user gives to tags, test sets and samples: one folder below, nothing hidden.
+_PLAIN_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment's folder.
+
+    Attributes:
+        folder: `<root>/<tag>`.
+    """
+
+    folder: Path
+
+    @property
+    def tag(self) -> str:
+        """Its name."""
+        return self.folder.name
+
+    @property
+    def history(self) -> Path:
+        """Losses and metrics per epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The best network, as `network.serialize()` gives it.
+
+        Raises:
+            FileNotFoundError: the experiment has none (yet).
+        """
+        places = [self.folder / "best_model.pth", self.folder / "checkpoints" / "best_model.pth"]
+        for place in places:
+            if place.is_file():
+                return place
+        raise FileNotFoundError(
+            f"no {places[0]}: train {self.tag!r} first, or let its training end"
+        )
+
+    def testsets(self) -> list[TestSet]:
+        """Return every test set that has samples."""
+        found = [TestSet(path) for path in sorted(self.folder.iterdir()) if path.is_dir()]
+        return [
+            one for one in found if one.samples_file.is_file() or any(one.folder.glob("sample_*/"))
+        ]
+
+    def testset(self, name: str | None = None) -> TestSet:
+        """Return the test set of this name; without a name the only one there is.
+
+        Raises:
+            FileNotFoundError: there is none of this name, or none at all, or several to choose
+                from.
+        """
+        there = {one.name: one for one in self.testsets()}
+        if not there:
+            raise FileNotFoundError(
+                f"{self.folder} holds no enhanced samples: run evaluation.infer first"
+            )
+        if name is None and len(there) == 1:
+            return next(iter(there.values()))
+        if name is None or name not in there:
+            asked = "several test sets" if name is None else f"no test set {name!r}"
+            raise FileNotFoundError(f"{asked} in {self.folder}; there are {some(list(there))}")
+        return there[name]
+
+    def label(self, testset: str | None = None) -> str:
+        """Return its tag, with what must be said of the scores of a test set, as of an oracle."""
+        notice = self.testset(testset).notice
+        return f"{self.tag} ({notice})" if notice else self.tag
+
+    def new_testset(self, name: str) -> TestSet:
+        """Return a test set that need not exist yet.
+
+        Raises:
+            ValueError: the name is not that of a folder.
+        """
+        return TestSet(self.folder / _plain(name, "test set"))
+
+
+def find_experiment(tag: str, root: str | Path | None = None) -> Experiment:
+    """Find an experiment by its tag.
+
+    Args:
+        tag: the folder's name.
+        root: the folder of all experiments; by default the environment variable SELOSS_EXPERIMENTS,
+            else `experiments`.
+
+    Raises:
+        FileNotFoundError: there is no such experiment; the message lists some that exist.
+        ValueError: the tag is not a folder's name.
+    """
+    base = Path(root or os.environ.get(ROOT_VARIABLE) or "experiments")
+    folder = base / _plain(tag, "experiment tag")
+    if not base.is_dir():
+        raise FileNotFoundError(
+            f"no folder of experiments {base}: give --root or set {ROOT_VARIABLE}"
+        )
+    if not folder.is_dir():
+        there = sorted(path.name for path in base.iterdir() if path.is_dir())
+        raise FileNotFoundError(f"no experiment {tag!r} in {base}; there are {some(there)}")
+    return Experiment(folder)
+
+
+def open_system(
+    tag_or_folder: str | Path,
+    testset: str | None = None,
+    root: str | Path | None = None,
+    *,
+    references: References | None = None,
+    results: str | Path | None = None,
+) -> TestSet:
+    """Open what a program judges: an experiment's test set, or any system's folder of audio.
+
+    Args:
+        tag_or_folder: an experiment's tag; or a folder of estimates; or the results of one. Without
+            `references` a tag comes first: write `./name` for a folder of a tag's name.
+        testset: of an experiment; needed where it has several.
+        root: see `find_experiment`.
+        references: for a folder of estimates: what they are judged against. A folder that was
+            opened before needs none.
+        results: for a folder of estimates: where its tables go; by default `<folder>_results`.
+
+    Raises:
+        FileNotFoundError: there is no such experiment, folder or audio; or a folder of estimates
+            has no references yet.
+        ValueError: names do not pair, or more than one way.
+    """
+    folder = Path(tag_or_folder)
+    if references is not None:
+        return pair_folder(folder, references, Path(results) if results else None)
+    if results is None and _PLAIN_NAME.fullmatch(str(tag_or_folder)):
+        base = Path(root or os.environ.get(ROOT_VARIABLE) or "experiments")
+        if (base / folder).is_dir() or not folder.is_dir():
+            return find_experiment(str(tag_or_folder), root).testset(testset)
+    places = [Path(results)] if results else [folder, results_beside(folder)]
+    for place in places:
+        if (place / SYSTEM_FILE).is_file():
+            return TestSet(place)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}")
+    raise FileNotFoundError(
+        f"{folder} was not judged before: name its references by --input_json MANIFEST or "
+        "--targets FOLDER"
+    )
+
+
+def _plain(name: str, what: str) -> str:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise ValueError(f"the {what} must be the plain name of a folder; got {name!r}")
+    return name

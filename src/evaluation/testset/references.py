@@ -1,0 +1,142 @@
+"""What a folder of estimates is judged against: a manifest, or folders of speech and noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from seloss.data.formats.manifest import Mixture, read_manifest
+
+from .pairing import audio_files, match
+from .testset import TEXT_COLUMNS
+
+__all__ = ["EARS", "Reference", "References", "known_of"]
+
+# The microphones that are the left and the right ear, counted from 1.
+EARS = (1, 2)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One utterance's reference.
+
+    Attributes:
+        id: unique.
+        names: what it goes by, the id first; see `evaluation.testset.pairing`.
+        paths: file by signal: mixture, speech, noise, and `<signal>_left`, `<signal>_right`.
+        known: what is known of it, as its speaker.
+    """
+
+    id: str
+    names: tuple[str, ...]
+    paths: Mapping[str, Path]
+    known: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class References:
+    """Where references are: give `manifest`, or `targets` and what else there is.
+
+    Attributes:
+        manifest: of mixtures; microphone 1 is the reference, `ears` are for binaural figures.
+        targets: folder of clean speech.
+        noises: folder of the noise in each mixture.
+        mixtures: folder of the unprocessed mixtures.
+        pattern: a regular expression with a group, for names no rule pairs.
+        ears: the microphones of the manifest at the left and the right ear, from 1.
+        information: a table (CSV) with a column `id` and what is known, as speaker, noise_type,
+            snr_db, seen, transcript, textgrid; for folders.
+    """
+
+    manifest: Path | None = None
+    targets: Path | None = None
+    noises: Path | None = None
+    mixtures: Path | None = None
+    pattern: str | None = None
+    ears: tuple[int, int] = EARS
+    information: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check that there is one kind of them.
+
+        Raises:
+            ValueError: neither or both of manifest and folders.
+        """
+        folders = (self.targets, self.noises, self.mixtures)
+        if (self.manifest is None) == all(folder is None for folder in folders):
+            raise ValueError(
+                "estimates are judged against either a manifest (--input_json) or folders "
+                "(--targets, with --noises and --mixtures where there are some): give one kind"
+            )
+        if self.manifest is None and self.targets is None and self.mixtures is None:
+            raise ValueError("the noise alone is no reference: give --targets or --mixtures too")
+
+    def read(self) -> list[Reference]:
+        """Return every reference.
+
+        Raises:
+            FileNotFoundError: a manifest or folder is missing or empty.
+            ValueError: the files of two folders cannot be paired.
+        """
+        if self.manifest is not None:
+            return [_of_mixture(item, self.ears) for item in read_manifest(self.manifest)]
+        return self._of_folders()
+
+    def _of_folders(self) -> list[Reference]:
+        """Pair the folders with the first of targets, mixtures, whose paths are the ids."""
+        folders = {"speech": self.targets, "mixture": self.mixtures, "noise": self.noises}
+        given = {name: Path(folder) for name, folder in folders.items() if folder is not None}
+        first, base = next(iter(given.items()))
+        own = {path.with_suffix("").as_posix(): path for path in audio_files(base)}
+        paths = {key: {first: base / path} for key, path in own.items()}
+        names = {key: tuple(dict.fromkeys((key, path.stem))) for key, path in own.items()}
+        for role, folder in given.items():
+            if role != first:
+                for key, path in match(audio_files(folder), names, self.pattern).items():
+                    paths[key][role] = folder / path
+                    names[key] = tuple(dict.fromkeys((*names[key], path.stem)))
+        known = _read_information(self.information)
+        return [Reference(key, names[key], paths[key], known.get(key, {})) for key in own]
+
+
+def known_of(item: Mixture) -> dict[str, object]:
+    """Return what a manifest knows of a mixture, as `samples.csv` keeps it."""
+    phones = item.extra.get("phones")
+    return {
+        "speaker": item.speaker,
+        "noise_type": item.noise_type,
+        "snr_db": item.snr_db,
+        "seen": item.seen,
+        "n_mics": item.n_mics,
+        "transcript": item.transcript,
+        "textgrid": None if item.textgrid is None else str(item.textgrid),
+        "phones": None if phones is None else json.dumps(phones, ensure_ascii=False),
+    }
+
+
+def _of_mixture(item: Mixture, ears: tuple[int, int]) -> Reference:
+    signals = {"mixture": item.mixture, "speech": item.speech, "noise": item.noise}
+    paths = {name: files[0] for name, files in signals.items() if files}
+    for name, files in signals.items():
+        for side, microphone in zip(("left", "right"), ears, strict=True):
+            if max(ears) <= len(files):
+                paths[f"{name}_{side}"] = files[microphone - 1]
+    stems = [paths[name].stem for name in signals if name in paths]
+    return Reference(item.id, tuple(dict.fromkeys((item.id, *stems))), paths, known_of(item))
+
+
+def _read_information(path: Path | None) -> dict[str, dict[str, object]]:
+    """Return the rows of a table by their id."""
+    if path is None:
+        return {}
+    table = pd.read_csv(
+        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""]
+    )
+    if "id" not in table or table["id"].duplicated().any():
+        raise ValueError(f"{path} must have a column 'id' without doubles: one row per reference")
+    rows: dict[str, dict[str, object]] = table.set_index("id").to_dict("index")
+    return rows

@@ -1,0 +1,1 @@
+"""SELoss: train and evaluate speech-enhancement networks."""

@@ -1,0 +1,1 @@
+"""Recordings on disk: corpora, listings, splits, pairs of noisy and clean files."""

@@ -1,0 +1,183 @@
+"""Public corpora in the folders they come in: the DNS challenge, Voice Bank + DEMAND."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seloss.data.draw import rank
+from seloss.data.formats.mixture import DataError, Mixture, Problem
+
+from .file_pairs import PAIRINGS, pair_folders
+from .listing import Recording, read_folder
+
+__all__ = ["dns_pairs", "dns_recordings", "is_voicebank_tree", "read_log", "voicebank_pairs"]
+
+Splits = dict[str, list[Mixture]]
+_DNS_SPEECH = ("datasets/clean", "datasets_fullband/clean_fullband", "clean_fullband", "clean")
+_DNS_NOISE = ("datasets/noise", "datasets_fullband/noise_fullband", "noise_fullband", "noise")
+_DNS_TEST = ("test_set/synthetic/no_reverb", "datasets/test_set/synthetic/no_reverb")
+_READER = re.compile(r"reader_(\d+)")
+_FREESOUND = re.compile(r"(.+?)_Freesound_", re.IGNORECASE)
+#: Part of the speakers, or else of the files, that go to validation.
+_VALID = 0.1
+#: The two of the 28 training speakers that are commonly kept for validation.
+VALID_SPEAKERS = ("p226", "p287")
+
+
+def _first(root: Path, names: Sequence[str], part: str) -> Path:
+    found = [root / name for name in names if (root / name).is_dir()]
+    if not found:
+        wanted = f"expected {' or '.join(names)} in it"
+        raise DataError(str(root), [Problem(0, part, f"is no DNS challenge folder: {wanted}")])
+    return found[0]
+
+
+def dns_recordings(root: str | Path) -> tuple[list[Recording], list[Recording]]:
+    """Return the speech and the noise of the DNS challenge, of which mixtures are to be made.
+
+    The speaker is the reader that a file's name tells, the noise type the class before
+    ``_Freesound_``; noises without one (AudioSet) are one type.
+
+    Raises:
+        DataError: If the folder is not that of the challenge.
+    """
+    root = Path(root)
+    speech = []
+    for one in read_folder(_first(root, _DNS_SPEECH, "speech"), "speech"):
+        reader = _READER.search(one.name)
+        speech.append(replace(one, group=reader[1] if reader else one.group))
+    noise = []
+    for one in read_folder(_first(root, _DNS_NOISE, "noise"), "noise"):
+        kind = _FREESOUND.match(Path(one.name).name)
+        noise.append(replace(one, group=kind[1] if kind else "audioset"))
+    return speech, noise
+
+
+def dns_pairs(root: str | Path, seed: int = 0) -> Splits:
+    """Return mixtures that the challenge's own synthesiser has made (``noisy`` and ``clean``).
+
+    A tenth of the readers (or of the files, where names tell none) is for validation; the test is
+    the challenge's, where it lies beside.
+
+    Raises:
+        FileNotFoundError: If there is no ``noisy`` or no ``clean``.
+        DataError: If files cannot be paired.
+    """
+    root = Path(root)
+    items = [
+        replace(one, speaker=reader[1] if (reader := _READER.search(one.mixture[0].name)) else None)
+        for one in pair_folders(root / "noisy", root / "clean", PAIRINGS["dns"])
+    ]
+    names = {one.speaker or one.id for one in items}
+    held = set(rank(names, seed, "valid")[: max(1, round(_VALID * len(names)))])
+    splits: Splits = {"train": [], "valid": []}
+    for one in items:
+        splits["valid" if (one.speaker or one.id) in held else "train"].append(one)
+    for name in _DNS_TEST:
+        if (root / name).is_dir():
+            splits["test"] = pair_folders(
+                root / name / "noisy", root / name / "clean", PAIRINGS["dns_test"]
+            )
+    return splits
+
+
+def is_voicebank_tree(root: str | Path) -> bool:
+    """Return whether a folder holds Voice Bank + DEMAND as it is published."""
+    return bool(list(Path(root).glob("noisy_testset_wav*")))
+
+
+def _folder(root: Path, prefix: str) -> Path | None:
+    """Return the folder of that name, which an archive may hold once more within itself."""
+    found = [path for path in sorted(root.glob(f"{prefix}*")) if path.is_dir()]
+    if not found:
+        return None
+    inner = found[0] / found[0].name
+    return inner if inner.is_dir() else found[0]
+
+
+def read_log(path: Path) -> dict[str, dict[str, Any]]:
+    """Return utterance -> noise type and SNR of a log such as ``log_testset.txt``.
+
+    Each line is an utterance, its noise and its ratio in dB: ``p232_001 bus 17.5``.
+
+    Raises:
+        DataError: If a line is something else; names the first ten.
+    """
+    facts: dict[str, dict[str, Any]] = {}
+    problems = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            name, kind, ratio = words
+            facts[Path(name).stem] = {"noise_type": kind, "snr_db": float(ratio)}
+        except ValueError:
+            what = f"must be an utterance, its noise and its SNR; got {line!r}"
+            problems.append(Problem(number, words[0], what))
+    if problems:
+        raise DataError(str(path), problems)
+    return facts
+
+
+def _logged(root: Path, name: str) -> dict[str, dict[str, Any]]:
+    found = sorted(root.glob(f"**/{name}*.txt"))
+    return read_log(found[0]) if found else {}
+
+
+def voicebank_pairs(root: str | Path, valid_speakers: Sequence[str] = VALID_SPEAKERS) -> Splits:
+    """Return the mixtures of a Voice Bank + DEMAND tree as it is published.
+
+    ``clean_trainset_28spk_wav``, ``noisy_trainset_28spk_wav`` (or 56spk), ``clean_testset_wav`` and
+    ``noisy_testset_wav``; ``log_trainset_28spk.txt`` and ``log_testset.txt`` tell noise and SNR
+    where they are.
+
+    Args:
+        root: Where these folders lie.
+        valid_speakers: Speakers of the training set that are kept for validation.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        DataError: If files cannot be paired, a validation speaker is not there, or the two sets
+            share a speaker or a noise.
+    """
+    root = Path(root)
+    found: Splits = {}
+    for split in ("train", "test"):
+        noisy, clean = (_folder(root, f"{kind}_{split}set") for kind in ("noisy", "clean"))
+        if noisy is None or clean is None:
+            lacks = f"{'clean' if noisy else 'noisy'}_{split}set*_wav"
+            raise FileNotFoundError(f"{root} has no {lacks}: it is no Voice Bank + DEMAND tree")
+        facts = _logged(root, f"log_{split}set")
+        found[split] = pair_folders(noisy, clean, PAIRINGS["voicebank"], facts=facts)
+    _refuse_leaks(root, found)
+    speakers = {one.speaker for one in found["train"]}
+    missing = [name for name in valid_speakers if name not in speakers]
+    if missing or not speakers - set(valid_speakers):
+        names = ", ".join(sorted(str(one) for one in speakers))
+        what = f"validation speakers must be some of {names}; got {', '.join(valid_speakers)}"
+        raise DataError(str(root), [Problem(0, "valid", what)])
+    kinds = {one.noise_type for one in found["train"] if one.noise_type}
+    splits: Splits = {"train": [], "valid": [], "test": []}
+    for one in found["train"]:
+        split = "valid" if one.speaker in valid_speakers else "train"
+        splits[split].append(replace(one, seen=True if kinds else None))
+    for one in found["test"]:
+        seen = one.noise_type in kinds if kinds and one.noise_type else False
+        splits["test"].append(replace(one, seen=seen))
+    return splits
+
+
+def _refuse_leaks(root: Path, found: Mapping[str, Sequence[Mixture]]) -> None:
+    """Refuse a speaker or a noise that is in training and in the test."""
+    problems = []
+    for name in ("speaker", "noise_type"):
+        sets = [{getattr(one, name) for one in found[split]} for split in ("train", "test")]
+        shared = sorted(str(one) for one in sets[0] & sets[1] if one is not None)
+        problems += [Problem(0, one, f"{name} is in training and in the test") for one in shared]
+    if problems:
+        raise DataError(str(root), problems)

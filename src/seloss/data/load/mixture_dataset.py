@@ -1,0 +1,143 @@
+"""Mixtures of a manifest as tensors, random by nothing but seed, epoch and item.
+
+A loader asks the dataset for ``(epoch, index)``: what comes back is the same in whichever worker,
+order or resumed run it is asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile as sf
+import torch
+from torch.utils.data import Dataset
+
+from seloss.data.draw import generator
+from seloss.data.formats.batch import Item, ItemFacts
+from seloss.data.formats.mixture import DataError, Mixture, Problem
+
+from .samplers import EpochSampler, build_loader
+
+__all__ = ["EpochSampler", "MixtureDataset", "SizedDataset", "build_loader"]
+
+Key = tuple[int, int]
+
+
+class SizedDataset(Protocol):
+    """What every data set of ours is: items by ``(epoch, index)``, and what is known about each."""
+
+    sample_rate: int
+
+    @property
+    def items(self) -> list[ItemFacts]:
+        """What is known about each item."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each item as it is given out, near enough to put similar ones together."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+
+    def __getitem__(self, key: int | Key) -> Item:
+        """Return item ``(epoch, index)``; an index alone means epoch 0."""
+
+
+class MixtureDataset(Dataset[Item]):
+    """Read mixtures: the microphones asked for, the sources at the reference microphone only.
+
+    Args:
+        mixtures: What `read_manifest` or `validate_manifest` returned.
+        sample_rate: In Hz; a file with another one is refused.
+        segment_s: Longest excerpt in seconds, at a random place that changes with the epoch; None:
+            whole utterances.
+        max_mics: Most microphones of an item; None: all.
+        seed: Of everything random.
+        shuffle_mics: Whether each epoch orders an item's microphones anew, so that the reference
+            changes too.
+    """
+
+    def __init__(
+        self,
+        mixtures: Sequence[Mixture],
+        *,
+        sample_rate: int,
+        segment_s: float | None = None,
+        max_mics: int | None = None,
+        seed: int = 0,
+        shuffle_mics: bool = False,
+    ) -> None:
+        """Check the arguments; nothing is read yet."""
+        if segment_s is not None and segment_s * sample_rate < 1:
+            raise ValueError(f"segment_s must be None or at least one sample; got {segment_s!r}")
+        if max_mics is not None and max_mics < 1:
+            raise ValueError(f"max_mics must be None or at least 1; got {max_mics!r}")
+        bare = [item for item in mixtures if not item.has_sources]
+        if bare:
+            lacks = "has no 'speech' at its microphones"
+            raise DataError("mixtures", [Problem(item.line, item.id, lacks) for item in bare])
+        self.mixtures = tuple(mixtures)
+        self.sample_rate = sample_rate
+        self.segment = None if segment_s is None else round(segment_s * sample_rate)
+        self.max_mics = max_mics
+        self.seed = seed
+        self.shuffle_mics = shuffle_mics
+
+    def __len__(self) -> int:
+        """Return the number of mixtures."""
+        return len(self.mixtures)
+
+    @property
+    def items(self) -> list[ItemFacts]:
+        """What is known about each mixture."""
+        names = ("speaker", "noise_type", "snr_db", "seen", "transcript")
+        return [
+            ItemFacts(
+                one.id,
+                **{name: getattr(one, name) for name in names},
+                n_mics=one.n_mics,
+                textgrid=None if one.textgrid is None else str(one.textgrid),
+                phones=json.dumps(one.extra["phones"]) if one.extra.get("phones") else None,
+            )
+            for one in self.mixtures
+        ]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each mixture, as it is given out."""
+        return [min(one.length, self.segment or one.length) for one in self.mixtures]
+
+    def __getitem__(self, key: int | Key) -> Item:
+        """Return mixture ``(epoch, index)``; an index alone means epoch 0."""
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        item = self.mixtures[index]
+        draw = generator(self.seed, epoch, item.id)
+        start, frames = 0, item.length
+        if self.segment is not None and self.segment < item.length:
+            start, frames = int(draw.integers(item.length - self.segment + 1)), self.segment
+        mics = draw.permutation(item.n_mics) if self.shuffle_mics else np.arange(item.n_mics)
+        mics = mics[: self.max_mics]
+        paths = [item.mixture[mic] for mic in mics] + [item.speech[mics[0]]]
+        paths += [item.noise[mics[0]]] if item.noise else []
+        signals = [self._read(path, start, frames) for path in paths]
+        if not item.noise:
+            signals.append(signals[0] - signals[-1])
+        stacked = torch.from_numpy(np.stack(signals))
+        return Item(stacked[: len(mics)], stacked[len(mics) :], item.id)
+
+    def _read(self, path: Path, start: int, frames: int) -> np.ndarray:
+        with sf.SoundFile(path) as audio:
+            if audio.samplerate != self.sample_rate or audio.channels != 1:
+                found = f"{audio.channels} channel(s) at {audio.samplerate} Hz"
+                raise ValueError(f"{path} must be mono at {self.sample_rate} Hz; got {found}")
+            audio.seek(start)
+            samples: np.ndarray = audio.read(frames, dtype="float32")
+        if len(samples) < frames:
+            raise ValueError(
+                f"{path} ends {frames - len(samples)} samples before its manifest says"
+            )
+        return samples

@@ -1,0 +1,172 @@
+"""Lists of speech and noise to be mixed while a network trains.
+
+A JSON object; paths are relative to it::
+
+    {"sample_rate": 16000, "snr_db": [0, 5, 10, 15],
+     "speech": [{"id": "p226_001", "path": "wav/p226_001.wav", "speaker": "p226"}],
+     "noise": [{"path": "noise/DKITCHEN.wav", "noise_type": "DKITCHEN"}]}
+
+``snr_db`` lists the ratios to draw from, or is ``{"from": -5, "to": 10}``. Where voices are few,
+``speed`` (``{"from": 0.9, "to": 1.1}``: speech is played so much faster, its pitch rising)
+and ``level_db`` (of the mixture, in dB of full scale) make more of them; ``repeats`` is how often
+an epoch has each utterance, in as many noises.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asteroid.utils.files import write_text
+from seloss.data.corpus.listing import Recording, short_names
+from seloss.data.formats.mixture import DataError, Problem
+from seloss.data.formats.validation import find_file_problems
+
+__all__ = ["SourceLists", "Span", "read_source_lists", "write_source_lists"]
+
+_EXPECTED = "expected an object with sample_rate, snr_db, speech and noise"
+Span = tuple[float, float]
+_LIMITS = {"speed": (0.5, 2.0), "level_db": (-80.0, 0.0)}
+
+
+@dataclass(frozen=True)
+class SourceLists:
+    """What is mixed.
+
+    Attributes:
+        sample_rate: Of every file, Hz.
+        snr_db: Ratios to draw from.
+        snr_range: Lowest and highest ratio to draw between, in place of ``snr_db``.
+        speech: id, file and speaker of each utterance, as often as an epoch has it.
+        noise: file and type of each noise.
+        speed: Least and most that speech is played faster; None: as it is.
+        level_db: Lowest and highest level of a mixture; None: that of its speech.
+    """
+
+    sample_rate: int
+    snr_db: tuple[float, ...]
+    snr_range: Span | None
+    speech: tuple[tuple[str, Path, str | None], ...]
+    noise: tuple[tuple[Path, str], ...]
+    speed: Span | None = None
+    level_db: Span | None = None
+
+
+def _span(told: Any, name: str) -> Span | None:
+    if name not in told:
+        return None
+    value, (low, high) = told[name], _LIMITS[name]
+    if not isinstance(value, dict) or value.keys() != {"from", "to"}:
+        raise ValueError(f"{name!r} must be {{'from': .., 'to': ..}}; got {value!r}")
+    if not low <= value["from"] <= value["to"] <= high:
+        raise ValueError(f"{name!r} must lie between {low:g} and {high:g}; got {value!r}")
+    return float(value["from"]), float(value["to"])
+
+
+def _ratios(told: Any) -> tuple[tuple[float, ...], Span | None]:
+    span = isinstance(told, dict) and {"from", "to"} <= told.keys()
+    values = [told["from"], told["to"]] if span else told
+    good = isinstance(values, list) and values
+    if not good or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
+        raise ValueError(f"'snr_db' must list ratios, or be {{'from': .., 'to': ..}}; got {told!r}")
+    if span:
+        return (), (float(values[0]), float(values[1]))
+    return tuple(float(v) for v in values), None
+
+
+def _entries(
+    told: Any, part: str, folder: Path, keys: Sequence[str]
+) -> list[tuple[Path, dict[str, Any]]]:
+    if not isinstance(told, list) or not told:
+        raise ValueError(f"{part!r} must be a list of at least one {{'path': ...}}")
+    for at, entry in enumerate(told):
+        lacking = [key for key in keys if not isinstance(entry, dict) or key not in entry]
+        if lacking:
+            raise ValueError(f"{part!r} number {at + 1} has no {lacking[0]!r}")
+    return [(Path(os.path.normpath(folder / entry["path"])), entry) for entry in told]
+
+
+def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
+    """Read the lists and check every file they name.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        DataError: If the lists or a file cannot be used; names the first ten.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no lists {path}; scripts/data/voicebank_demand.py writes them")
+    folder = path.absolute().parent
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(told, dict) or "sample_rate" not in told:
+            raise ValueError(_EXPECTED)
+        choices, span = _ratios(told.get("snr_db"))
+        spans = {name: _span(told, name) for name in _LIMITS}
+        repeats = told.get("repeats", 1)
+        if not isinstance(repeats, int) or repeats < 1:
+            raise ValueError(f"'repeats' must be a number from 1 on; got {repeats!r}")
+        speech = _entries(told.get("speech"), "speech", folder, ("id", "path"))
+        noise = _entries(told.get("noise"), "noise", folder, ("path", "noise_type"))
+    except (ValueError, TypeError) as error:
+        raise DataError(str(path), [Problem(0, "lists", str(error))]) from None
+    if told["sample_rate"] != sample_rate:
+        what = f"'sample_rate' is {told['sample_rate']} Hz, expected {sample_rate}; prepare it anew"
+        raise DataError(str(path), [Problem(0, "lists", what)])
+    counts = Counter(entry["id"] for _, entry in speech)
+    problems = [Problem(0, name, "is given twice") for name, n in counts.items() if n > 1]
+    problems += find_file_problems(
+        [file for file, _ in (*speech, *noise)],
+        sample_rate=sample_rate,
+        cache=path.with_name(f".{path.stem}.checked.json"),
+    )
+    if problems:
+        raise DataError(str(path), problems)
+    return SourceLists(
+        sample_rate,
+        choices,
+        span,
+        tuple(
+            (f"{entry['id']}_{turn}" if turn else entry["id"], file, entry.get("speaker"))
+            for turn in range(repeats)
+            for file, entry in speech
+        ),
+        tuple((file, entry["noise_type"]) for file, entry in noise),
+        **spans,
+    )
+
+
+def write_source_lists(
+    path: str | Path,
+    speech: Iterable[Recording],
+    noise: Iterable[Recording],
+    *,
+    sample_rate: int,
+    snr_db: Sequence[float] | Mapping[str, float],
+    repeats: int = 1,
+    augment: Mapping[str, Span] | None = None,
+) -> None:
+    """Write the lists in one step, with paths relative to them; ``augment``: speed, level_db."""
+    path, speech = Path(path), list(speech)
+    ids = short_names(speech)
+
+    def relative(one: Recording) -> str:
+        return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
+
+    told = {
+        "sample_rate": sample_rate,
+        "snr_db": dict(snr_db) if isinstance(snr_db, Mapping) else list(snr_db),
+        "repeats": repeats,
+        **{name: {"from": low, "to": high} for name, (low, high) in (augment or {}).items()},
+        "speech": [
+            {"id": ids[one.name], "path": relative(one), "speaker": one.group} for one in speech
+        ],
+        "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
+    }
+    write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")

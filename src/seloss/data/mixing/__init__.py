@@ -1,0 +1,1 @@
+"""Mixtures of speech and noise, in rooms or added, made on disk."""

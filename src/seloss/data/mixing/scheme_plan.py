@@ -1,0 +1,179 @@
+"""What the mixtures of a scheme are made of: which utterance in which noise at which ratio."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seloss.data.corpus.listing import Recording, short_names
+from seloss.data.corpus.splits import SPLITS
+from seloss.data.draw import rank
+from seloss.data.formats.audio import write_audio
+from seloss.data.formats.mixture import DataError, Problem
+
+from .additive import AdditivePlan
+from .artificial import ARTIFICIAL, TALKERS
+from .excerpt import length_at
+from .scheme import NoiseScheme
+
+__all__ = ["Pools", "assign", "make_artificial", "plan_scheme"]
+
+#: Split -> speech and noise that it may use.
+Pools = dict[str, tuple[list[Recording], list[Recording]]]
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _refuse_same_audio(pools: Pools) -> None:
+    """Refuse a noise file of the test that training has too, under whatever name."""
+    both = [*pools["train"][1], *pools["valid"][1]]
+    trained = {one.path: one for one in both if one.path.is_file()}  # artificial ones may come
+    sizes = {path.stat().st_size for path in trained}
+    suspects = [one for one in pools["test"][1] if one.path.stat().st_size in sizes]
+    if not suspects:
+        return
+    known = {_digest(path): one.name for path, one in trained.items()}
+    problems = [
+        Problem(0, one.name, f"is a noise of the test and, as {known[mark]}, of training")
+        for one in suspects
+        if (mark := _digest(one.path)) in known
+    ]
+    if problems:
+        raise DataError("noise", problems)
+
+
+def assign(
+    scheme: NoiseScheme,
+    speech: Sequence[Recording],
+    noise: Sequence[Recording],
+    made: Sequence[Recording] = (),
+) -> Pools:
+    """Return the recordings that each split may use.
+
+    Where a listing gives recordings a split, training, validation and test keep to theirs;
+    validation without noises of its own uses those of training.
+
+    Args:
+        scheme: Who and what is in which split.
+        speech: Recordings of its speakers, and of others.
+        noise: Recordings of its noises, and of others.
+        made: The artificial noises.
+
+    Raises:
+        DataError: If a speaker or a noise of the scheme is not there, or test and training share a
+            noise file.
+    """
+    wanted = {"train": scheme.train.noises, "test": scheme.test.noises}
+    wanted["valid"] = wanted["train"]
+    _refuse_missing(scheme, speech, noise)
+    pools: Pools = {}
+    for split in SPLITS:
+        mine = [one for one in noise if one.group in wanted[split] and one.split in (None, split)]
+        if split != "test":
+            mine += [one for one in made if one.split == split]
+        pools[split] = ([one for one in speech if one.group in scheme.speakers(split)], mine)
+        lacking = set(wanted[split]) - {one.group for one in mine}
+        if split != "valid" and lacking:
+            what = f"has no recording for {split}"
+            raise DataError("noise", [Problem(0, name, what) for name in sorted(lacking)])
+    pools["valid"] = (pools["valid"][0], pools["valid"][1] or pools["train"][1])
+    _refuse_same_audio(pools)
+    return pools
+
+
+def _refuse_missing(
+    scheme: NoiseScheme, speech: Sequence[Recording], noise: Sequence[Recording]
+) -> None:
+    problems = []
+    for what, names, recordings in (
+        ("speaker", (*scheme.train.speakers, *scheme.test.speakers), speech),
+        ("noise", (*scheme.train.noises, *scheme.test.noises), noise),
+    ):
+        have = sorted({one.group for one in recordings})
+        told = f"no {what} of this name; there are {', '.join(have[:20])}"
+        problems += [Problem(0, name, told) for name in names if name not in have]
+    if problems:
+        raise DataError("scheme", problems)
+
+
+def make_artificial(
+    scheme: NoiseScheme,
+    speech: Sequence[Recording],
+    folder: Path,
+    *,
+    sample_rate: int,
+    seed: int,
+) -> list[Recording]:
+    """Write the artificial noises of training and validation, each of its own, and return them.
+
+    They are made of speakers that the scheme does not use, if there are six, else of those of
+    training; a file that is there already is kept.
+    """
+    used = {*scheme.train.speakers, *scheme.test.speakers}
+    others = [one for one in speech if one.group not in used]
+    spare = others if len({one.group for one in others}) >= TALKERS else []
+    voices = spare or [one for one in speech if one.group in scheme.speakers("train")]
+    made, seconds = [], scheme.artificial_seconds
+    for at, split in enumerate(("train", "valid")):
+        for kind in scheme.artificial:
+            mark = f"{seed}-{sample_rate}-{seconds:g}s"
+            path = folder / "artificial" / f"{kind}-{split}-{mark}.flac"
+            if not path.is_file():
+                signal = ARTIFICIAL[kind](voices, sample_rate, seconds, 2 * seed + at)
+                write_audio(path, signal / max(1.0, float(np.abs(signal).max())), sample_rate)
+            made.append(Recording(path, path.name, kind, split, seconds, 1))
+    return made
+
+
+def plan_scheme(
+    scheme: NoiseScheme, pools: Pools, sample_rate: int, seed: int
+) -> dict[str, list[AdditivePlan]]:
+    """Return what every mixture of each split is made of: whole utterances in their conditions."""
+    plans: dict[str, list[AdditivePlan]] = {}
+    for split, (speech, noise) in pools.items():
+        ratios = scheme.test.snr_db if split == "test" else scheme.train.snr_db
+        kinds = sorted({one.group for one in noise})
+        conditions = [(kind, snr) for kind in kinds for snr in ratios]
+        made, ids = [], short_names(speech)
+        for speaker in scheme.speakers(split):
+            mine = {one.name: one for one in speech if one.group == speaker}
+            order = rank([f"{a}\t{b}" for a, b in conditions], seed, split, speaker)
+            at = 0
+            for name in rank(list(mine), seed, split, speaker, "utterances"):
+                for turn in range(scheme.repeats.get(split, 1)):
+                    kind, ratio = order[at % len(order)].split("\t")
+                    files = [one for one in noise if one.group == kind]
+                    which = rank([one.name for one in files], seed, name, turn)[0]
+                    file = next(one for one in files if one.name == which)
+                    mixed = f"{ids[name]}_{turn}" if turn else ids[name]
+                    made.append(_plan(mixed, mine[name], file, float(ratio), split, sample_rate))
+                    at += 1
+        plans[split] = sorted(made, key=lambda one: one.id)
+    return plans
+
+
+def _plan(
+    name: str, voice: Recording, noise: Recording, ratio: float, split: str, sample_rate: int
+) -> AdditivePlan:
+    return AdditivePlan(
+        name,
+        voice.path,
+        0,
+        length_at(voice.path, sample_rate),
+        noise=noise.path,
+        snr_db=ratio,
+        speaker=voice.group,
+        noise_type=noise.group,
+        seen=split != "test",
+        transcript=voice.transcript,
+        gender=voice.gender,
+    )

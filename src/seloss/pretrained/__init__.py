@@ -1,0 +1,1 @@
+"""Trained networks: loaded by name or from a file."""

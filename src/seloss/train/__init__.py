@@ -1,0 +1,20 @@
+"""Training: options, the run's folder, the Lightning system, callbacks, fitting."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "callbacks.checkpoints": ["network_package"],
+        "fit.loaders": ["training_loaders"],
+        "fit.trainer": ["build_trainer"],
+        "options.parser": ["ConfigError", "parse_recipe", "run_program"],
+        "options.recipe": ["DataConfig", "LossConfig", "OptimConfig", "TrainingConfig"],
+        "run.experiment": ["Experiment", "open_experiment", "plain"],
+        "system.enhancement": ["EnhancementSystem"],
+        "system.nan_guard": ["NonFiniteError"],
+        "system.remix": ["augmentation"],
+    },
+)

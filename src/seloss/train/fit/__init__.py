@@ -1,0 +1,1 @@
+"""From a network and options to a trained network."""

@@ -1,0 +1,88 @@
+"""What every recipe does once its network is there: train it, and keep the best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import nn
+
+from asteroid.losses import build_training_loss
+from seloss.train.options.parser import ConfigError
+from seloss.train.options.recipe import Recipe
+from seloss.train.run.experiment import Experiment, plain
+from seloss.train.system.enhancement import EnhancementSystem, Metric
+from seloss.train.system.remix import augmentation
+
+from .loaders import training_loaders
+from .trainer import build_trainer
+
+if TYPE_CHECKING:
+    from seloss.data.load.mixture_dataset import SizedDataset
+
+__all__ = ["NamedMetric", "fit"]
+
+
+class NamedMetric(Protocol):
+    """A validation metric that knows its name and direction."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Its direction."""
+
+    def bind(self, sample_rate: int) -> Metric:
+        """Return it as a function of signals alone."""
+
+
+def fit(
+    experiment: Experiment,
+    config: Recipe,
+    network: nn.Module,
+    metrics: Sequence[NamedMetric],
+    *,
+    curves: Mapping[str, Metric] | None = None,
+    system: Callable[..., EnhancementSystem] = EnhancementSystem,
+    adapt: Callable[[SizedDataset, str, float | None], Any] | None = None,
+) -> None:
+    """Train ``network`` as ``config`` says, from where the experiment stands to its end.
+
+    Args:
+        experiment: Its folder gets checkpoints, logs and, at the end, ``best_model.pth``.
+        config: The recipe's configuration.
+        network: The network; its best weights are in it afterwards.
+        metrics: Those that ``training.metrics`` names.
+        curves: Other validation values to log; the best epoch cannot be chosen by them.
+        system: The Lightning system, or one with options of its own filled in.
+        adapt: See `training_loaders`.
+
+    Raises:
+        ConfigError: Batches are to be remixed, though features of their mixtures are stored.
+        ValueError, OSError: As `build_training_loss`, `training_loaders` and `build_trainer` say.
+    """
+    training, sample_rate = config.training, config.data.sample_rate
+    if adapt is not None and config.data.remix:
+        raise ConfigError(
+            "data.remix makes new mixtures, of which nothing is stored: use it without stored "
+            "features only"
+        )
+    learner = system(
+        network,
+        build_training_loss(config.loss, sample_rate),
+        optim=config.optim,
+        metrics={metric.name: metric.bind(sample_rate) for metric in metrics} | dict(curves or {}),
+        monitor=training.monitor,
+        mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
+        lr_patience=training.scheduler_patience,
+        seed=training.seed,
+        augment=augmentation(config.data),
+        config=plain(config),
+    )
+    loaders = training_loaders(config.data, training, experiment, adapt)
+    trainer, best = build_trainer(training, experiment, mode=learner.mode, sample_rate=sample_rate)
+    trainer.fit(learner, *loaders, ckpt_path=experiment.last)
+    if trainer.is_global_zero:
+        experiment.save_best(network, best)

@@ -1,0 +1,221 @@
+"""Stores of embeddings and latents for a recipe: where they are, how they are filled and read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asteroid.models.cnunet import CNUNet
+from seloss.data.formats.batch import Item
+from seloss.data.formats.feature_store import FeatureStore, heard_signal
+from seloss.data.load.feature_dataset import FeatureDataset
+from seloss.data.load.feature_fill import Share, fill_store
+from seloss.data.load.mixture_dataset import SizedDataset
+from seloss.embeddings import SpeechEmbedder, align
+from seloss.embeddings.embedded import EmbeddedCNUNet
+
+__all__ = ["EmbeddingData", "LatentData"]
+
+HOUR = 3600
+Progress = Callable[[Iterable[int]], Iterable[int]]
+
+
+def _folder(root: str | Path, identity: dict[str, Any], origin: str | Path) -> Path:
+    """A folder per model and data set: ids are unique in one data set only."""
+    parts = (json.dumps(identity, sort_keys=True), str(Path(origin).resolve()))
+    model, data = (hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts)
+    return Path(root) / model / data
+
+
+class EmbeddingData:
+    """Embeddings of a data set's utterances, stored once.
+
+    Args:
+        embedder: Makes them.
+        root: Folder of all embeddings; each model, layer and data set gets its own inside.
+        source: ``noisy``, or ``clean`` for oracle experiments.
+        fill: Compute what is missing; otherwise it is refused.
+        share: Compute only every n-th utterance from the i-th on, ``(i, n)``.
+        progress: Shows how far it is.
+    """
+
+    def __init__(
+        self,
+        embedder: SpeechEmbedder,
+        root: str | Path,
+        *,
+        source: str = "noisy",
+        fill: bool = True,
+        share: Share = (0, 1),
+        progress: Progress = iter,
+    ) -> None:
+        self.embedder, self.root, self.source = embedder, root, source
+        self.fill, self.share, self.progress = fill, share, progress
+        self.identity = {**embedder.describe(), "source": source}
+        self._times = embedder.times(HOUR * embedder.sample_rate)
+
+    def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
+        """Return the store of a data set of whole utterances, complete if ``fill``.
+
+        Args:
+            dataset: Whole utterances.
+            origin: Path of what it was opened from, which tells it from others.
+
+        Raises:
+            ValueError: The data set's sampling rate is not the embedder's.
+        """
+        if dataset.sample_rate != self.embedder.sample_rate:
+            raise ValueError(
+                f"the embedder takes signals of {self.embedder.sample_rate} Hz, the data have "
+                f"{dataset.sample_rate} Hz"
+            )
+        folder = _folder(self.root, self.identity, origin)
+        store = FeatureStore(folder, self.identity, read_only=not self.fill)
+        if self.fill:
+            per_frame = self.embedder.n_layers * self.embedder.size * 4
+            fill_store(
+                store,
+                dataset,
+                self._embed,
+                bytes_of=lambda n: per_frame * len(self.embedder.times(n)),
+                source=self.source,
+                what="embeddings",
+                share=self.share,
+                progress=self.progress,
+            )
+        return store
+
+    def _embed(self, item: Item) -> Tensor:
+        embedded: Tensor = self.embedder.embed(heard_signal(item, self.source))
+        return embedded
+
+    def dataset(
+        self,
+        dataset: SizedDataset,
+        origin: str | Path,
+        network: EmbeddedCNUNet,
+        segment_s: float | None = None,
+        seed: int = 0,
+    ) -> FeatureDataset:
+        """Return a data set whose features are embeddings aligned with a network's frames."""
+
+        def cut(stored: Tensor, start: int, count: int) -> Tensor:
+            frames = network.network.frame_times(start + count)[start:]
+            times = self._times[: stored.shape[1]]
+            aligned: Tensor = align(stored, times, frames, network.alignment)
+            return aligned.transpose(1, 2)
+
+        return FeatureDataset(
+            dataset,
+            self.store(dataset, origin),
+            cut,
+            count_frames=network.n_frames,
+            hop_length=network.network.hop_length,
+            segment_s=segment_s,
+            seed=seed,
+            source=self.source,
+        )
+
+
+class LatentData:
+    """Latents that a trained stage 1 gives for a data set's utterances.
+
+    Args:
+        network: Stage 1, trained.
+        embeddings: Of the same embedder and source as in its training.
+        root: Folder of all latents.
+        fill: Compute what is missing; otherwise it is refused.
+        share: Compute only every n-th utterance from the i-th on, ``(i, n)``.
+        progress: Shows how far it is.
+    """
+
+    def __init__(
+        self,
+        network: EmbeddedCNUNet,
+        embeddings: EmbeddingData,
+        root: str | Path,
+        *,
+        fill: bool = True,
+        share: Share = (0, 1),
+        progress: Progress = iter,
+    ) -> None:
+        self.network, self.embeddings, self.root = network.eval(), embeddings, root
+        self.fill, self.share, self.progress = fill, share, progress
+        digest = hashlib.sha256()
+        for name, value in network.state_dict().items():
+            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        self.identity = {
+            "network": digest.hexdigest()[:16],
+            "arguments": network.get_model_args(),
+            "embeddings": embeddings.identity,
+        }
+
+    def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
+        """Return the store of a data set, complete if ``fill``; see :class:`EmbeddingData`."""
+        folder = _folder(self.root, self.identity, origin)
+        store = FeatureStore(folder, self.identity, read_only=not self.fill)
+        if self.fill:
+            whole = self.embeddings.dataset(dataset, origin, self.network)
+            index = {facts.id: i for i, facts in enumerate(dataset.items)}
+            inner = self.network.network
+            rows = inner.n_fft // 2 // 2 ** len(inner.depths)
+            fill_store(
+                store,
+                dataset,
+                lambda item: self._latent(whole[index[item.id]].features, item),
+                bytes_of=lambda n: 8 * inner.channels * rows * inner.n_frames(n),
+                what="latents",
+                share=self.share,
+                progress=self.progress,
+            )
+        return store
+
+    @torch.no_grad()
+    def _latent(self, layers: Tensor, item: Item) -> Tensor:
+        device = next(self.network.parameters()).device
+        signal = item.mixture[:1].to(device)
+        return self.network.analyse(signal, layers[None].to(device))[1][0]
+
+    def dataset(
+        self,
+        dataset: SizedDataset,
+        origin: str | Path,
+        network: CNUNet,
+        segment_s: float | None = None,
+        seed: int = 0,
+    ) -> FeatureDataset:
+        """Return a data set whose features are the stored latents.
+
+        Raises:
+            ValueError: The network's latents have another shape than stage 1's.
+        """
+        ours, theirs = (_shape(one) for one in (network, self.network.network))
+        if ours != theirs:
+            raise ValueError(
+                f"stage 2 must have the latents of stage 1: {_ask(theirs)}; got {_ask(ours)}"
+            )
+        return FeatureDataset(
+            dataset,
+            self.store(dataset, origin),
+            lambda stored, start, count: stored[..., start : start + count],
+            count_frames=network.n_frames,
+            hop_length=network.hop_length,
+            segment_s=segment_s,
+            seed=seed,
+        )
+
+
+def _shape(network: CNUNet) -> dict[str, int]:
+    names = ("channels", "win_length", "hop_length", "n_fft")
+    sizes = {name: int(getattr(network, name)) for name in names}
+    return {**sizes, "stages": len(network.depths)}
+
+
+def _ask(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sizes.items())

@@ -1,0 +1,1 @@
+"""The Lightning system that trains a network, and its parts."""

@@ -1,0 +1,316 @@
+"""The Lightning system that trains a speech-enhancement network."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.profilers import Profiler
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from asteroid.losses import SumLoss
+from seloss.data.formats.batch import Batch
+from seloss.data.load.samplers import StepSampler
+from seloss.train.callbacks.balance import balance_loss, write_balance
+from seloss.train.options.recipe import OptimConfig
+from seloss.train.run.distributed import average, gather_values
+
+from .epoch_means import EpochMeans
+from .nan_guard import NonFiniteError, check_gradients, check_losses
+from .optimizer import build_optimizer, kernel_flags
+from .randomness import seed_step
+
+__all__ = ["EnhancementSystem", "Metric"]
+
+Metric = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, "torch.Tensor | None"], torch.Tensor]
+"""``(estimate, target, noise, lengths) -> (batch,)``, the signals ``(batch, samples)``."""
+
+SHARES_EVERY = 50  # batches; shares of the gradient cost one more pass through the losses
+
+
+class EnhancementSystem(pl.LightningModule):
+    """A network, a loss, an optimiser and validation metrics, ready for ``Trainer.fit``.
+
+    Logged: ``train/loss``, ``train/grad_norm``, ``lr``, ``val/loss`` and ``val/<metric>``; each an
+    average over utterances (never of batch means; over all ranks; ``train/loss`` also over those
+    before a stop inside the epoch), metrics over the utterances for which they are defined.
+
+    The gradient of a step is that of the mean loss over the utterances of all ranks, of which one
+    may have fewer than another in an epoch's last step.
+
+    What a step draws at random depends on the seed, the epoch and the batch only, and the plateau
+    scheduler is stepped before the epoch's checkpoint is written, so a resumed run repeats a run
+    that was never interrupted.
+
+    Args:
+        network: Mixture ``(batch, channels, samples)`` to estimates ``(batch, sources, samples)``.
+            It is given the number of microphones too if its ``forward`` has an argument
+            ``valid_mics`` or ``n_mics``.
+        loss: ``(est_targets, targets)`` to one loss per utterance ``(batch,)`` or a mean ``()``. It
+            is given ``lengths`` too if it takes them, and always sees float32.
+        optim: Optimiser and its explicit learning rate: nothing multiplies it.
+        metrics: Name -> validation metric.
+        monitor: The logged quantity that the scheduler follows.
+        mode: ``"max"`` if a higher ``monitor`` is better, else ``"min"``.
+        lr_patience: Epochs without improvement before the learning rate is halved; None: never.
+        seed: Seed of what the steps draw.
+        augment: What is done to every training batch, on the device; it may draw from torch's
+            generators.
+        config: Resolved configuration, kept in the checkpoints.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        *,
+        optim: OptimConfig | None = None,
+        metrics: Mapping[str, Metric] | None = None,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] = "min",
+        lr_patience: int | None = None,
+        seed: int = 0,
+        augment: Callable[[Batch], Batch] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.optim = optim or OptimConfig()
+        self.metrics = dict(metrics or {})
+        self.monitor, self.lr_patience, self.seed = monitor, lr_patience, seed
+        self.mode: Literal["min", "max"] = mode
+        known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
+        if monitor not in known:
+            raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
+        self.augment = augment
+        self.config = dict(config or {})
+        self._labels = list(loss.weights) if isinstance(loss, SumLoss) else []
+        of_loss = ["loss", *(f"loss_{label}" for label in self._labels)]
+        self._scores: dict[str, list[float]] = {name: [] for name in [*of_loss, *self.metrics]}
+        shares = [f"grad_share_{label}" for label in self._labels]
+        self._means = EpochMeans([*of_loss, *shares])
+        self._is_balanced = False
+        self._mics_name = _argument(network.forward, "valid_mics", "n_mics")
+        self._lengths_name = _argument(loss.forward, "lengths")
+        self._plateau: ReduceLROnPlateau | None = None
+        self._plateau_state: dict[str, Any] | None = None
+        self._step_ids: list[str] = []
+        self._unchecked: tuple[dict[str, torch.Tensor], tuple[str, ...], int, int] | None = None
+        self.compiled: Callable[..., Any] | None = None
+
+    def entry(self) -> Callable[..., Any]:
+        """Return what of the network a step calls, and what is compiled if anything is."""
+        return self.network
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Call `entry`, in its compiled form (``compiled``, which `Speed` sets) in training."""
+        compiled = self.compiled if self.training and torch.is_grad_enabled() else None
+        return (compiled or self.entry())(*args, **kwargs)
+
+    def forward(self, mixture: torch.Tensor, n_mics: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the estimates ``(batch, sources, samples)`` of ``mixture``."""
+        mics = {} if self._mics_name is None else {self._mics_name: n_mics}
+        return torch.as_tensor(self.run(mixture, **mics))
+
+    def losses(self, estimate: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the loss of each utterance ``(batch,)`` or, from a loss that averages, ``()``."""
+        return self._judge(estimate, batch)["loss"]
+
+    def _judge(self, estimate: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the ``loss``, and the parts of a sum without their weights as ``loss_<label>``."""
+        options = {} if self._lengths_name is None else {self._lengths_name: batch.lengths}
+        signals = estimate.float(), batch.sources.float()
+        with torch.autocast(estimate.device.type, enabled=False):
+            if not isinstance(self.loss, SumLoss):
+                return {"loss": torch.as_tensor(self.loss(*signals, **options))}
+            parts = self.loss.parts(*signals, **options)
+            return {"loss": self.loss.total(parts)} | {f"loss_{k}": v for k, v in parts.items()}
+
+    def _gradient_shares(self, estimate: torch.Tensor, batch: Batch) -> dict[str, float]:
+        """Return each part's share of the gradient that reaches the estimate."""
+        if not isinstance(self.loss, SumLoss):
+            return {}
+        with torch.autocast(estimate.device.type, enabled=False):
+            shares = self.loss.gradient_shares(
+                estimate.float(), batch.sources.float(), batch.lengths
+            )
+        return {f"grad_share_{label}": share for label, share in shares.items()}
+
+    def on_train_start(self) -> None:
+        """Balance a sum of losses that asks for it, unless a checkpoint knows the weights."""
+        if not isinstance(self.loss, SumLoss) or self.loss.balance_by is None:
+            return
+        folder = Path(self.trainer.default_root_dir)
+        if not self._is_balanced:
+            loader = self.trainer.train_dataloader
+            assert loader is not None
+            balance_loss(self, self.loss, loader)
+            self._is_balanced = True
+        if self.trainer.is_global_zero:
+            write_balance(self.loss, folder)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed the step, so that it does not depend on what ran before it."""
+        seed_step(self.seed, self.current_epoch, batch_idx, self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Return the mean loss of ``batch``."""
+        self._step_ids += batch.ids
+        if self.augment is not None:
+            batch = self.augment(batch)
+        with self._named("forward"):
+            estimate = self(batch.mixture, batch.n_mics)
+        with self._named("loss"):
+            losses = self._judge(estimate, batch)
+            loss = losses["loss"].mean()
+        own, weight = self._share(len(batch.ids), batch_idx)
+        detached = {name: values.detach() for name, values in losses.items()}
+        self._unchecked = detached, batch.ids, batch_idx, own
+        if batch_idx % SHARES_EVERY == 0:
+            shares = self._gradient_shares(estimate, batch)
+            self._means.add(shares, own, self.device, self.global_rank)
+        self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
+        return loss if weight == 1 else weight * loss
+
+    def on_after_backward(self) -> None:
+        """Check and add up the losses of the batch.
+
+        Not before: a GPU, asked for a number, must first have done all it was told to, and would
+        then have nothing to do while the backward pass is prepared.
+        """
+        if self._unchecked is None:
+            return
+        (losses, ids, batch_idx, own), self._unchecked = self._unchecked, None
+        means = torch.stack([values.double().mean() for values in losses.values()]).tolist()
+        if not all(map(math.isfinite, means)):
+            check_losses(losses["loss"], ids, self._where(batch_idx))
+        self._means.add(dict(zip(losses, means, strict=True)), own, self.device, self.global_rank)
+        if self.trainer.is_last_batch:
+            for name, value in self._with_weights(self._means.pop()).items():
+                self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=1)
+
+    def _with_weights(self, means: dict[str, float]) -> dict[str, float]:
+        """Return the means with ``weighted_<label>`` beside each ``loss_<label>``."""
+        weights = self.loss.weights if isinstance(self.loss, SumLoss) else {}
+        return means | {f"weighted_{k}": w * means[f"loss_{k}"] for k, w in weights.items()}
+
+    def _share(self, n_items: int, batch_idx: int) -> tuple[int, float]:
+        """Return how many utterances of a step count here, and what its mean loss weighs.
+
+        Ranks are averaged, so one with fewer utterances than the others weighs less.
+        """
+        sampler = getattr(self.trainer.train_dataloader, "batch_sampler", None)
+        if not isinstance(sampler, StepSampler):
+            return n_items, 1.0
+        own, everyone = sampler.real(batch_idx)
+        return own, own * sampler.world / everyone
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse a gradient that is not finite before it reaches the weights."""
+        ids, self._step_ids = self._step_ids, []
+        try:
+            norm = check_gradients(self.parameters(), ids, self._where())
+        except NonFiniteError:
+            if self._scale < 1:
+                raise
+            return  # 16 bits were too few: the step is left out, and gradients are scaled less
+        self.log("train/grad_norm", norm, on_step=False, on_epoch=True, batch_size=1)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Add the losses and metrics of ``batch`` to the epoch's; return the estimates."""
+        estimate: torch.Tensor = self(batch.mixture, batch.n_mics).float()
+        losses = self._judge(estimate, batch)
+        check_losses(losses["loss"], batch.ids, self._where(batch_idx, "validation"))
+        for name, values in losses.items():
+            self._scores[name] += values.expand(len(batch.ids)).tolist()
+        for name, metric in self.metrics.items():
+            target, noise = batch.sources[:, 0], batch.sources[:, 1]
+            with torch.autocast(self.device.type, enabled=False):
+                scores = metric(estimate[:, 0], target, noise, batch.lengths)
+            self._scores[name] += scores.tolist()
+        return estimate
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the averages over all utterances of all ranks."""
+        means = {name: average(gather_values(scores)) for name, scores in self._scores.items()}
+        for name, mean in self._with_weights(means).items():
+            self.log(f"val/{name}", mean, prog_bar=f"val/{name}" == self.monitor)
+        for scores in self._scores.values():
+            scores.clear()
+
+    def on_train_epoch_end(self) -> None:
+        """Let the learning rate follow the monitored metric (before the checkpoint is written)."""
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        monitored = self.trainer.callback_metrics.get(self.monitor)
+        if self._plateau is not None and monitored is not None:
+            self._plateau.step(float(monitored))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimiser and the plateau scheduler, which this module steps itself."""
+        optimizer = build_optimizer(self.optim, self.network.parameters())
+        if self.lr_patience is not None:
+            self._plateau = ReduceLROnPlateau(
+                optimizer,
+                mode=self.mode,
+                factor=0.5,
+                patience=self.lr_patience,
+                threshold=0.0,  # the default, a ratio, calls worse better where values are negative
+                threshold_mode="abs",
+            )
+            if self._plateau_state is not None:
+                self._plateau.load_state_dict(self._plateau_state)
+        return optimizer
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the scheduler, the configuration and what rebuilds the network."""
+        checkpoint["config"] = self.config
+        checkpoint["train_sum"] = self._means.state()
+        if isinstance(self.loss, SumLoss):
+            checkpoint["loss_weights"] = dict(self.loss.weights)
+        if self._plateau is not None:
+            checkpoint["plateau"] = self._plateau.state_dict()
+        arguments = getattr(self.network, "get_model_args", None)
+        if callable(arguments):
+            checkpoint["model_name"] = type(self.network).__name__
+            checkpoint["model_args"] = arguments()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the states of what does not exist yet."""
+        self._means.load(checkpoint.get("train_sum"))
+        if isinstance(self.loss, SumLoss) and "loss_weights" in checkpoint:
+            self.loss.weights.update(checkpoint["loss_weights"])
+            self._is_balanced = True
+        self._plateau_state = checkpoint.get("plateau")
+        flags = kernel_flags(self.optim, self.trainer.strategy.root_device.type)
+        for state in checkpoint.get("optimizer_states", []):  # of another device, perhaps
+            for group in state["param_groups"]:
+                group.update(flags)
+
+    def _named(self, phase: str) -> AbstractContextManager[Any]:
+        """Tell a profiler what is going on."""
+        profiler: Profiler = self.trainer.profiler  # type: ignore[attr-defined]
+        return profiler.profile(phase)
+
+    @property
+    def _scale(self) -> float:
+        """What gradients are multiplied by, against underflow in 16 bits; 0: they are not."""
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        return 0.0 if scaler is None else float(scaler.get_scale())
+
+    def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:
+        batch = "" if batch_idx is None else f", batch {batch_idx}"
+        return f"{phase} epoch {self.current_epoch}{batch}, step {self.global_step}"
+
+
+def _argument(function: Callable[..., Any], *names: str) -> str | None:
+    """Return the first of ``names`` that ``function`` has as an argument."""
+    parameters = inspect.signature(function).parameters
+    return next((name for name in names if name in parameters), None)

@@ -1,0 +1,62 @@
+"""Means over the utterances of an epoch, which an epoch that was stopped takes up again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from seloss.train.run.distributed import total
+
+__all__ = ["EpochMeans"]
+
+
+class EpochMeans:
+    """Sum up named values and how many utterances they stand for.
+
+    Args:
+        names: What is averaged.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        self._sums: torch.Tensor | None = None
+        self._restored = [0.0] * 2 * len(self.names)
+
+    def add(self, means: Mapping[str, float], count: int, device: torch.device, rank: int) -> None:
+        """Add the means of ``count`` utterances; names that are not given have none."""
+        if self._sums is None:
+            before = self._restored if rank == 0 else [0.0] * len(self._restored)
+            self._sums = torch.tensor(before, dtype=torch.float64, device=device)
+            self._restored = [0.0] * len(self._restored)
+        row = [x for name in self.names for x in _weighed(means.get(name), count)]
+        self._sums += self._sums.new_tensor(row)
+
+    def pop(self) -> dict[str, float]:
+        """Return the means over the utterances of all ranks, and start anew.
+
+        NaN where nothing was added.
+        """
+        if self._sums is None:
+            return {}
+        sums = total(self._sums).tolist()
+        self._sums = None
+        pairs = zip(self.names, sums[::2], sums[1::2], strict=True)
+        return {name: value / count if count else math.nan for name, value, count in pairs}
+
+    def state(self) -> list[float]:
+        """Return what a checkpoint keeps: sum and number of each name, of all ranks."""
+        if self._sums is None:
+            return [0.0] * 2 * len(self.names)
+        state: list[float] = total(self._sums).tolist()
+        return state
+
+    def load(self, state: Sequence[float] | None) -> None:
+        """Go on from the state of a checkpoint."""
+        if state is not None and len(state) == len(self._restored):
+            self._restored = list(state)
+
+
+def _weighed(mean: float | None, count: int) -> tuple[float, float]:
+    return (0.0, 0.0) if mean is None else (mean * count, float(count))

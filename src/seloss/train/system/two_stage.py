@@ -1,0 +1,150 @@
+"""The two stages of training with speech embeddings, on top of the ordinary system."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from asteroid.losses.compressed_spectrum import LatentLoss
+from seloss.data.load.feature_dataset import FeatureBatch
+
+from .enhancement import EnhancementSystem
+from .epoch_means import EpochMeans
+
+__all__ = ["EmbeddedSystem", "LatentSystem", "check_embedding_size", "freeze", "load_weights"]
+
+
+class EmbeddedSystem(EnhancementSystem):
+    """Stage 1: the network gets speech embeddings with the mixture.
+
+    Args:
+        network: Takes ``(mixture, embeddings)``, embeddings ``(batch, layers, size, frames)`` as
+            the data set stores them; see :class:`~asteroid.models.cnunet.CNUNet`.
+        loss: As for the ordinary system.
+        **options: Of the ordinary system.
+    """
+
+    def __init__(self, network: nn.Module, loss: nn.Module, **options: Any) -> None:
+        super().__init__(network, loss, **options)
+        self._features: Tensor | None = None
+
+    def forward(self, mixture: Tensor, n_mics: Tensor | None = None) -> Tensor:
+        """Return the estimates for the batch that is being worked on."""
+        return torch.as_tensor(self.run(mixture, self._features))
+
+    def training_step(self, batch: FeatureBatch, batch_idx: int) -> Tensor:  # type: ignore[override]
+        """Return the mean loss of ``batch``."""
+        self._features = batch.features
+        return super().training_step(batch, batch_idx)  # type: ignore[arg-type]
+
+    def validation_step(self, batch: FeatureBatch, batch_idx: int) -> Tensor:  # type: ignore[override]
+        """Add the losses and metrics of ``batch`` to the epoch's; return the estimates."""
+        self._features = batch.features
+        return super().validation_step(batch, batch_idx)  # type: ignore[arg-type]
+
+
+class LatentSystem(EnhancementSystem):
+    """Stage 2: the network's latent features are drawn to those stored in stage 1.
+
+    ``loss`` is that of the ordinary system plus ``latent_weight`` times :class:`LatentLoss`; both
+    are logged as ``loss_signal`` and ``loss_latent``.
+
+    Args:
+        network: Has ``analyse(mixture) -> (estimate, latent)``.
+        loss: As for the ordinary system.
+        latent_weight: ``c3``; 0.05 as published.
+        **options: Of the ordinary system.
+    """
+
+    def __init__(
+        self, network: nn.Module, loss: nn.Module, *, latent_weight: float = 0.05, **options: Any
+    ) -> None:
+        super().__init__(network, loss, **options)
+        if latent_weight < 0:
+            raise ValueError(f"latent_weight must not be negative; got {latent_weight}")
+        self.latent_weight, self.latent_loss = latent_weight, LatentLoss()
+        added = ["loss_signal", "loss_latent"]
+        self._scores |= {name: [] for name in added}
+        self._means = EpochMeans([*self._means.names, *added])
+        self._latent: Tensor | None = None
+
+    def entry(self) -> Callable[..., Any]:
+        """Return what of the network a step calls."""
+        analyse: Callable[..., Any] = self.network.analyse  # type: ignore[assignment]
+        return analyse
+
+    def forward(self, mixture: Tensor, n_mics: Tensor | None = None) -> Tensor:
+        """Return the estimates; the latent features are kept for the loss."""
+        estimate, self._latent = self.run(mixture)
+        return torch.as_tensor(estimate)
+
+    def _judge(self, estimate: Tensor, batch: Any) -> dict[str, Tensor]:
+        judged = super()._judge(estimate, batch)
+        assert self._latent is not None
+        latent = self.latent_loss(self._latent, batch.features, batch.n_frames)
+        self._latent = None
+        total = judged["loss"] + self.latent_weight * latent
+        return judged | {"loss": total, "loss_signal": judged["loss"], "loss_latent": latent}
+
+
+def check_embedding_size(network: nn.Module, size: int) -> None:
+    """Refuse embeddings that a network was not built for.
+
+    Raises:
+        ValueError: Its ``embedding_dim`` is another.
+    """
+    wanted = getattr(network, "embedding_dim", None)
+    if wanted != size:
+        raise ValueError(
+            f"the network was built for embeddings of size {wanted}, the embedder gives {size}: "
+            f"build it with embedding_dim={size}"
+        )
+
+
+def freeze(network: nn.Module, parts: Sequence[str]) -> int:
+    """Keep parts of a network as they are; return how many parameters are frozen.
+
+    Args:
+        network: Of which all is trained otherwise.
+        parts: Names such as ``encoder`` or ``decoders.mask``.
+
+    Raises:
+        ValueError: There is no such part, or nothing is left to train.
+    """
+    frozen = 0
+    for part in parts:
+        found = [p for n, p in network.named_parameters() if n == part or n.startswith(f"{part}.")]
+        if not found:
+            known = ", ".join(name for name, _ in network.named_children())
+            raise ValueError(f"the network has no part {part!r} to freeze; it has {known}")
+        for parameter in found:
+            parameter.requires_grad_(False)
+            frozen += parameter.numel()
+    if not any(p.requires_grad for p in network.parameters()):
+        raise ValueError("every parameter is frozen: nothing is left to train")
+    return frozen
+
+
+def load_weights(network: nn.Module, package: dict[str, Any]) -> list[str]:
+    """Start a network from the weights of another that shares parts with it, such as stage 1's.
+
+    Returns:
+        The names of the other's weights that were not taken: the fusion of embeddings.
+
+    Raises:
+        ValueError: A weight of the network is missing in the package or has another shape.
+    """
+    given: dict[str, Tensor] = package["state_dict"]
+    given = {name.removeprefix("network."): value for name, value in given.items()}
+    wanted = network.state_dict()
+    bad = [n for n, v in wanted.items() if n not in given or given[n].shape != v.shape]
+    if bad:
+        raise ValueError(
+            f"the weights do not fit this network, {len(bad)} of {len(wanted)} are missing or have "
+            f"another shape, such as {bad[0]}"
+        )
+    network.load_state_dict({name: given[name] for name in wanted})
+    return [name for name in given if name not in wanted]

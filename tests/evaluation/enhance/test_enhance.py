@@ -1,0 +1,241 @@
+"""The program: rates, channels, levels, word lengths, folders, bad files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+import torch
+
+from evaluation.enhance import cli as enhance
+from evaluation.enhance.infer import enhance as enhance_whole
+from evaluation.enhance.one_file import Settings, enhance_file
+from tests.data import make_mixture
+from tests.evaluation.enhance.networks import NAMES, RATE, build
+from tests.evaluation.enhance.test_blocks import Same
+
+
+def write(path: Path, signal: np.ndarray, rate: int = RATE, subtype: str = "FLOAT") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, signal.T, rate, subtype=subtype)
+    return path
+
+
+def save(path: Path, name: str = "DCCRN", seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(build(name, seed).serialize(), path)
+    return path
+
+
+def run(*arguments: object) -> int:
+    return enhance.main([*map(str, arguments), "--device", "cpu"])
+
+
+def noisy(seconds: float = 0.6, channels: int = 1, rate: int = RATE, seed: int = 1) -> np.ndarray:
+    return make_mixture(seconds, n_mics=channels, sample_rate=rate, seed=seed)[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_enhances_a_file(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file holds what the network says of the whole signal, at the level of the mixture."""
+    source = write(tmp_path / "in.wav", noisy(channels=2))
+    checkpoint = save(tmp_path / "best.pth", name)
+    caplog.set_level("INFO")
+    assert run("--checkpoint", checkpoint, source, "-o", tmp_path / "out.wav") == 0
+    found, rate = sf.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    mixture = torch.from_numpy(sf.read(source, dtype="float32", always_2d=True)[0].T.copy())
+    single = name != "FasNetTAC"
+    assert (rate, found.shape) == (RATE, (mixture.shape[1], 2 if single else 1))
+    network = build(name)
+    answers = (
+        torch.stack([enhance_whole(network, one[None]) for one in mixture])
+        if single
+        else enhance_whole(network, mixture)[None]
+    )
+    reference = mixture if single else mixture[:1]
+    gain = (answers * reference).sum() / answers.square().sum()
+    expected = (gain * answers).numpy().T
+    assert np.allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    assert "real-time factor" in caplog.text
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
+def test_rate_length_and_signal_come_back(tmp_path: Path, rate: int) -> None:
+    """Through a network that changes nothing, a signal below both Nyquist rates is unchanged."""
+    time = np.arange(int(0.73 * rate)) / rate
+    signal = 0.3 * np.sin(2 * np.pi * 700 * time) * np.hanning(len(time))
+    source = write(tmp_path / "in.wav", np.stack([signal, -0.5 * signal]), rate)
+    network = Same()
+    network.sample_rate = RATE  # type: ignore[assignment]
+    enhance_file(network, source, tmp_path / "out.wav")
+    found, back = sf.read(tmp_path / "out.wav")
+    assert back == rate
+    assert found.shape == (len(time), 2)
+    error = found[:, 0] - signal
+    # soxr's quality "HQ" is of 20 bit
+    assert 10 * np.log10(np.mean(signal**2) / np.mean(error**2)) > 80
+    assert np.allclose(found[:, 1], -0.5 * found[:, 0], atol=1e-6)
+
+
+def test_resampling_by_pieces_is_that_of_the_whole(tmp_path: Path) -> None:
+    signal = noisy(9.0, rate=44100)
+    source = write(tmp_path / "in.wav", signal, 44100)
+    network = Same()
+    network.sample_rate = RATE  # type: ignore[assignment]
+    enhance_file(
+        network, source, tmp_path / "out.wav", Settings(level="network", block_s=1.0, context_s=0.5)
+    )
+    low = soxr.resample(signal[0], 44100, RATE)
+    expected = soxr.resample(low, RATE, 44100)[: signal.shape[1]]
+    found = sf.read(tmp_path / "out.wav")[0]
+    assert np.allclose(found[: len(expected)], expected, atol=1e-5)
+
+
+class Scaled(Same):
+    """Answers at another level and polarity, as a network of a scale-invariant loss may."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the input, far too loud and upside down."""
+        return -50 * super().forward(x)
+
+
+def test_the_level_is_the_mixtures_and_the_polarity_too(tmp_path: Path) -> None:
+    signal = noisy()
+    source = write(tmp_path / "in.wav", signal)
+    done = enhance_file(Scaled(), source, tmp_path / "out.wav")
+    assert np.allclose(sf.read(tmp_path / "out.wav")[0], signal[0], atol=1e-5)
+    assert done.gain_db == pytest.approx(-20 * np.log10(50))
+    assert "polarity" in done.notes[0]
+    done = enhance_file(Scaled(), source, tmp_path / "raw.wav", Settings(level="network"))
+    assert np.allclose(sf.read(tmp_path / "raw.wav")[0], -50 * signal[0], rtol=1e-5)
+    assert "above full scale, kept in the file of floats" in done.notes[0]
+
+
+@pytest.mark.parametrize("depth", ["16", "24", "32"])
+def test_nothing_is_clipped_silently(tmp_path: Path, depth: str) -> None:
+    signal = noisy()
+    source = write(tmp_path / "in.wav", signal)
+    settings = Settings(level="network", depth=depth)
+    done = enhance_file(Scaled(), source, tmp_path / "out.wav", settings)
+    assert sf.info(tmp_path / "out.wav").subtype == f"PCM_{depth}"
+    found = sf.read(tmp_path / "out.wav")[0]
+    # the same wave, lowered: no sample is cut
+    expected = -signal[0] / np.abs(signal[0]).max()
+    assert np.allclose(found, expected, atol=2**-14)
+    lowered = 20 * np.log10(50 * np.abs(signal[0]).max())
+    assert f"lowered by {lowered:.1f} dB: it would have clipped" in done.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("subtype", "expected"), [("PCM_16", "PCM_16"), ("PCM_24", "PCM_24"), ("FLOAT", "FLOAT")]
+)
+def test_the_word_length_is_kept(tmp_path: Path, subtype: str, expected: str) -> None:
+    source = write(tmp_path / "in.wav", noisy(), subtype=subtype)
+    enhance_file(Same(), source, tmp_path / "out.wav")
+    assert sf.info(tmp_path / "out.wav").subtype == expected
+    step = {"PCM_16": 2**-15, "PCM_24": 2**-23, "FLOAT": 1e-6}[subtype]
+    assert np.allclose(sf.read(tmp_path / "out.wav")[0], sf.read(source)[0], atol=1.1 * step)
+
+
+def test_channels(tmp_path: Path) -> None:
+    signal = np.stack([noisy(seed=seed)[0] for seed in range(3)])
+    source = write(tmp_path / "in.wav", signal)
+    enhance_file(Same(), source, tmp_path / "one.wav", Settings(channel=2))
+    assert np.allclose(sf.read(tmp_path / "one.wav")[0], signal[1], atol=1e-6)
+    with pytest.raises(ValueError, match="no channel 4: the file has 3"):
+        enhance_file(Same(), source, tmp_path / "none.wav", Settings(channel=4))
+    network = build("FasNetTAC")
+    enhance_file(network, source, tmp_path / "third.wav", Settings(channel=3, level="network"))
+    expected = enhance_whole(network, torch.from_numpy(signal[[2, 0, 1]]))
+    assert np.allclose(sf.read(tmp_path / "third.wav")[0], expected, atol=1e-5)
+
+
+def test_folders_several_networks_bad_files_and_resuming(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SELOSS_EXPERIMENTS", str(tmp_path / "xp"))
+    folder = tmp_path / "audio"
+    write(folder / "a.wav", noisy())
+    write(folder / "deep" / "b.flac", noisy(rate=8000), 8000, "PCM_16")
+    (folder / "bad.wav").write_bytes(b"RIFF no audio")
+    write(folder / "empty.wav", np.zeros((1, 0)))
+    write(folder / "nan.wav", np.full((1, 100), np.nan))
+    (folder / "notes.txt").write_text("not audio")
+    for tag, seed in (("X", 1), ("Y", 2)):
+        save(tmp_path / "xp" / tag / "best_model.pth", seed=seed)
+    arguments = ("--experiment_tag", "X", "--experiment_tag", "Y", folder, "-o", tmp_path / "out")
+    assert run(*arguments) == 1
+    message = capsys.readouterr().err
+    assert "6 of 10 files not enhanced" in message
+    for name in ("bad.wav: not an audio file", "empty.wav: the file holds no samples"):
+        assert name in message
+    assert "nan.wav: values that are not finite after 0.0 s" in message
+    made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert made == ["X/a.wav", "X/deep/b.wav", "Y/a.wav", "Y/deep/b.wav"]  # and no leftovers
+    assert sf.info(tmp_path / "out" / "X" / "deep" / "b.wav").samplerate == 8000
+    first, second = (sf.read(tmp_path / "out" / tag / "a.wav")[0] for tag in "XY")
+    assert not np.allclose(first, second)
+    target = tmp_path / "out" / "X" / "a.wav"
+    target.write_bytes(b"mine")
+    assert run(*arguments) == 1
+    assert target.read_bytes() == b"mine"
+    assert run("--experiment_tag", "X", folder / "a.wav", "-o", target, "--overwrite") == 0
+    assert sf.info(target).frames == len(first)
+
+
+def test_silence_stays_silent(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.wav", np.zeros((1, 8000)))
+    done = enhance_file(build("DCCRN"), source, tmp_path / "out.wav")
+    assert not sf.read(tmp_path / "out.wav")[0].any()
+    assert np.isfinite(done.gain_db)
+
+
+def test_a_failing_network_leaves_nothing(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.wav", noisy())
+    network = Same()
+    with torch.no_grad():
+        network.weight.fill_(torch.nan)
+    with pytest.raises(ValueError, match="not finite"):
+        enhance_file(network, source, tmp_path / "out.wav")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav"]
+
+
+def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write(tmp_path / "in.wav", noisy())
+    checkpoint = save(tmp_path / "a" / "net.pth")
+    other = save(tmp_path / "b" / "net.pth")
+    training = tmp_path / "b" / "last.ckpt"
+    torch.save({"state_dict": {}, "epoch": 3}, training)
+    (tmp_path / "silent").mkdir()
+    write(tmp_path / "two" / "x.wav", noisy())
+    write(tmp_path / "two" / "x.flac", noisy(), subtype="PCM_16")
+    for arguments, message in (
+        ([source, "-o", tmp_path / "o.wav"], "name a network"),
+        (["--checkpoint", checkpoint, tmp_path / "x.wav", "-o", tmp_path / "o.wav"], "no file"),
+        (["--checkpoint", checkpoint, tmp_path / "silent", "-o", tmp_path / "o"], "no audio"),
+        (["--checkpoint", checkpoint, source, "-o", source], "is an input"),
+        (["--checkpoint", checkpoint, source, "-o", tmp_path], "is an input"),
+        (
+            ["--checkpoint", checkpoint, "--checkpoint", other, source, "-o", tmp_path / "o"],
+            "networks are called",
+        ),
+        (["--checkpoint", checkpoint, tmp_path / "two", "-o", tmp_path / "o"], "both become"),
+        (["--checkpoint", source, source, "-o", tmp_path / "o.wav"], "not a network"),
+        (
+            ["--checkpoint", "no.pth", source, "-o", tmp_path / "o.wav"],
+            "there is no network",
+        ),
+        (["--checkpoint", training, source, "-o", tmp_path / "o.wav"], "its best_model.pth is one"),
+        (["--experiment_tag", "none", "--root", tmp_path, source, "-o", "o"], "no experiment"),
+    ):
+        assert run(*arguments) == 1, message
+        assert message in capsys.readouterr().err
+    for options, status in ((["--help"], 0), ([], 2), (["x", "-o", "y", "--depth", "8"], 2)):
+        with pytest.raises(SystemExit) as stop:
+            enhance.main(options)
+        assert stop.value.code == status

@@ -1,0 +1,139 @@
+"""Mixing while training: another noise in each epoch, the same in every worker and resumed run."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from seloss.data import open_dataset
+from seloss.data.corpus.listing import read_folder
+from seloss.data.formats.mixture import DataError
+from seloss.data.load.mixture_dataset import build_loader
+from seloss.data.load.source_lists import write_source_lists
+from tests.seloss.data.corpus import energy_db, make_noise, make_speech
+
+RATE = 16000
+RATIOS = (0.0, 5.0, 10.0, 15.0)
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fly")
+    speech = read_folder(make_speech(folder / "s", ["p1", "p2"], n_files=3), "speech")
+    noise = read_folder(make_noise(folder / "n", ["a", "b", "c"], n_files=2), "noise")
+    write_source_lists(folder / "train.json", speech, noise, sample_rate=RATE, snr_db=RATIOS)
+    return folder / "train.json"
+
+
+def test_an_item_is_the_sum_of_its_sources_at_one_of_the_ratios(lists):
+    dataset = open_dataset(lists, sample_rate=RATE)
+    assert len(dataset) == 6
+    ratios = set()
+    for epoch in range(4):
+        for index in range(6):
+            item = dataset[(epoch, index)]
+            speech, noise = item.sources.numpy()
+            assert torch.allclose(item.mixture[0], item.sources.sum(0), atol=1e-7)
+            ratio = energy_db(speech, noise)
+            assert min(abs(ratio - one) for one in RATIOS) < 0.01
+            ratios.add(round(ratio))
+    assert ratios == {0, 5, 10, 15}
+
+
+def test_every_noise_and_ratio_is_met_evenly_and_the_sequence_never_cycles(lists):
+    """Reseeding a global generator once collapsed the draws to a cycle of some hundred."""
+    dataset = open_dataset(lists, sample_rate=RATE)
+    drawn = [dataset.draw(epoch, 0)[1:3] for epoch in range(2400)]
+    counts = {pair: drawn.count(pair) for pair in set(drawn)}
+    assert len(counts) == 12
+    assert max(counts.values()) < 260  # 200 each on average, standard deviation 13.5
+    assert min(counts.values()) > 140
+    for period in range(1, 1200):
+        assert drawn[:1200] != drawn[period : period + 1200]
+
+
+def test_draws_depend_on_seed_epoch_and_id_and_not_on_what_ran_before(lists):
+    first = open_dataset(lists, sample_rate=RATE, segment_s=0.2)
+    torch.manual_seed(3)
+    np.random.seed(3)
+    second = open_dataset(lists, sample_rate=RATE, segment_s=0.2)
+    for _ in range(5):
+        second[(0, 0)]
+    assert torch.equal(first[(7, 3)].mixture, second[(7, 3)].mixture)
+    assert not torch.equal(first[(7, 3)].mixture, first[(8, 3)].mixture)
+    other = open_dataset(lists, sample_rate=RATE, segment_s=0.2, seed=1)
+    assert not torch.equal(first[(7, 3)].mixture, other[(7, 3)].mixture)
+
+
+def test_workers_give_what_one_process_gives(lists):
+    def run(workers):
+        dataset = open_dataset(lists, sample_rate=RATE, segment_s=0.2, seed=2)
+        return list(build_loader(dataset, 2, shuffle=True, num_workers=workers, seed=2))
+
+    for one, two in zip(run(0), run(2), strict=True):
+        assert one.ids == two.ids
+        assert torch.equal(one.mixture, two.mixture)
+
+
+def change(lists, tmp_path, **fields):
+    told = {**json.loads(lists.read_text()), **fields}
+    for part in ("speech", "noise"):
+        for entry in told[part] if part not in fields else []:
+            entry["path"] = str((lists.parent / entry["path"]).resolve())
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [
+        ({"snr_db": []}, "'snr_db' must list ratios"),
+        ({"snr_db": ["a"]}, "'snr_db' must list ratios"),
+        ({"noise": []}, "'noise' must be a list of at least one"),
+        ({"speech": [{"path": "x.wav"}]}, "'speech' number 1 has no 'id'"),
+        ({"sample_rate": 8000}, "8000 Hz, expected 16000"),
+        ({"noise": [{"path": "none.wav", "noise_type": "a"}]}, "none.wav.*does not exist"),
+    ],
+)
+def test_wrong_lists_are_refused_with_their_file(lists, tmp_path, fields, what):
+    with pytest.raises(DataError, match=what) as caught:
+        open_dataset(change(lists, tmp_path, **fields), sample_rate=RATE)
+    assert "changed.json" in str(caught.value)
+
+
+def test_a_range_of_ratios(lists, tmp_path):
+    path = change(lists, tmp_path, snr_db={"from": -5, "to": 5})
+    dataset = open_dataset(path, sample_rate=RATE)
+    ratios = [dataset.draw(epoch, 0)[2] for epoch in range(200)]
+    assert -5 <= min(ratios) < -4
+    assert 4 < max(ratios) <= 5
+
+
+def test_repeats_give_an_utterance_several_noises_in_an_epoch(lists, tmp_path):
+    dataset = open_dataset(change(lists, tmp_path, repeats=3), sample_rate=RATE)
+    assert len(dataset) == 18
+    assert [dataset.items[index].id for index in (0, 6, 12)] == ["p1_000", "p1_000_1", "p1_000_2"]
+    assert not torch.equal(dataset[(0, 0)].sources[1], dataset[(0, 6)].sources[1])
+
+
+def test_speech_is_played_faster_and_mixtures_are_brought_to_a_level(lists, tmp_path):
+    spans = {"speed": {"from": 1.25, "to": 1.25}, "level_db": {"from": -40, "to": -30}}
+    dataset = open_dataset(change(lists, tmp_path, **spans), sample_rate=RATE)
+    levels = []
+    for epoch in range(20):
+        item = dataset[(epoch, 0)]
+        assert item.mixture.shape[1] == 6400  # of 8000
+        levels.append(10 * torch.log10(item.mixture.square().mean()).item())
+        ratio = energy_db(*item.sources.numpy())
+        assert min(abs(ratio - one) for one in RATIOS) < 0.01
+    assert -40.01 < min(levels) < -37
+    assert -33 < max(levels) < -29.99
+    cut = open_dataset(change(lists, tmp_path, **spans), sample_rate=RATE, segment_s=0.3)
+    assert cut[(0, 0)].mixture.shape[1] == 4800
+    for wrong in ({"speed": {"from": 2, "to": 1}}, {"speed": 1.1}, {"repeats": 0}):
+        with pytest.raises(DataError, match=next(iter(wrong))):
+            open_dataset(change(lists, tmp_path, **wrong), sample_rate=RATE)

@@ -1,0 +1,82 @@
+"""A network, a loss and batches so small that an epoch takes milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from seloss.data.formats.batch import Batch, Item, collate
+from seloss.train import Experiment, build_trainer
+from seloss.train.callbacks.checkpoints import BestCheckpoints
+from seloss.train.options.recipe import TrainingConfig
+
+N_SAMPLES = 160
+
+
+class TinyNet(nn.Module):
+    """Two FIR filters on the reference microphone; remembers what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Conv1d(1, 2, 5, padding=2)
+        self.seen_mics: list[list[int]] = []
+
+    def forward(self, x: torch.Tensor, valid_mics: torch.Tensor | None = None) -> torch.Tensor:
+        assert valid_mics is not None
+        self.seen_mics.append(valid_mics.tolist())
+        return self.filters(x[:, :1])
+
+    def get_model_args(self) -> dict[str, int]:
+        return {}
+
+    def serialize(self) -> dict[str, object]:
+        return {"model_name": "TinyNet", "model_args": {}, "state_dict": self.state_dict()}
+
+
+class SquaredError(nn.Module):
+    """Mean squared error of the speech, per utterance, over its real samples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtypes: set[torch.dtype] = set()
+
+    def forward(
+        self, est_targets: torch.Tensor, targets: torch.Tensor, lengths: torch.Tensor
+    ) -> torch.Tensor:
+        self.dtypes.add(est_targets.dtype)
+        mask = torch.arange(targets.shape[-1]) < lengths[:, None]
+        error = (est_targets[:, 0] - targets[:, 0]).square() * mask
+        return error.sum(-1) / lengths
+
+
+def items(n_items: int = 3, value: float = 0.1) -> list[Item]:
+    draw = torch.Generator().manual_seed(1)
+    made = []
+    for index in range(n_items):
+        sources = value * torch.randn(2, N_SAMPLES - 10 * index, generator=draw)
+        mixture = sources.sum(0).expand(1 + index % 2, -1).clone()
+        made.append(Item(mixture, sources, f"item-{index}"))
+    return made
+
+
+def loader(made: Sequence[Item], batch_size: int = 2) -> DataLoader[Item]:
+    return DataLoader(list(made), batch_size, collate_fn=collate)  # type: ignore[arg-type]
+
+
+def batch(made: Sequence[Item]) -> Batch:
+    return collate(made)
+
+
+def trainer(
+    folder: Path, mode: str = "min", **options: object
+) -> tuple[pl.Trainer, BestCheckpoints, Experiment]:
+    defaults: dict[str, object] = {"epochs": 4, "monitor": "val/loss", "gpus": 0, "listen": 0}
+    training = TrainingConfig(**{**defaults, **options})  # type: ignore[arg-type]
+    experiment = Experiment(folder)
+    made, best = build_trainer(training, experiment, mode=mode, sample_rate=16000)
+    return made, best, experiment
