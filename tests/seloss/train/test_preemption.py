@@ -48,17 +48,24 @@ class Watcher(pl.Callback):
             raise KeyError("a crash")
 
 
-def run(folder: Path, data: DataConfig, *, stop=None, crash=None, **options) -> Watcher:
+def run(
+    folder: Path, data: DataConfig, *, stop=None, crash=None, optim=None, network=None, **options
+) -> Watcher:
     """Start or resume a training of three epochs."""
+    optim = optim or OptimConfig(lr=0.01)
     defaults = {"epochs": 3, "monitor": "val/loss", "metrics": (), "num_workers": 0, "gpus": 0}
     training = TrainingConfig(**{**defaults, "listen": 0, "checkpoint_minutes": None, **options})
     experiment = Experiment(folder)
     torch.manual_seed(0)
     system = EnhancementSystem(
-        tiny.TinyNet(), tiny.SquaredError(), optim=OptimConfig(lr=0.01), lr_patience=1, seed=1
+        (network or tiny.TinyNet)(),
+        tiny.SquaredError(),
+        optim=optim,
+        lr_patience=1 if optim.schedule == "plateau" else None,
+        seed=1,
     )
     loaders = training_loaders(data, training, experiment)
-    trainer, _ = build_trainer(training, experiment, mode="min", sample_rate=16000)
+    trainer, _ = build_trainer(training, experiment, mode="min", sample_rate=16000, optim=optim)
     watcher = Watcher(folder, stop, crash)
     trainer.callbacks.insert(0, watcher)
     trainer.fit(system, *loaders, ckpt_path=experiment.last)
@@ -69,7 +76,8 @@ def outcome(folder: Path) -> tuple[dict[str, torch.Tensor], list[list[str]]]:
     """Return the last weights, and the learning curves without the time they took."""
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     rows = [line.split(",")[:-1] for line in (folder / "history.csv").read_text().splitlines()]
-    return last["state_dict"], rows
+    averaged = {f"averaged {name}": value for name, value in last.get("averaged", {}).items()}
+    return last["state_dict"] | averaged, rows
 
 
 def assert_same(first: Path, second: Path) -> None:
@@ -144,6 +152,21 @@ def test_a_crash_loses_what_came_after_the_last_timed_checkpoint_only(data, whol
     resumed = run(tmp_path / "parts", data, batch_size=2, checkpoint_minutes=None)
     assert len(resumed.seen) == 3 * N_ITEMS - N_ITEMS - 4
     assert_same(whole(1)[0], tmp_path / "parts")
+
+
+@pytest.mark.parametrize("interruption", [{"stop": 4}, {"stop": 6}, {"crash": 8}])
+def test_the_average_and_the_cosine_go_on_where_they_were(data, tmp_path, interruption):
+    """Batch norms too: their statistics are averaged with the weights."""
+    options = {
+        **{"batch_size": 2, "ema_decay": 0.9, "network": tiny.NormedNet},
+        "optim": OptimConfig(lr=0.01, schedule="cosine", warmup_steps=3),
+    }
+    run(tmp_path / "whole", data, **options)
+    with pytest.raises((Preempted, KeyError)):
+        run(tmp_path / "parts", data, **interruption, checkpoint_minutes=1e-9, **options)
+    run(tmp_path / "parts", data, **options)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert "averaged norm.running_var" in outcome(tmp_path / "parts")[0]
 
 
 def test_the_newest_readable_checkpoint_is_resumed(tmp_path, caplog):

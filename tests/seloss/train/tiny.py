@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from seloss.data.formats.batch import Batch, Item, collate
 from seloss.train import Experiment, build_trainer
 from seloss.train.callbacks.checkpoints import BestCheckpoints
-from seloss.train.options.recipe import TrainingConfig
+from seloss.train.options.recipe import OptimConfig, TrainingConfig
 
 N_SAMPLES = 160
 
@@ -36,6 +36,17 @@ class TinyNet(nn.Module):
 
     def serialize(self) -> dict[str, object]:
         return {"model_name": "TinyNet", "model_args": {}, "state_dict": self.state_dict()}
+
+
+class NormedNet(TinyNet):
+    """With a batch norm behind the filters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, x: torch.Tensor, valid_mics: torch.Tensor | None = None) -> torch.Tensor:
+        return self.norm(super().forward(x, valid_mics))
 
 
 class SquaredError(nn.Module):
@@ -73,10 +84,10 @@ def batch(made: Sequence[Item]) -> Batch:
 
 
 def trainer(
-    folder: Path, mode: str = "min", **options: object
+    folder: Path, mode: str = "min", optim: OptimConfig | None = None, **options: object
 ) -> tuple[pl.Trainer, BestCheckpoints, Experiment]:
     defaults: dict[str, object] = {"epochs": 4, "monitor": "val/loss", "gpus": 0, "listen": 0}
     training = TrainingConfig(**{**defaults, **options})  # type: ignore[arg-type]
     experiment = Experiment(folder)
-    made, best = build_trainer(training, experiment, mode=mode, sample_rate=16000)
+    made, best = build_trainer(training, experiment, mode=mode, sample_rate=16000, optim=optim)
     return made, best, experiment

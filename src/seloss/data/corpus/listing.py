@@ -53,6 +53,7 @@ class Recording:
         transcript: What is said in it, if known.
         textgrid: Absolute path of its phone labels, if there are any.
         gender: Of the speaker, ``female`` or ``male``, if known.
+        licence: Of the file, as its listing has it.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class Recording:
     transcript: str | None = None
     textgrid: Path | None = None
     gender: str | None = None
+    licence: str | None = None
 
 
 def _split_of(text: str) -> str | None:
@@ -131,6 +133,7 @@ def _from_listing(listing: Path, folder: Path, part: str) -> list[dict[str, Any]
                     "transcript": row.get("transcript") or None,
                     "textgrid": listing.absolute().parent / grid if grid else None,
                     "gender": row.get("gender") or None,
+                    "licence": row.get("licence") or row.get("license") or None,
                 }
             )
     return rows
@@ -158,6 +161,7 @@ def _recording(row: Mapping[str, Any], folder: Path) -> Recording | Problem:
         row.get("transcript"),
         row.get("textgrid"),
         row.get("gender"),
+        row.get("licence"),
     )
 
 

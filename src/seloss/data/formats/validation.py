@@ -101,13 +101,15 @@ def _save(cache: Path | None, facts: dict[Path, _Facts]) -> None:
         _LOG.debug("could not remember the check in %s: %s", cache, error)
 
 
-def _complaints(facts: _Facts, role: str, length: int, sample_rate: int) -> Iterable[str]:
+def _complaints(
+    facts: _Facts, role: str, length: int, sample_rate: int, mono: bool = True
+) -> Iterable[str]:
     if facts.error:
         yield facts.error
         return
     if facts.sample_rate != sample_rate:
         yield f"has a sampling rate of {facts.sample_rate} Hz, expected {sample_rate}; resample it"
-    if facts.channels != 1:
+    if mono and facts.channels != 1:
         yield f"has {facts.channels} channels, expected 1 (one file per microphone)"
     if facts.frames == 0:
         yield "is empty"
@@ -146,6 +148,7 @@ def find_file_problems(
     sample_rate: int,
     cache: Path | None = None,
     progress: bool | None = None,
+    mono: bool = True,
 ) -> list[Problem]:
     """Return everything wrong with single files that may have any length.
 
@@ -154,12 +157,13 @@ def find_file_problems(
         sample_rate: In Hz, of every file.
         cache: File that remembers what was found out, by size and time of change.
         progress: Whether to show a progress bar; by default for many files on a terminal.
+        mono: Whether they must have one channel.
     """
     facts = _look_at_all(list(dict.fromkeys(paths)), cache, progress)
     return [
         Problem(0, str(path), what)
         for path, found in facts.items()
-        for what in _complaints(found, "file", found.frames, sample_rate)
+        for what in _complaints(found, "file", found.frames, sample_rate, mono)
     ]
 
 

@@ -1,6 +1,6 @@
-"""Speech and noise mixed while training: in every epoch each utterance meets another noise.
+"""Dataset of mixtures made while training: in every epoch each utterance meets another noise.
 
-Every draw follows from seed, epoch and id, so a resumed run hears what it would have heard, in
+Every draw follows from seed, epoch and id, so a resumed run sees what it would have seen, in
 whichever worker.
 """
 
@@ -11,32 +11,46 @@ from pathlib import Path
 import numpy as np
 import soxr
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from seloss.data.draw import generator
-from seloss.data.formats.audio import Signal
 from seloss.data.formats.batch import Item, ItemFacts
 from seloss.data.mixing.additive import PEAK, mix_at_snr
-from seloss.data.mixing.excerpt import length_at, read_lively, read_part
+from seloss.data.mixing.effects import clip, equalise, limit_band
+from seloss.data.mixing.excerpt import read_lively
+from seloss.data.mixing.recordings import Recordings
+from seloss.data.mixing.responses import read_responses, reverberate
 
 from .source_lists import SourceLists
 
 __all__ = ["OnTheFlyDataset"]
 
 Key = tuple[int, int]
+Samples = NDArray[np.float32]
 
 
 class OnTheFlyDataset(Dataset[Item]):
     """One item per utterance and epoch: the utterance in a noise drawn for this epoch.
 
+    Of an item in a room the first source is the target (dry, early or reverberant speech), the
+    second what the mixture has beside it: noise and late reverberation. The SNR is that of the
+    reverberant speech.
+
     Args:
         lists: What `read_source_lists` returned.
         segment_s: Longest excerpt of an utterance in seconds, at a random place; None: whole ones.
         seed: Of everything random.
+        memory_mb: Most decoded audio that is kept in memory, in MiB; see `Recordings`.
     """
 
     def __init__(
-        self, lists: SourceLists, *, segment_s: float | None = None, seed: int = 0
+        self,
+        lists: SourceLists,
+        *,
+        segment_s: float | None = None,
+        seed: int = 0,
+        memory_mb: float = 4096.0,
     ) -> None:
         if segment_s is not None and segment_s * lists.sample_rate < 1:
             raise ValueError(f"segment_s must be None or at least one sample; got {segment_s!r}")
@@ -44,6 +58,8 @@ class OnTheFlyDataset(Dataset[Item]):
         self.sample_rate = lists.sample_rate
         self.segment = None if segment_s is None else round(segment_s * lists.sample_rate)
         self.seed = seed
+        self.recordings = Recordings(lists.sample_rate, memory_mb)
+        self._groups, self._shares = self._noise_groups()
 
     def __len__(self) -> int:
         """Return the number of utterances."""
@@ -57,16 +73,13 @@ class OnTheFlyDataset(Dataset[Item]):
     @property
     def lengths(self) -> list[int]:
         """Samples of each item, but for the speed it is played at."""
-        whole = [length_at(file, self.sample_rate) for _, file, _ in self.lists.speech]
+        whole = [self.recordings.length(file) for _, file, _ in self.lists.speech]
         return [min(length, self.segment or length) for length in whole]
 
     def draw(self, epoch: int, index: int) -> tuple[Path, str, float, np.random.Generator]:
         """Return the noise, its type and the ratio of an item, and what draws the rest."""
         draw = generator(self.seed, epoch, self.lists.speech[index][0])
-        kinds = sorted({kind for _, kind in self.lists.noise})
-        kind = kinds[int(draw.integers(len(kinds)))]
-        files = [file for file, found in self.lists.noise if found == kind]
-        noise = files[int(draw.integers(len(files)))]
+        noise, kind = self._draw_noise(draw)
         if self.lists.snr_range:
             return noise, kind, float(draw.uniform(*self.lists.snr_range)), draw
         ratios = self.lists.snr_db
@@ -77,33 +90,113 @@ class OnTheFlyDataset(Dataset[Item]):
         epoch, index = key if isinstance(key, tuple) else (0, key)
         name, file, _ = self.lists.speech[index]
         noise_file, _, ratio, draw = self.draw(epoch, index)
-        speech = self._speech(file, draw)
-        noise = read_lively(noise_file, self.sample_rate, len(speech), draw)
-        sources = np.stack(mix_at_snr(speech, noise, ratio))
+        dry = self._speech(file, draw)
+        noise = self._noise(noise_file, len(dry), draw)
+        if chance := self.lists.options.equalise_db:
+            dry, noise = (self._coloured(x, chance.draw(draw), draw) for x in (dry, noise))
+        speech, target = self._in_room(dry, draw)
+        # The gain that `mix_at_snr` may need against overload is the target's too.
+        scaled, scaled_noise = mix_at_snr(
+            speech.astype(np.float64), noise.astype(np.float64), ratio
+        )
+        peak = int(np.argmax(np.abs(speech)))
+        target = target * (scaled[peak] / speech[peak])
+        sources = np.stack([target, scaled - target + scaled_noise]).astype(np.float32)
+        sources = self._degraded(sources, draw)
         if self.lists.level_db is not None:
             sources *= _gain(sources, float(draw.uniform(*self.lists.level_db)))
-        sources = sources.astype(np.float32)
         return Item(
             torch.from_numpy(sources.sum(axis=0, keepdims=True)), torch.from_numpy(sources), name
         )
 
-    def _speech(self, file: Path, draw: np.random.Generator) -> Signal:
+    def _noise_groups(self) -> tuple[list[list[tuple[Path, str]]], NDArray[np.float64] | None]:
+        """Return what a noise is drawn from in two steps, and the groups' shares if not equal."""
+        noise, by = list(self.lists.noise), self.lists.options.noise_by
+        if by == "type":
+            kinds = sorted({kind for _, kind in noise})
+            return [[one for one in noise if one[1] == kind] for kind in kinds], None
+        groups = [[one] for one in noise]
+        if by == "file":
+            return groups, None
+        seconds = np.array([self.recordings.length(file) for file, _ in noise], dtype=np.float64)
+        return groups, np.cumsum(seconds / seconds.sum())
+
+    def _draw_noise(self, draw: np.random.Generator) -> tuple[Path, str]:
+        if self._shares is None:
+            group = self._groups[int(draw.integers(len(self._groups)))]
+        else:
+            place = int(np.searchsorted(self._shares, draw.random(), side="right"))
+            group = self._groups[min(place, len(self._groups) - 1)]
+        return group[int(draw.integers(len(group)))]
+
+    def _speech(self, file: Path, draw: np.random.Generator) -> Samples:
         """Return an excerpt of an utterance or all of it, played faster if that is asked for."""
         factor = 1.0 if self.lists.speed is None else float(draw.uniform(*self.lists.speed))
-        length = length_at(file, self.sample_rate)
+        length = self.recordings.length(file)
         needed = length if self.segment is None else min(length, round(self.segment * factor))
         if needed < length:
-            speech = read_lively(file, self.sample_rate, needed, draw)
+            speech = self._excerpt(file, needed, draw)
         else:
-            speech = read_part(file, self.sample_rate, 0, needed)
+            speech = self.recordings.part(file, 0, needed)
         if factor == 1:
             return speech
-        faster = np.asarray(soxr.resample(speech, factor, 1.0, quality="HQ"), dtype=np.float64)
+        faster = np.asarray(soxr.resample(speech, factor, 1.0, quality="HQ"), dtype=np.float32)
         return faster[: self.segment]
 
+    def _excerpt(self, file: Path, n_samples: int, draw: np.random.Generator) -> Samples:
+        part = read_lively(file, self.sample_rate, n_samples, draw, self.recordings)
+        return np.asarray(part, dtype=np.float32)
 
-def _gain(sources: Signal, level_db: float) -> float:
+    def _noise(self, first: Path, n_samples: int, draw: np.random.Generator) -> Samples:
+        """Return one to three noises, the others at their levels relative to the first."""
+        options = self.lists.options
+        noise = self._excerpt(first, n_samples, draw)
+        if len(options.noise_counts) == 1:
+            return noise
+        count = 1 + int(draw.choice(len(options.noise_counts), p=options.noise_counts))
+        level = _rms(noise)
+        for _ in range(1, count):
+            other = self._excerpt(self._draw_noise(draw)[0], n_samples, draw)
+            gain = level / _rms(other) * 10 ** (float(draw.uniform(*options.extra_noise_db)) / 20)
+            noise = noise + np.float32(gain) * other
+        return noise
+
+    def _coloured(
+        self, signal: Samples, gain_db: float | None, draw: np.random.Generator
+    ) -> Samples:
+        if gain_db is None:
+            return signal
+        return equalise(signal, gain_db, self.sample_rate, draw)
+
+    def _in_room(self, dry: Samples, draw: np.random.Generator) -> tuple[Samples, Samples]:
+        """Return the speech as it arrives and what of it is the target."""
+        options = self.lists.options
+        if not self.lists.rooms or draw.random() >= options.room_probability:
+            return dry, dry
+        file = self.lists.rooms[int(draw.integers(len(self.lists.rooms)))]
+        responses = read_responses(file, self.sample_rate)
+        response = responses[int(draw.integers(len(responses)))]
+        return reverberate(dry, response, options.target, self.sample_rate)
+
+    def _degraded(self, sources: Samples, draw: np.random.Generator) -> Samples:
+        """Return target and rest with a narrower band and a mixture that is clipped."""
+        options = self.lists.options
+        highest = options.band_limit_hz.draw(draw) if options.band_limit_hz else None
+        if highest is not None:
+            sources = limit_band(sources, highest, self.sample_rate)
+        below = options.clip_db.draw(draw) if options.clip_db else None
+        if below is not None:
+            clipped = clip(sources.sum(axis=0), below)
+            sources = np.stack([sources[0], clipped - sources[0]])
+        return sources
+
+
+def _rms(signal: Samples) -> float:
+    return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64))))
+
+
+def _gain(sources: Samples, level_db: float) -> float:
     """Return what brings the sum of the sources to a level, or as near to it as fits."""
     mixture = sources.sum(axis=0)
     peak = max(float(np.abs(one).max()) for one in (*sources, mixture))
-    return min(10 ** (level_db / 20) / float(np.sqrt(np.mean(mixture**2))), PEAK / peak)
+    return float(min(10 ** (level_db / 20) / _rms(mixture), PEAK / peak))

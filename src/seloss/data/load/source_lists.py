@@ -9,7 +9,9 @@ A JSON object; paths are relative to it::
 ``snr_db`` lists the ratios to draw from, or is ``{"from": -5, "to": 10}``. Where voices are few,
 ``speed`` (``{"from": 0.9, "to": 1.1}``: speech is played so much faster, its pitch rising)
 and ``level_db`` (of the mixture, in dB of full scale) make more of them; ``repeats`` is how often
-an epoch has each utterance, in as many noises.
+an epoch has each utterance, in as many noises (of one utterance: in its entry). ``rooms``
+(``[{"path": "rir/office.flac"}]``, each channel a response) and further options are described in
+`mix_options`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,11 @@ from asteroid.utils.files import write_text
 from seloss.data.corpus.listing import Recording, short_names
 from seloss.data.formats.mixture import DataError, Problem
 from seloss.data.formats.validation import find_file_problems
+from seloss.data.mixing.mix_options import MixOptions, Span, read_mix_options, read_span
 
 __all__ = ["SourceLists", "Span", "read_source_lists", "write_source_lists"]
 
 _EXPECTED = "expected an object with sample_rate, snr_db, speech and noise"
-Span = tuple[float, float]
 _LIMITS = {"speed": (0.5, 2.0), "level_db": (-80.0, 0.0)}
 
 
@@ -47,6 +49,8 @@ class SourceLists:
         noise: file and type of each noise.
         speed: Least and most that speech is played faster; None: as it is.
         level_db: Lowest and highest level of a mixture; None: that of its speech.
+        rooms: Files of room responses.
+        options: How mixtures are made of them.
     """
 
     sample_rate: int
@@ -56,17 +60,18 @@ class SourceLists:
     noise: tuple[tuple[Path, str], ...]
     speed: Span | None = None
     level_db: Span | None = None
+    rooms: tuple[Path, ...] = ()
+    options: MixOptions = field(default_factory=MixOptions)
 
 
 def _span(told: Any, name: str) -> Span | None:
-    if name not in told:
-        return None
-    value, (low, high) = told[name], _LIMITS[name]
-    if not isinstance(value, dict) or value.keys() != {"from", "to"}:
-        raise ValueError(f"{name!r} must be {{'from': .., 'to': ..}}; got {value!r}")
-    if not low <= value["from"] <= value["to"] <= high:
-        raise ValueError(f"{name!r} must lie between {low:g} and {high:g}; got {value!r}")
-    return float(value["from"]), float(value["to"])
+    return read_span(told[name], name, _LIMITS[name]) if name in told else None
+
+
+def _repeats(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"'repeats' must be a number from 1 on; got {value!r}")
+    return value
 
 
 def _ratios(told: Any) -> tuple[tuple[float, ...], Span | None]:
@@ -109,11 +114,11 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
             raise ValueError(_EXPECTED)
         choices, span = _ratios(told.get("snr_db"))
         spans = {name: _span(told, name) for name in _LIMITS}
-        repeats = told.get("repeats", 1)
-        if not isinstance(repeats, int) or repeats < 1:
-            raise ValueError(f"'repeats' must be a number from 1 on; got {repeats!r}")
+        options, repeats = read_mix_options(told), _repeats(told.get("repeats", 1))
         speech = _entries(told.get("speech"), "speech", folder, ("id", "path"))
+        turns = [repeats * _repeats(entry.get("repeats", 1)) for _, entry in speech]
         noise = _entries(told.get("noise"), "noise", folder, ("path", "noise_type"))
+        rooms = _entries(told["rooms"], "rooms", folder, ("path",)) if "rooms" in told else []
     except (ValueError, TypeError) as error:
         raise DataError(str(path), [Problem(0, "lists", str(error))]) from None
     if told["sample_rate"] != sample_rate:
@@ -126,6 +131,12 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         sample_rate=sample_rate,
         cache=path.with_name(f".{path.stem}.checked.json"),
     )
+    problems += find_file_problems(
+        [file for file, _ in rooms],
+        sample_rate=sample_rate,
+        cache=path.with_name(f".{path.stem}.rooms.checked.json"),
+        mono=False,
+    )
     if problems:
         raise DataError(str(path), problems)
     return SourceLists(
@@ -134,11 +145,14 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         span,
         tuple(
             (f"{entry['id']}_{turn}" if turn else entry["id"], file, entry.get("speaker"))
-            for turn in range(repeats)
-            for file, entry in speech
+            for turn in range(max(turns))
+            for (file, entry), count in zip(speech, turns, strict=True)
+            if turn < count
         ),
         tuple((file, entry["noise_type"]) for file, entry in noise),
         **spans,
+        rooms=tuple(file for file, _ in rooms),
+        options=options,
     )
 
 
@@ -151,10 +165,30 @@ def write_source_lists(
     snr_db: Sequence[float] | Mapping[str, float],
     repeats: int = 1,
     augment: Mapping[str, Span] | None = None,
+    rooms: Iterable[Recording] = (),
+    options: Mapping[str, Any] | None = None,
+    excerpt_s: float | None = None,
 ) -> None:
-    """Write the lists in one step, with paths relative to them; ``augment``: speed, level_db."""
-    path, speech = Path(path), list(speech)
+    """Write the lists in one step, with paths relative to them.
+
+    Args:
+        path: The file.
+        speech: Utterances.
+        noise: Noises.
+        sample_rate: Hz.
+        snr_db: Ratios, or their range as ``{"from": .., "to": ..}``.
+        repeats: How often an epoch has each utterance.
+        augment: ``speed`` and ``level_db``.
+        rooms: Room responses.
+        options: Those of `mix_options`, as they are written.
+        excerpt_s: Repeat each utterance as often as an excerpt of so many seconds fits into it.
+    """
+    path, speech, rooms = Path(path), list(speech), list(rooms)
     ids = short_names(speech)
+
+    def turns(one: Recording) -> dict[str, int]:
+        count = 1 if excerpt_s is None else max(1, int(one.seconds / excerpt_s))
+        return {"repeats": count} if count > 1 else {}
 
     def relative(one: Recording) -> str:
         return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
@@ -164,9 +198,12 @@ def write_source_lists(
         "snr_db": dict(snr_db) if isinstance(snr_db, Mapping) else list(snr_db),
         "repeats": repeats,
         **{name: {"from": low, "to": high} for name, (low, high) in (augment or {}).items()},
+        **(options or {}),
         "speech": [
-            {"id": ids[one.name], "path": relative(one), "speaker": one.group} for one in speech
+            {"id": ids[one.name], "path": relative(one), "speaker": one.group, **turns(one)}
+            for one in speech
         ],
         "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
+        **({"rooms": [{"path": relative(one)} for one in rooms]} if rooms else {}),
     }
     write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile as sf
@@ -11,6 +12,9 @@ import soxr
 
 from seloss.data.formats.audio import Signal
 from seloss.data.formats.mixture import DataError, Problem
+
+if TYPE_CHECKING:
+    from .recordings import Recordings
 
 __all__ = ["length_at", "loop", "read_lively", "read_part"]
 
@@ -81,24 +85,45 @@ def read_part(path: Path, sample_rate: int, start: int, n_samples: int) -> Signa
     return resampled[skip : skip + n_samples]
 
 
-def read_lively(path: Path, sample_rate: int, n_samples: int, draw: np.random.Generator) -> Signal:
+def read_lively(
+    path: Path,
+    sample_rate: int,
+    n_samples: int,
+    draw: np.random.Generator,
+    recordings: Recordings | None = None,
+) -> Signal:
     """Return (n_samples,) from a random place of a file, not from a pause if it can be helped.
 
     A file that is shorter is repeated from a random place on.
 
+    Args:
+        path: The file.
+        sample_rate: Wanted, Hz.
+        n_samples: How many.
+        draw: Generator.
+        recordings: Where decoded files are kept; None: it is read.
+
     Raises:
         DataError: If all that was heard is silent.
     """
-    length = length_at(path, sample_rate)
+    length = recordings.length(path) if recordings else length_at(path, sample_rate)
+
+    def part(start: int, count: int) -> Signal:
+        if recordings:
+            return recordings.part(path, start, count)  # type: ignore[return-value]
+        return read_part(path, sample_rate, start, count)
+
     if length < n_samples:
-        whole = read_part(path, sample_rate, 0, length)
+        whole = part(0, length)
         longer = loop(whole, n_samples + length, round(FADE_S * sample_rate))
         start = int(draw.integers(length))
         parts = [longer[start : start + n_samples]]
     else:
-        enough, parts = _usual_power(path) / 10 ** (_WEAK_DB / 10), []
+        usual = recordings.power(path) if recordings else None
+        usual = _usual_power(path) if usual is None else usual
+        enough, parts = usual / 10 ** (_WEAK_DB / 10), []
         for start in draw.integers(length - n_samples + 1, size=_TRIES):
-            parts.append(read_part(path, sample_rate, int(start), n_samples))
+            parts.append(part(int(start), n_samples))
             if _power(parts[-1]) > enough:
                 break
     best = max(parts, key=_power)

@@ -186,6 +186,11 @@ def network_package(path: str | Path) -> dict[str, Any]:
 
 
 def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Return the weights of the network in a checkpoint of an `EnhancementSystem`."""
+    """Return the weights of the network in a checkpoint of an `EnhancementSystem`.
+
+    They are the averaged ones if the run has averaged them.
+    """
+    if "averaged" in checkpoint:
+        return dict(checkpoint["averaged"])
     prefix, state = "network.", checkpoint["state_dict"]
     return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}

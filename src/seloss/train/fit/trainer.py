@@ -24,7 +24,10 @@ from seloss.train.callbacks.interruption import Interruption
 from seloss.train.callbacks.loggers import build_loggers
 from seloss.train.callbacks.profiler import StepProfiler
 from seloss.train.callbacks.progress import Progress
-from seloss.train.options.recipe import TrainingConfig
+from seloss.train.callbacks.schedule import LearningRate
+from seloss.train.callbacks.time_budget import TimeBudget
+from seloss.train.callbacks.weight_average import WeightAverage
+from seloss.train.options.recipe import OptimConfig, TrainingConfig
 from seloss.train.run.distributed import PATIENCE, Layout, RunningStatistics, find_layout
 from seloss.train.run.experiment import Experiment
 from seloss.train.run.precision import choose_precision
@@ -45,7 +48,12 @@ _NOISE = (
 
 
 def build_trainer(
-    training: TrainingConfig, experiment: Experiment, *, mode: str, sample_rate: int
+    training: TrainingConfig,
+    experiment: Experiment,
+    *,
+    mode: str,
+    sample_rate: int,
+    optim: OptimConfig | None = None,
 ) -> tuple[pl.Trainer, BestCheckpoints]:
     """Return a trainer that writes into the experiment's folder, and the keeper of the best.
 
@@ -54,6 +62,7 @@ def build_trainer(
         experiment: Where everything goes.
         mode: ``"max"`` if a higher ``training.monitor`` is better, else ``"min"``.
         sample_rate: Of the audio that is logged, Hz.
+        optim: Warm-up and schedule of the learning rate.
 
     Raises:
         ValueError: More GPUs are asked for than there are, or other numbers of nodes or processes
@@ -65,9 +74,13 @@ def build_trainer(
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     layout = find_layout(training)
     best = BestCheckpoints(experiment.checkpoints, training.monitor, mode, training.save_top_k)
+    budget = TimeBudget(training.max_hours)
     callbacks: list[pl.Callback] = [
         Speed(training),
+        LearningRate(optim or OptimConfig(), budget),
         RunningStatistics(),
+        *([WeightAverage(training.ema_decay)] if training.ema_decay else []),
+        budget,
         History(experiment.folder / "history.csv", training.epochs),
         Curves(experiment.folder),
         Progress(experiment.folder / "progress.json", training.epochs),

@@ -14,6 +14,7 @@ from seloss.train.run.experiment import Experiment, plain
 from seloss.train.system.enhancement import EnhancementSystem, Metric
 from seloss.train.system.remix import augmentation
 
+from .initial_weights import load_initial_weights
 from .loaders import training_loaders
 from .trainer import build_trainer
 
@@ -69,6 +70,8 @@ def fit(
             "data.remix makes new mixtures, of which nothing is stored: use it without stored "
             "features only"
         )
+    if training.init and not experiment.started:
+        load_initial_weights(network, training.init)
     learner = system(
         network,
         build_training_loss(config.loss, sample_rate),
@@ -76,13 +79,19 @@ def fit(
         metrics={metric.name: metric.bind(sample_rate) for metric in metrics} | dict(curves or {}),
         monitor=training.monitor,
         mode=training.mode({metric.name: metric.higher_is_better for metric in metrics}),
-        lr_patience=training.scheduler_patience,
+        lr_patience=None if config.optim.schedule == "cosine" else training.scheduler_patience,
         seed=training.seed,
         augment=augmentation(config.data),
         config=plain(config),
     )
     loaders = training_loaders(config.data, training, experiment, adapt)
-    trainer, best = build_trainer(training, experiment, mode=learner.mode, sample_rate=sample_rate)
+    trainer, best = build_trainer(
+        training,
+        experiment,
+        mode=learner.mode,
+        sample_rate=sample_rate,
+        optim=config.optim,
+    )
     trainer.fit(learner, *loaders, ckpt_path=experiment.last)
     if trainer.is_global_zero:
         experiment.save_best(network, best)

@@ -43,6 +43,7 @@ FREE_KEYS = frozenset(
         "training.recompute",
         "training.profile",
         "training.epochs",
+        "training.max_hours",
         "training.gpus",
         "training.nodes",
         "training.ranks",
@@ -108,6 +109,10 @@ class OptimConfig:
         optimizer: Which one.
         lr: Learning rate; used as it is, whatever the batch size and the number of GPUs.
         weight_decay: L2 penalty.
+        schedule: plateau: the rate stays, or is halved as training.half_lr says; cosine: it falls
+            over all steps, or over training.max_hours if they end before.
+        warmup_steps: Steps over which the rate rises to ``lr`` at the start.
+        final_lr: Where the cosine ends, as a share of ``lr``.
         kernel: How a step is computed: fused, by one pass over all weights; foreach, by a pass over
             all of them for each operation; plain, weight by weight; auto: the fastest that the
             optimiser has on the device.
@@ -116,10 +121,17 @@ class OptimConfig:
     optimizer: Literal["adam", "adamw", "radam", "rmsprop", "sgd"] = "adam"
     lr: float = 1e-3
     weight_decay: float = 1e-5
+    schedule: Literal["plateau", "cosine"] = "plateau"
+    warmup_steps: int = 0
+    final_lr: float = 0.02
     kernel: Literal["auto", "fused", "foreach", "plain"] = "auto"
 
     def __post_init__(self) -> None:
         check_positive("optim", self, "lr")
+        if self.warmup_steps < 0:
+            raise ValueError(f"optim.warmup_steps must be 0 or more; got {self.warmup_steps}")
+        if not 0 <= self.final_lr <= 1:
+            raise ValueError(f"optim.final_lr must be from 0 to 1; got {self.final_lr}")
         if self.kernel == "fused" and self.optimizer in ("radam", "rmsprop"):
             raise ValueError(
                 f"optim.kernel fused: {self.optimizer} has none; choose auto, foreach or plain, or "

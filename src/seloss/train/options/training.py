@@ -25,6 +25,10 @@ class TrainingConfig:
 
     Attributes:
         epochs: Most epochs.
+        max_hours: Most hours of training, over all starts; then it validates, saves and ends.
+        init: Weights to start from: a checkpoint or a best_model.pth.
+        ema_decay: Keep a moving average of the weights and of the statistics of batch norms, such
+            as 0.999; it is what is validated and saved as the best. 0: none.
         batch_size: Mixtures per step and process.
         valid_batch_size: Mixtures per validation batch (of whole utterances).
         accumulate_batches: Batches whose gradients are added up before a step.
@@ -63,6 +67,9 @@ class TrainingConfig:
     """
 
     epochs: int = 200
+    max_hours: float | None = None
+    init: str | None = None
+    ema_decay: float = 0.0
     batch_size: int = 2
     valid_batch_size: int = 1
     accumulate_batches: int = 1
@@ -93,7 +100,9 @@ class TrainingConfig:
         object.__setattr__(self, "precision", spelling)
         check_positive("training", self, "epochs", "batch_size", "valid_batch_size", "save_top_k")
         check_positive("training", self, "accumulate_batches", "gradient_clipping", "patience")
-        check_positive("training", self, "nodes", "ranks", "checkpoint_minutes")
+        check_positive("training", self, "nodes", "ranks", "checkpoint_minutes", "max_hours")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"training.ema_decay must be from 0 to below 1; got {self.ema_decay}")
         for name, least in (("num_workers", 0), ("gpus", -1), ("listen", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(

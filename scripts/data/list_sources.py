@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""List speech, noise and room responses to be mixed while training; fix a validation set.
+
+Takes any number of folders of each kind (with a manifest.csv or without), the recordings of one
+split, and leaves out what --exclude_licence matches. What a training makes of them is said by
+--options, a YAML file with the keys of the lists, such as snr_db, level_db, room_probability.
+With --fix N it also writes N mixtures of them as an array, the same in every validation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seloss.cli.command import run_command
+from seloss.data.corpus.listing import Recording, read_folder, write_listing
+from seloss.data.load.fixed_set import write_fixed_set
+from seloss.data.load.on_the_fly_dataset import OnTheFlyDataset
+from seloss.data.load.source_lists import read_source_lists, write_source_lists
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = options.add_argument
+    for part, what in (("speech", "clean speech"), ("noise", "noise"), ("rooms", "room responses")):
+        add(f"--{part}", type=Path, nargs="+", required=part != "rooms", help=f"folders of {what}")
+    add("--split", default="train", help="which recordings (default: %(default)s; all: every one)")
+    add("--exclude_licence", metavar="PATTERN", help="leave out files whose licence matches it")
+    add("--options", type=Path, help="YAML file: snr_db and how mixtures are made")
+    add("--excerpt", type=float, help="repeat an utterance for each excerpt of so many seconds")
+    add("--sample_rate", type=int, default=16000, help="Hz (default: %(default)s)")
+    add("--out", type=Path, required=True, help="the lists (.json)")
+    add("--fix", type=int, metavar="N", help="write N mixtures of them beside it (.npy)")
+    add("--fix_seconds", type=float, default=4.0, help="their longest (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the fixed mixtures (default: %(default)s)")
+    return options
+
+
+def _recordings(
+    folders: list[Path], part: str, options: argparse.Namespace, pattern: re.Pattern[str] | None
+) -> list[Recording]:
+    """Return the recordings of a split, named by folder where there are several."""
+    chosen: list[Recording] = []
+    for number, folder in enumerate(folders):
+        prefix = f"{number}/" if len(folders) > 1 else ""
+        for one in read_folder(folder, part):
+            wanted = options.split == "all" or one.split in (None, options.split)
+            if wanted and not (pattern and pattern.search(one.licence or "none given")):
+                chosen.append(replace(one, name=prefix + one.name))
+    if not chosen:
+        where = ", ".join(str(folder) for folder in folders)
+        raise ValueError(f"no {part} of split {options.split} is left in {where}")
+    minutes, groups = sum(one.seconds for one in chosen) / 60, {one.group for one in chosen}
+    print(f"{part}: {len(chosen)} files, {minutes:.1f} min, {len(groups)} groups")
+    return chosen
+
+
+def _mixing(path: Path | None) -> dict[str, Any]:
+    """Return the options of the mixing by name."""
+    told = {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(told, dict):
+        raise ValueError(f"{path} must hold options as 'key: value'")
+    return told
+
+
+def work(options: argparse.Namespace) -> None:
+    """Write the lists, a table of what they are made of and, if wanted, the fixed mixtures."""
+    pattern = re.compile(options.exclude_licence) if options.exclude_licence else None
+    told = _mixing(options.options)
+    parts = {
+        part: _recordings(getattr(options, part) or [], kind, options, pattern)
+        for part, kind in (("speech", "speech"), ("noise", "noise"), ("rooms", "rir"))
+        if getattr(options, part)
+    }
+    write_source_lists(
+        options.out,
+        parts["speech"],
+        parts["noise"],
+        sample_rate=options.sample_rate,
+        snr_db=told.pop("snr_db", {"from": -5, "to": 20}),
+        repeats=told.pop("repeats", 1),
+        rooms=parts.get("rooms", ()),
+        options=told,
+        excerpt_s=options.excerpt,
+    )
+    write_listing(
+        options.out.with_suffix(".csv"),
+        (
+            {"part": part, "path": one.path, "seconds": one.seconds, "licence": one.licence}
+            for part, recordings in parts.items()
+            for one in recordings
+        ),
+    )
+    lists = read_source_lists(options.out, sample_rate=options.sample_rate)
+    print(f"{options.out}: {len(lists.speech)} mixtures in an epoch")
+    if options.fix:
+        seconds, array = options.fix_seconds, options.out.with_suffix(".npy")
+        dataset = OnTheFlyDataset(lists, segment_s=seconds, seed=options.seed)
+        info = write_fixed_set(dataset, array, n_items=options.fix, seconds=seconds)
+        print(f"{array}: {len(info.ids)} mixtures")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(parser(), work))
