@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from asteroid.utils.files import write_text
+from seloss.program import UsageError, run_command
 
 from .results import Result, machine, page, read_lines
 
@@ -56,7 +57,7 @@ BENCHMARKS = {
 }
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -79,12 +80,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         help="file to write (benchmarks/RESULTS.md if all are run at full size, else none)",
     )
-    options = parser.parse_args(arguments)
-    if options.minutes <= 0:
-        parser.error(f"--minutes must be above 0; got {options.minutes:g}")
-    if options.out is None and not options.quick and set(options.only) == set(BENCHMARKS):
-        options.out = RESULTS
-    return options
+    return parser
 
 
 def _command(name: str, options: argparse.Namespace) -> list[str]:
@@ -133,9 +129,12 @@ def _run_all(options: argparse.Namespace, folder: Path) -> list[Result]:
     return results
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def _work(options: argparse.Namespace) -> int:
     """Run what is asked for; return 1 if any of it failed."""
-    options = _parse(arguments)
+    if options.minutes <= 0:
+        raise UsageError(f"--minutes must be above 0; got {options.minutes:g}")
+    if options.out is None and not options.quick and set(options.only) == set(BENCHMARKS):
+        options.out = RESULTS
     facts = machine()
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, too
     try:
@@ -152,6 +151,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if not goal.met:
                     print(f"not met: {result.title}, {row.case}: {goal.what} {goal.value:.3g}")
     return 1 if any(result.failure for result in results) else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    return run_command(_parser(), _work, arguments)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from evaluation.work.cli import available_cpus
+from seloss.program import UsageError, run_command
 
 from .limits import bandwidth, matrix_rate
 from .row import Row, row_to_json
@@ -76,9 +77,12 @@ def run_benchmark(
     parser = _parser(doc)
     if add_arguments is not None:
         add_arguments(parser)
-    options = parser.parse_args(arguments)
+    return run_command(parser, lambda options: _measure(rows, options), arguments)
+
+
+def _measure(rows: Rows, options: argparse.Namespace) -> None:
     if options.threads < 1 or options.budget < 0:
-        parser.error("--threads must be at least 1, --budget at least 0")
+        raise UsageError("--threads must be at least 1, --budget at least 0")
     if options.quick:
         options.budget = 0.0
     torch.set_num_threads(options.threads)
@@ -100,7 +104,6 @@ def run_benchmark(
     for row in rows(options):
         print(plain_row(row), flush=True)
         _note(options.json, {"row": row_to_json(row)})
-    return 0
 
 
 def _note(path: Path | None, found: dict[str, object]) -> None:

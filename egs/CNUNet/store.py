@@ -17,7 +17,8 @@ from typing import Any
 from two_stage import CnunetRecipe, embedding_data, latent_data, like_stage1
 
 from evaluation.work.shards import Shard, add_shard_option
-from seloss.train import parse_recipe, run_program
+from seloss.program import run_program
+from seloss.train import parse_recipe
 
 WHAT = ("embeddings", "latents")
 
@@ -93,4 +94,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    sys.exit(run_program(main))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from two_stage import (
     stage_one_network,
 )
 
-from seloss.train import open_experiment, parse_recipe, run_program
+from seloss.program import run_program
+from seloss.train import open_experiment, parse_recipe
 
 if TYPE_CHECKING:
     from seloss.data.load.mixture_dataset import SizedDataset
@@ -66,4 +68,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    sys.exit(run_program(main))

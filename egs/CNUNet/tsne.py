@@ -16,6 +16,7 @@ grey and counted, and left out of gender's score.
 from __future__ import annotations
 
 import argparse
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from asteroid.models.base_models import BaseModel
 from latent_picture import draw_latents, measure, place
 from talkers import genders_of
 from torch import Tensor
 from tqdm import tqdm
 
 import seloss.embeddings.embedded  # noqa: F401  (registers its network)
-from asteroid.models.base_models import BaseModel
 from evaluation.plots.style import figure_style, save_figure
 from seloss.data import open_dataset
 from seloss.data.draw import generator
-from seloss.train import run_program
+from seloss.program import run_program
 
 SEED = 0
 LEAST = 5  # points
@@ -177,4 +178,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    sys.exit(run_program(main))

@@ -48,11 +48,11 @@ def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData
     from tqdm import tqdm
 
     from seloss.embeddings import build_embedder
+    from seloss.program import has_other_processes, process_rank
     from seloss.train.fit.two_stage_data import EmbeddingData
-    from seloss.train.run.launch import is_several, process_rank
 
     told = config.embedding
-    fill = not is_several() and process_rank() == 0
+    fill = not has_other_processes() and process_rank() == 0
     progress = partial(tqdm, unit="utterance", disable=None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     embedder = build_embedder(told.name, device=device, **told.options)
@@ -106,6 +106,7 @@ def stage_one(config: CnunetRecipe) -> EmbeddedCNUNet:
         ValueError: The folder holds another network.
     """
     from asteroid.models.base_models import BaseModel
+
     from seloss.embeddings.embedded import EmbeddedCNUNet
 
     folder = Path(str(config.latent.stage1))

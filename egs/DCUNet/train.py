@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from seloss.train import open_experiment, parse_recipe, run_program
+from seloss.program import run_program
+from seloss.train import open_experiment, parse_recipe
 from seloss.train.options.recipe import DataConfig, LossConfig, OptimConfig, Recipe, TrainingConfig
 
 
@@ -104,4 +106,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    sys.exit(run_program(main))

@@ -47,8 +47,8 @@ def work(args: argparse.Namespace) -> int:
     import hashlib
 
     import torch
-
     from asteroid.models.base_models import BaseModel
+
     from evaluation.enhance.infer import write_testset
     from evaluation.testset.experiment import TestSet
     from seloss.data import open_dataset
@@ -79,6 +79,6 @@ def work(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    from evaluation.work.cli import run
+    from seloss.program import run_command
 
-    sys.exit(run(parser(), work))
+    sys.exit(run_command(parser(), work))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from seloss.train import open_experiment, parse_recipe, run_program
+from seloss.program import run_program
+from seloss.train import open_experiment, parse_recipe
 from seloss.train.options.recipe import Recipe
 
 
@@ -69,4 +71,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_program(main)
+    sys.exit(run_program(main))

@@ -13,9 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from seloss.cli.command import run_command
 from seloss.data.load.open_dataset import read_pairs_file
 from seloss.data.mixing.make_pairs import convert_pairs
+from seloss.program import run_command
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from seloss.cli.command import run_command
 from seloss.data.corpus.splits import SPLITS
 from seloss.data.mixing.make_mixtures import describe, make_mixtures, plan_mixtures, read_corpora
 from seloss.data.mixing.room_plan import MixingConfig
 from seloss.data.mixing.rooms import GEOMETRIES
+from seloss.program import run_command
 
 #: Option -> type, metavar, help; the fields of `MixingConfig`, whose defaults they have.
 RANGES = {

@@ -12,9 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from seloss.cli.command import run_command
 from seloss.data.corpus.archives import cache_folder
 from seloss.data.corpus.mini_corpus import SETS, prepare
+from seloss.program import run_command
 
 TABLE = Path(__file__).resolve().parents[2] / "configs" / "mini_corpus.yml"
 

@@ -17,7 +17,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from seloss.cli.command import run_command
 from seloss.data.corpus.corpora import VALID_SPEAKERS, voicebank_pairs
 from seloss.data.corpus.listing import Recording, read_folder
 from seloss.data.corpus.mini_corpus import prepare
@@ -25,6 +24,7 @@ from seloss.data.load.source_lists import write_source_lists
 from seloss.data.mixing.make_pairs import convert_pairs, describe_plans, mix_pairs, place_recordings
 from seloss.data.mixing.scheme import NoiseScheme, read_scheme
 from seloss.data.mixing.scheme_plan import Pools, assign, make_artificial, plan_scheme
+from seloss.program import run_command
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEMES = CONFIGS / "schemes"

@@ -168,7 +168,7 @@ def test_tasks_of_srun_itself_train_together(site):
     site.wait("the end", lambda: "COMPLETED" in site.run("scontrol", "show", "job", job).stdout)
     log = (site.folder / "srun.log").read_text()
     assert "effective batch size 2: 1 per CPU process x 1 per node x 2 node(s)" in log
-    assert log.count("the same command goes on from there") == 1
+    assert log.count("the same command resumes there") == 1
     assert (folder / "checkpoints" / "requeue.ckpt").is_file()
 
 

@@ -187,7 +187,7 @@ def test_a_run_that_is_stopped_does_not_look_finished(data, tmp_path, number, st
     process.send_signal(number)
     errors = process.communicate(timeout=300)[1]
     assert process.returncode == status, errors
-    assert "the same command goes on" in errors
+    assert "the same command resumes" in errors
 
 
 @pytest.mark.slow

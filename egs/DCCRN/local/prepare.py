@@ -17,7 +17,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from seloss.cli.command import run_command
 from seloss.data.corpus.corpora import dns_pairs, dns_recordings, voicebank_pairs
 from seloss.data.corpus.listing import read_folder
 from seloss.data.corpus.mini_corpus import prepare
@@ -28,6 +27,7 @@ from seloss.data.mixing.make_arrays import adopt_array, describe_arrays, make_ar
 from seloss.data.mixing.segment_plan import plan_from_recordings
 from seloss.data.mixing.segment_remix import plan_from_mixtures
 from seloss.data.mixing.segments import ArrayConfig, ArrayPlan
+from seloss.program import run_command
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 

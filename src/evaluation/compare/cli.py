@@ -33,7 +33,8 @@ import pandas as pd
 from asteroid.utils.files import atomic_path
 from evaluation.phonemes.classes import read_classes
 from evaluation.plots.style import figure_style, save_figure
-from evaluation.work.cli import add_experiment_options, positive_int, run
+from evaluation.work.cli import add_experiment_options, positive_int
+from seloss.program import run_command
 
 from .differences import FEW, Options, differences, means, pairs_of
 from .forest import forest_plot
@@ -252,4 +253,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

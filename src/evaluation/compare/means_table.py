@@ -14,7 +14,8 @@ import pandas as pd
 
 from asteroid.utils.files import atomic_path
 from evaluation.testset.experiment import Experiment, find_experiment
-from evaluation.work.cli import add_experiment_options, run
+from evaluation.work.cli import add_experiment_options
+from seloss.program import run_command
 
 __all__ = ["comparison_table", "main", "read_metrics", "to_markdown"]
 
@@ -128,4 +129,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -20,7 +20,8 @@ import pandas as pd
 from asteroid.utils.files import atomic_path
 from evaluation.score.groups import snr_classes
 from evaluation.testset.experiment import Experiment, find_experiment
-from evaluation.work.cli import add_experiment_options, run
+from evaluation.work.cli import add_experiment_options
+from seloss.program import run_command
 
 from .means_table import read_metrics
 
@@ -185,4 +186,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

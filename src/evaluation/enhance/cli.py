@@ -31,7 +31,8 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from evaluation.testset.experiment import find_experiment
-from evaluation.work.cli import add_experiment_options, positive_int, run
+from evaluation.work.cli import add_experiment_options, positive_int
+from seloss.program import run_command
 
 from .audio import DEPTHS, open_clip
 from .infer import load_network, pick_device
@@ -206,4 +207,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

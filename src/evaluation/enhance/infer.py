@@ -33,10 +33,11 @@ from tqdm import tqdm
 
 from evaluation.testset.experiment import SIGNALS, TestSet, find_experiment
 from evaluation.testset.testset import write_samples
-from evaluation.work.cli import add_experiment_options, run
+from evaluation.work.cli import add_experiment_options
 from evaluation.work.shards import Shard, add_shard_option
 from seloss.data import open_dataset
 from seloss.data.load.mixture_dataset import SizedDataset
+from seloss.program import mark_resumable, run_command
 
 __all__ = ["enhance", "load_network", "main", "n_inputs", "pick_device", "write_testset"]
 
@@ -52,8 +53,9 @@ def load_network(path: Path, device: torch.device) -> nn.Module:
         FileNotFoundError: there is no such file.
         ValueError: the file is not that, or its weights do not fit the network it names.
     """
-    import seloss.embeddings.embedded  # noqa: F401  (registers its network)
     from asteroid.models.base_models import BaseModel
+
+    import seloss.embeddings.embedded  # noqa: F401  (registers its network)
 
     if not path.is_file():  # else it would be looked for on a hub of models
         raise FileNotFoundError(f"there is no network {path}")
@@ -197,6 +199,7 @@ def _write_sample(
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
+        mark_resumable()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -257,4 +260,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from asteroid.utils.files import atomic_path, write_text
 from evaluation.plots.style import figure_style, save_figure
-from evaluation.work.cli import run
+from seloss.program import run_command
 
 from .cells import maps_of
 from .examples import Example, add_example_options, load_examples
@@ -95,4 +95,4 @@ def _draw(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -29,7 +29,7 @@ from asteroid.dsp.stft import Stft
 from asteroid.utils.files import atomic_path
 from evaluation.plots.style import figure_style, save_figure
 from evaluation.spectra.cli import third_octaves
-from evaluation.work.cli import run
+from seloss.program import run_command
 
 from .cells import gradient_of
 from .examples import Example, add_example_options, load_examples
@@ -133,4 +133,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

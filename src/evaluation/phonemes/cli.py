@@ -33,7 +33,8 @@ from auditus.ratios import VARIANTS
 from evaluation.plots.style import figure_style, save_figure
 from evaluation.score.columns import column_name, keys_of
 from evaluation.testset.experiment import TestSet
-from evaluation.work.cli import run, systems_of
+from evaluation.work.cli import systems_of
+from seloss.program import run_command
 
 from . import tables
 from .classes import read_classes
@@ -201,4 +202,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

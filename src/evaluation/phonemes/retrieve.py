@@ -23,7 +23,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from evaluation.work.cli import run, systems_of
+from evaluation.work.cli import systems_of
+from seloss.program import run_command
 
 from .classes import UNMAPPED, read_classes
 from .concatenated import SIGNAL_TYPES, write_cuts
@@ -72,4 +73,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

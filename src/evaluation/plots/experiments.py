@@ -24,7 +24,8 @@ from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from evaluation.testset.experiment import Experiment, TestSet, find_experiment
-from evaluation.work.cli import add_experiment_options, run
+from evaluation.work.cli import add_experiment_options
+from seloss.program import run_command
 
 from .style import figure_style, save_figure
 
@@ -190,4 +191,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -31,7 +31,8 @@ from asteroid.utils.files import write_text
 from evaluation.plots.style import figure_style, save_figure
 from evaluation.testset.experiment import open_system
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_experiment_options, available_cpus, positive_int, run
+from evaluation.work.cli import add_experiment_options, available_cpus, positive_int
+from seloss.program import run_command
 
 from .blind import blind_page, make_test
 from .choice import choose_utterances
@@ -239,4 +240,4 @@ def _save_figures(output: Path, sections: Sequence[Section]) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -29,7 +29,7 @@ from scipy import stats
 from asteroid.utils.files import atomic_path
 from evaluation.compare.statistics import Sums, adjust, bootstrap_means, interval, paired_test
 from evaluation.plots.style import figure_style, save_figure
-from evaluation.work.cli import run
+from seloss.program import run_command
 
 from .blind import HIDDEN_REFERENCE
 
@@ -206,4 +206,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -37,8 +37,9 @@ if __name__ == "__main__":  # importing takes seconds: the workers' beside this 
 from auditus import METRICS, PUBLISHED, get_metrics
 from auditus.ratios import VARIANTS
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_system_options, available_cpus, natural_int, run, systems_of
+from evaluation.work.cli import add_system_options, available_cpus, natural_int, systems_of
 from evaluation.work.shards import add_shard_option
+from seloss.program import run_command
 
 from .judging import Judgement, judge, judge_shard
 
@@ -139,4 +140,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -40,8 +40,9 @@ from evaluation.phonemes.classes import read_classes
 from evaluation.plots.style import figure_style, save_figure
 from evaluation.testset.experiment import open_system
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_experiment_options, available_cpus, positive_int, run
+from evaluation.work.cli import add_experiment_options, available_cpus, positive_int
 from evaluation.work.parallel import run_each
+from seloss.program import run_command
 
 from .plot import average_spectra, band_ratios, class_ratios
 
@@ -250,4 +251,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

@@ -32,7 +32,8 @@ from asteroid.utils.files import atomic_path
 from evaluation.phonemes.classes import read_classes
 from evaluation.plots.style import figure_style, save_figure
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_system_options, available_cpus, positive_int, run, systems_of
+from evaluation.work.cli import add_system_options, available_cpus, positive_int, systems_of
+from seloss.program import run_command
 
 from .plot import confusion_figure
 from .pronunciation import read_dictionary
@@ -210,4 +211,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run(_parser(), _work, argv)
+    return run_command(_parser(), _work, argv)

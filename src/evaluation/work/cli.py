@@ -1,17 +1,9 @@
-"""What all programs share: the common options, errors in one line, exit statuses.
-
-0: done. 1: something could not be done, said in one line on stderr (with `--debug` the traceback).
-    2: wrong usage.
-130: interrupted; what was finished is kept.
-"""
+"""Options that programs share: what to evaluate, numbers, processes."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from evaluation.testset.experiment import (
@@ -29,28 +21,8 @@ __all__ = [
     "available_cpus",
     "natural_int",
     "positive_int",
-    "run",
     "systems_of",
 ]
-
-Work = Callable[[argparse.Namespace], int]
-
-
-def run(parser: argparse.ArgumentParser, work: Work, argv: Sequence[str] | None = None) -> int:
-    """Parse the command line, do the work, turn errors into one line; return the exit status."""
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
-        return work(args)
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
-    except (OSError, ValueError, RuntimeError, ModuleNotFoundError) as error:
-        if args.debug:
-            raise
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 1
 
 
 def add_experiment_options(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from asteroid.utils.files import atomic_path
+from seloss.program import mark_resumable
 
 from .shards import Shard
 
@@ -172,6 +173,7 @@ class Journal:
         records: dict[str, Record] = {}
         if not self.path.is_file():
             return records
+        mark_resumable()
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = Record(**json.loads(line))
@@ -187,6 +189,7 @@ class Journal:
             if file.tell() and not self._ends_with_newline():
                 file.write(b"\n")
             file.write(json.dumps(asdict(record), allow_nan=False).encode() + b"\n")
+        mark_resumable()
 
     def rewrite(self, records: Iterable[Record]) -> None:
         """Replace the file by these records in one step."""

@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "callbacks.checkpoints": ["network_package"],
         "fit.loaders": ["training_loaders"],
         "fit.trainer": ["build_trainer"],
-        "options.parser": ["ConfigError", "parse_recipe", "run_program"],
+        "options.parser": ["ConfigError", "parse_recipe"],
         "options.recipe": ["DataConfig", "LossConfig", "OptimConfig", "TrainingConfig"],
         "run.experiment": ["Experiment", "open_experiment", "plain"],
         "system.enhancement": ["EnhancementSystem"],

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import soundfile as sf
 
-from seloss.cli.command import run_command
 from seloss.data.formats.manifest import validate_manifest
+from seloss.program import run_command
 from tests.data import noise_like, speech_like
 
 ROOT = Path(__file__).parents[3]

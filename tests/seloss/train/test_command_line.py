@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from seloss.train import ConfigError, parse_recipe, plain, run_program
+from seloss.train import ConfigError, parse_recipe, plain
 from seloss.train.options import loss as loss_config
 from seloss.train.options import parser as command_line
 from seloss.train.options import recipe as config_module
@@ -162,33 +162,6 @@ def test_the_choices_are_those_of_the_registries():
     assert set(get_args(loss_config.Weighting)) - aliases == set(WEIGHTINGS.names())
     assert set(get_args(loss_config.Scale)) == set(bands.SCALES.names())
     assert set(get_args(training_config.MetricName)) <= set(METRICS.names())
-
-
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [(ConfigError("wrong"), 2), (ValueError("bad data"), 1), (FileNotFoundError("gone"), 1)],
-)
-def test_a_program_ends_with_one_line_and_its_status(capsys, monkeypatch, error, status):
-    monkeypatch.setattr(sys, "argv", ["/some/where/train.py"])
-
-    def main(argv):
-        raise error
-
-    with pytest.raises(SystemExit) as left:
-        run_program(main, [])
-    assert left.value.code == status
-    printed = capsys.readouterr().err
-    assert printed.startswith(f"train.py: error: {error}")
-    assert printed.count("\n") == 1
-
-
-def test_debug_shows_the_traceback(capsys):
-    def main(argv):
-        raise ValueError("deep inside")
-
-    with pytest.raises(SystemExit):
-        run_program(main, ["--debug"])
-    assert "Traceback" in capsys.readouterr().err
 
 
 def test_nothing_heavy_is_imported_for_the_command_line():

@@ -12,10 +12,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from seloss.program import Preempted
 from seloss.train import EnhancementSystem, Experiment, build_trainer, training_loaders
 from seloss.train.callbacks.checkpoints import AtomicCheckpointIO, newest_checkpoint
 from seloss.train.options.recipe import DataConfig, OptimConfig, TrainingConfig
-from seloss.train.run.launch import Preempted
 from tests.data import make_manifest
 from tests.seloss.train import tiny
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asteroid.utils.files import write_text
+from seloss.program import mark_resumable
 
 from .array import ArrayInfo, read_info, write_info
 from .mixture import DataError, Problem
@@ -129,6 +130,7 @@ class ArrayWriter:
         self._measured += [dict(one) for one in measured]
         state = {"made_of": self.info.made_of, "done": self.done, "measured": self._measured}
         write_text(self._state, json.dumps(state))
+        mark_resumable()
 
     def finish(self) -> ArrayInfo:
         """Write the description, then give the whole array its name."""

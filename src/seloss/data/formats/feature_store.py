@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from asteroid.utils.files import atomic_path, remove_leftovers, write_text
+from seloss.program import mark_resumable
 
 from .batch import Item
 from .mixture import DataError, Problem
@@ -196,6 +197,7 @@ class FeatureStore:
             name: {"shard": path.name, "audio": mark} for name, (path, mark) in self._index.items()
         }
         write_text(self.folder / "index.json", json.dumps(rows, indent=1))
+        mark_resumable()
 
     def get(self, name: str, mark: str | None = None) -> Tensor:
         """Return the tensor of an utterance.

@@ -29,6 +29,7 @@ from seloss.data.formats.mixture import (
     mixture_from_json,
     mixture_to_json,
 )
+from seloss.program import mark_resumable
 
 from .room_mixture import render
 from .room_plan import MixingConfig, Plan, draw_plan
@@ -179,6 +180,7 @@ def _run(
         try:
             for task in as_completed(tasks):
                 task.result()
+                mark_resumable()
                 bar.update()
         except (ValueError, OSError) as error:
             pool.shutdown(cancel_futures=True)

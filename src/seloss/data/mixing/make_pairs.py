@@ -27,6 +27,7 @@ from seloss.data.formats.mixture import (
     mixture_from_json,
     mixture_to_json,
 )
+from seloss.program import mark_resumable
 
 from .additive import AdditivePlan, render_additive, snr_db
 from .make_mixtures import claim_folder
@@ -159,6 +160,7 @@ def _run(
 
         def make(folder: Path, name: str, work: Callable[[Path], Mixture]) -> Mixture:
             made = _known(folder, name) or work(folder)
+            mark_resumable()
             bar.update()
             return made
 

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from asteroid.utils.files import atomic_path
+from seloss.program import mark_resumable
 
 __all__ = [
     "LAST_CHECKPOINT",
@@ -49,6 +50,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         try:
             with atomic_path(path, durable=True) as temporary:
                 torch.save(checkpoint, temporary)
+            mark_resumable()
         except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
             free = shutil.disk_usage(Path(path).parent).free / 2**20
             reason = str(error).splitlines()[0]

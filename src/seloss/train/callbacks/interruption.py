@@ -16,8 +16,9 @@ import pytorch_lightning as pl
 
 from asteroid.utils.files import write_text
 from seloss.data.load.samplers import StepSampler
+from seloss.program import Preempted
 from seloss.train.run.distributed import check_agreement, first_rank_says
-from seloss.train.run.launch import REQUEUE_FILE, STOP_FILE, Preempted
+from seloss.train.run.experiment import REQUEUE_FILE, STOP_FILE
 
 from .checkpoints import REQUEUE_CHECKPOINT, TIMED_CHECKPOINT
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
-import logging
-import os
 import re
-import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
@@ -18,18 +14,18 @@ from typing import Any, Generic, NoReturn, TypeVar
 import yaml
 from jsonargparse import ArgumentParser
 
-from seloss.train.run.launch import Preempted, process_rank
+from seloss.program import UsageError
 
 from .loss_flags import expand_loss_flags, loss_options
 from .recipe import PUBLISHED_FLAGS, Recipe, defaults_of, option_names
 
-__all__ = ["ConfigError", "Parsed", "parse_recipe", "run_program"]
+__all__ = ["ConfigError", "Parsed", "parse_recipe"]
 
 R = TypeVar("R", bound=Recipe)
 _PROGRAM_FLAGS = ("config", "overwrite", "debug", "help", "print_config")
 
 
-class ConfigError(ValueError):
+class ConfigError(UsageError):
     """An option, its value or its combination with an existing experiment is wrong."""
 
 
@@ -93,55 +89,6 @@ def parse_recipe(
     if "--print_config" in arguments:  # nothing is printed that would be refused
         _read(parser, config_class, [one for one in arguments if one != "--print_config"])
     return _read(parser, config_class, arguments)
-
-
-def run_program(main: Callable[[list[str]], None], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a recipe as a program and leave with its status.
-
-    0: done. 1: failed, with one line on stderr (the traceback with ``--debug``). 2: wrong usage.
-    75: stopped because the experiment's folder asks for it (``STOP``); to be started again (0 under
-    torchrun, for which any other status is a crash). 130 or 143: stopped by SIGINT or SIGTERM.
-    Of several processes only the first one speaks.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    first = process_rank() == 0
-    level = logging.INFO if first else logging.ERROR
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    try:
-        main(arguments)
-    except (KeyboardInterrupt, SystemExit) as leaving:
-        status = _stopped_by(leaving)
-        if status is None:
-            raise
-        name = Path(sys.argv[0]).name
-        print(f"{name}: stopped; the same command goes on from the last epoch", file=sys.stderr)
-        sys.exit(status)
-    except Preempted as leaving:
-        if first:
-            print(f"{Path(sys.argv[0]).name}: {leaving}", file=sys.stderr)
-        launched = "TORCHELASTIC_RUN_ID" in os.environ
-        sys.exit(0 if launched or not first else 75)
-    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
-        if "--debug" in arguments:
-            traceback.print_exc()
-        usage = isinstance(error, ConfigError)
-        if usage and not first:
-            sys.exit(2)  # as the first process, which says why
-        hint = "" if usage or "--debug" in arguments else " (--debug shows where)"
-        print(f"{Path(sys.argv[0]).name}: error: {error}{hint}", file=sys.stderr)
-        sys.exit(2 if usage else 1)
-    sys.exit(0)
-
-
-def _stopped_by(leaving: BaseException) -> int | None:
-    """Return the exit status if a signal is what ends the program.
-
-    Lightning turns SIGINT into ``exit(1)`` and SIGTERM into a ``SystemExit`` without a status, with
-    which a killed run would look like a finished one.
-    """
-    if isinstance(leaving, KeyboardInterrupt) or isinstance(leaving.__context__, KeyboardInterrupt):
-        return 130
-    return 143 if type(leaving).__name__ == "SIGTERMException" else None
 
 
 def _read(parser: _Parser, config_class: type[R], arguments: Sequence[str]) -> Parsed[R]:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from asteroid.utils.files import atomic_path, remove_leftovers, write_text
+from seloss.program import has_other_processes, mark_resumable, process_rank
 from seloss.train.options.parser import ConfigError, Parsed
 from seloss.train.options.recipe import FREE_KEYS, DataConfig, Recipe, flatten
 from seloss.train.options.training import PRECISION_NAMES
 
 from .environment import record_environment
-from .launch import REQUEUE_FILE, STOP_FILE, is_several, process_rank
 from .precision import check_precision
 
 if TYPE_CHECKING:
@@ -28,9 +28,14 @@ if TYPE_CHECKING:
 
     from seloss.train.callbacks.checkpoints import BestCheckpoints
 
-__all__ = ["Experiment", "open_experiment", "plain"]
+__all__ = ["REQUEUE_FILE", "STOP_FILE", "Experiment", "open_experiment", "plain"]
 
 _LOG = logging.getLogger(__name__)
+STOP_FILE = "STOP"
+"""In the experiment's folder: the run is to save and leave."""
+REQUEUE_FILE = "REQUEUE"
+"""There too: the run has left and is to be started again; holds the numbers of its last step and of
+the one it began after."""
 _KEPT_BY_OVERWRITE = {"logs", ".lock", STOP_FILE, REQUEUE_FILE}
 
 
@@ -140,6 +145,7 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
         if parsed.overwrite:
             _empty(experiment.folder)
         if experiment.started:
+            mark_resumable()
             _LOG.info("resuming %s from %s", experiment.folder, experiment.last)
         for folder in (experiment.folder, experiment.checkpoints):
             remove_leftovers(folder)
@@ -203,7 +209,7 @@ def _refuse_other(
 
 def _meet(config: Recipe) -> None:
     """Wait for each other, if a launcher started several processes: the folder is ready then."""
-    if is_several():
+    if has_other_processes():
         from .distributed import find_layout, join
 
         join(find_layout(config.training))
