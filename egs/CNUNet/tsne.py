@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from asteroid.models.base_models import BaseModel
 from latent_picture import draw_latents, measure, place
 from talkers import genders_of
 from torch import Tensor
 from tqdm import tqdm
 
 import seloss.embeddings.embedded  # noqa: F401  (registers its network)
+from asteroid.models.base_models import BaseModel
 from evaluation.plots.style import figure_style, save_figure
 from seloss.data import open_dataset
 from seloss.data.draw import generator

@@ -106,7 +106,6 @@ def stage_one(config: CnunetRecipe) -> EmbeddedCNUNet:
         ValueError: The folder holds another network.
     """
     from asteroid.models.base_models import BaseModel
-
     from seloss.embeddings.embedded import EmbeddedCNUNet
 
     folder = Path(str(config.latent.stage1))

@@ -47,8 +47,8 @@ def work(args: argparse.Namespace) -> int:
     import hashlib
 
     import torch
-    from asteroid.models.base_models import BaseModel
 
+    from asteroid.models.base_models import BaseModel
     from evaluation.enhance.infer import write_testset
     from evaluation.testset.experiment import TestSet
     from seloss.data import open_dataset

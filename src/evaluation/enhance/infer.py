@@ -53,9 +53,8 @@ def load_network(path: Path, device: torch.device) -> nn.Module:
         FileNotFoundError: there is no such file.
         ValueError: the file is not that, or its weights do not fit the network it names.
     """
-    from asteroid.models.base_models import BaseModel
-
     import seloss.embeddings.embedded  # noqa: F401  (registers its network)
+    from asteroid.models.base_models import BaseModel
 
     if not path.is_file():  # else it would be looked for on a hub of models
         raise FileNotFoundError(f"there is no network {path}")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from asteroid.models.base_models import BaseModel
 from torch import Tensor
 
 from asteroid.models import register_model
+from asteroid.models.base_models import BaseModel
 from asteroid.models.cnunet import CNUNet
 
 from .alignment import align

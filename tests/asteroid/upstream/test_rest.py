@@ -8,13 +8,13 @@ import pytest
 import pytorch_lightning as pl
 import soundfile as sf
 import torch
-from asteroid.engine import System, optimizers
-from asteroid.masknn.tac import TAC
-from asteroid.metrics import get_metrics
 from torch.utils.data import DataLoader, TensorDataset
 
 from asteroid.dsp import LambdaOverlapAdd
+from asteroid.engine import System, optimizers
 from asteroid.losses import singlesrc_neg_sisdr
+from asteroid.masknn.tac import TAC
+from asteroid.metrics import get_metrics
 from asteroid.models import ConvTasNet, FasNetTAC
 from tests.data import make_mixture
 
