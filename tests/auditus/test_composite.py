@@ -21,10 +21,10 @@ from auditus.segmental import seg_snr_frames
 from auditus.spectral_distance import llr_frames, mean_of_best, wss_frames
 from tests.auditus.signals import RATE, speech_case
 from tests.data import noise_like, speech_like
+from tests.recordings import babble, sentence
 
 TESTS = Path(__file__).parents[1]
 REFERENCE = json.loads((TESTS / "reference" / "composite.json").read_text())["values"]
-CORPUS = TESTS.parents[1] / "shared" / "corpus"
 # Both compute in double precision; what differs is rounding, and the constant 2e-16 that the other
 # adds to every sample.
 TOLERANCE = 1e-4
@@ -41,14 +41,10 @@ def signals(name: str) -> Rows:
         other = clean + 0.1 * noise_like(2.0, rate, seed=4)
     else:
         index, snr_db = (int(number) for number in rest)
-        speech = CORPUS / "speech" / "test" / f"1688-142285-000{index}.flac"
-        if not speech.is_file():
-            pytest.skip("the corpus is not here")
-        clean, rate = sf.read(speech, frames=64000)
-        noise, _ = sf.read(CORPUS / "noise" / "test" / f"seen_babble_test{index}.ogg")
-        noise = np.resize(noise, len(clean))
+        clean, rate = sf.read(sentence(5 * index))
+        noise = np.resize(sf.read(babble())[0], len(clean))
         other = clean + noise * np.sqrt(np.mean(clean**2) / np.mean(noise**2) / 10 ** (snr_db / 10))
-        if kind == "corpus8k":
+        if kind == "real8k":
             clean, other, rate = resample_poly(clean, 1, 2), resample_poly(other, 1, 2), 8000
     pair = {"target": clean, "estimate": other}
     return Rows({role: torch.from_numpy(signal)[None] for role, signal in pair.items()}, rate)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile as sf
@@ -15,8 +13,8 @@ from auditus import METRICS, get_metric
 from auditus.pooling import POOLED, Units, measure_units, pool, why_not_pooled
 from auditus.pooling_stoi import estoi_correlations, stoi_correlations
 from tests.auditus.signals import RATE, orthonormal, speech_case
+from tests.recordings import recordings
 
-CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus" / "speech" / "test"
 # dB: float64 sums of the same numbers in another order
 ROUNDING_DB = 1e-9
 # the reach of a 32 ms frame to both sides
@@ -130,11 +128,10 @@ def test_means_of_correlations_are_pystoi(extended: bool, rate: int) -> None:
     _compare_with_pystoi(speech, estimate, rate, extended)
 
 
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the corpus is not here")
 @pytest.mark.parametrize("extended", [False, True])
 def test_means_of_correlations_are_pystoi_on_real_speech(extended: bool) -> None:
     draw = np.random.default_rng(0)
-    for path in sorted(CORPUS.rglob("*.flac"))[:40:10]:
+    for path in recordings("speech/test/*/*.flac")[::3]:
         speech, rate = sf.read(path)
         estimate = speech + 0.5 * speech.std() * draw.standard_normal(len(speech))
         _compare_with_pystoi(speech, estimate, rate, extended)

@@ -7,7 +7,6 @@ choice, and ours hands it signals of unit power.
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import fast_bss_eval
 import mir_eval
@@ -20,28 +19,16 @@ import torch
 
 from auditus import METRICS, get_metric
 from tests.auditus.signals import RATE
-from tests.data import make_mixture
-
-ROOT = Path(__file__).parents[2]
-SPEECH = (
-    sorted((ROOT.parent / "shared" / "corpus" / "speech" / "test").glob("*.flac"))[::40][:3]
-    or sorted((ROOT / "data" / "mini" / "speech" / "test").glob("**/*.*"))[:3]
-)
-NOISE = sorted((ROOT.parent / "shared" / "corpus" / "noise" / "test").glob("*.ogg"))[:3]
+from tests.recordings import recordings, sentence
 
 
 @pytest.fixture(scope="module", params=range(3))
 def signals(request: pytest.FixtureRequest) -> dict[str, np.ndarray]:
-    """Estimate, target and noise of some 4 s at 5 dB, with an artefact."""
+    """Estimate, target and noise of 2 to 3 s at 5 dB, with an artefact."""
     index = request.param
-    if index < len(SPEECH):
-        target = sf.read(SPEECH[index], frames=4 * RATE)[0].reshape(-1)
-    else:
-        target = make_mixture(4.0, n_mics=1, seed=index)[1][0].astype(float)
+    target = sf.read(sentence(5 * index))[0]
     draw = np.random.default_rng(index)
-    noise = draw.standard_normal(len(target))
-    if index < len(NOISE):
-        noise = np.resize(sf.read(NOISE[index])[0], len(target))
+    noise = np.resize(sf.read(recordings("noise/test/*/*.flac")[index])[0], len(target))
     noise = noise * np.sqrt(np.mean(target**2) / np.mean(noise**2) / 10**0.5)
     artefact = 0.02 * target.std() * draw.standard_normal(len(target))
     return {"estimate": 0.8 * target + 0.3 * noise + artefact, "target": target, "noise": noise}
