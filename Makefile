@@ -2,15 +2,17 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := src external_repo/asteroid/assembly egs scripts benchmarks tests
+SOURCES := src external_repo/asteroid/assembly egs scripts benchmarks examples tests
 # Our own files of the modified Asteroid: what git tracks there.
 OURS = $(shell git ls-files 'external_repo/asteroid/asteroid/*.py')
+# Modules whose docstrings hold examples.
+DOCTESTS = $(shell git grep -l '>>> ' -- 'src/*.py' 'external_repo/asteroid/asteroid/*.py')
 SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 # Several processes with a thread each are faster than one with several.
 PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-dccrn demo-dcunet demo-cnunet test lint format bench clean
+.PHONY: help install demo demo-dccrn demo-dcunet demo-cnunet test lint format bench docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,8 +34,8 @@ demo-dcunet: install  ## train a DCUnet, enhance a real recording with it (12 mi
 demo-cnunet: install  ## train a CNUNet in two stages by embeddings of a pretrained model, picture its latents (12 minutes)
 	@bash scripts/demo_cnunet.sh
 
-test: install  ## run the tests; SLOW=1: the long ones too
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS)
+test: install  ## run the tests and the examples of the docstrings; SLOW=1: the long ones too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS) tests $(DOCTESTS)
 
 lint: install  ## check style, types, spelling, shell scripts, import directions
 	$(BIN)/ruff check $(SOURCES) $(OURS)
@@ -43,7 +45,7 @@ lint: install  ## check style, types, spelling, shell scripts, import directions
 	for recipe in egs/*/train.py; do MYPYPATH=$${recipe%/*} $(BIN)/mypy $$recipe || exit 1; done
 	for program in scripts/data/*.py egs/*/local/*.py; do $(BIN)/mypy $$program || exit 1; done
 	cd scripts/cluster && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml *.py
-	$(BIN)/codespell src egs scripts benchmarks tests configs README.md $(OURS)
+	$(BIN)/codespell src egs scripts benchmarks tests configs README.md CONTRIBUTING.md CHANGELOG.md docs examples $(OURS)
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
 	$(BIN)/lint-imports
 
@@ -53,6 +55,9 @@ format: install  ## format the code
 
 bench: install  ## measure speed and memory against the references, write benchmarks/RESULTS.md (10 minutes)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+docs: install  ## write the pages of the API to docs/api
+	$(BIN)/pdoc --docformat google --output-directory docs/api seloss auditus evaluation asteroid.dsp asteroid.losses asteroid.masknn asteroid.models
 
 clean:  ## remove the environment and what was unpacked; data and experiments stay
 	python3 external_repo/asteroid/assembly/assemble.py --clean

@@ -1,4 +1,4 @@
-"""A corpus of one's own: recordings of noisy and clean speech as a manifest that every recipe takes.
+"""A corpus of one's own: noisy and clean recordings as a manifest that every recipe takes.
 
     python examples/own_corpus.py RECORDINGS manifest.json
 

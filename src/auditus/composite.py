@@ -79,7 +79,7 @@ def raw_pesq(mos_lqo: Tensor) -> Tensor:
     """Undo the mapping of ITU-T P.862.1 from the raw score of P.862 to MOS-LQO.
 
     >>> raw_pesq(torch.tensor([4.5486]))
-    tensor([4.5000])
+    tensor([4.4999])
     """
     return (4.6607 - torch.log((4.999 - mos_lqo) / (mos_lqo - 0.999))) / 1.4945
 
