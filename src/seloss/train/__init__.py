@@ -7,11 +7,11 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "callbacks.checkpoints": ["network_package"],
         "fit.loaders": ["training_loaders"],
         "fit.trainer": ["build_trainer"],
         "options.parser": ["ConfigError", "parse_recipe"],
         "options.recipe": ["DataConfig", "LossConfig", "OptimConfig", "TrainingConfig"],
+        "run.checkpoint": ["network_package"],
         "run.experiment": ["Experiment", "open_experiment", "plain"],
         "system.enhancement": ["EnhancementSystem"],
         "system.nan_guard": ["NonFiniteError"],

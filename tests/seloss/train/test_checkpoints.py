@@ -11,6 +11,7 @@ from asteroid.models import BaseModel, FasNetTAC
 from asteroid.utils.files import atomic_path, remove_leftovers, write_text
 from seloss.train import network_package
 from seloss.train.callbacks.checkpoints import AtomicCheckpointIO, BestCheckpoints
+from seloss.train.run.checkpoint import newest_checkpoint
 
 
 def test_a_save_that_fails_halfway_keeps_the_old_checkpoint(tmp_path, monkeypatch):
@@ -82,14 +83,57 @@ def test_the_network_of_a_package_is_its_own(tmp_path):
         assert torch.equal(value, loaded.state_dict()[name])
 
 
-@pytest.mark.parametrize("content", [{}, {"state_dict": {}}, [1, 2]])
-def test_a_file_without_a_network_says_so(tmp_path, content):
-    torch.save(content, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match="does not say which network"):
-        network_package(tmp_path / "x.pth")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", r"x\.pth is not a checkpoint"),
+        (b"", r"x\.pth is not a checkpoint"),
+        ({}, "does not say which network"),
+        ({"state_dict": {}}, "does not say which network"),
+        ([1, 2], "does not say which network"),
+    ],
+)
+def test_a_file_without_a_network_says_so(tmp_path, content, message):
+    path = tmp_path / "x.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ValueError, match=message):
+        network_package(path)
 
 
-def test_a_file_that_is_no_checkpoint_says_so(tmp_path):
-    (tmp_path / "x.pth").write_text("hello", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"x\.pth is not a checkpoint"):
-        network_package(tmp_path / "x.pth")
+def checkpoints(folder: Path, **contents: int | bytes) -> None:
+    """Write checkpoints with so many steps behind them, or with these bytes."""
+    for name, content in contents.items():
+        path = folder / f"{name}.ckpt"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            torch.save({"global_step": content, "state_dict": {}}, path)
+
+
+def test_the_newest_readable_checkpoint_is_resumed(tmp_path, caplog):
+    assert newest_checkpoint(tmp_path) is None
+    checkpoints(tmp_path, last=5, timed=9, requeue=7)
+    assert newest_checkpoint(tmp_path).name == "timed.ckpt"
+    checkpoints(tmp_path, timed=b"half a checkpoint")
+    assert newest_checkpoint(tmp_path).name == "requeue.ckpt"
+    assert "timed.ckpt cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ({"best": 3, "better": 5}, r"last\.ckpt is missing, .*; better\.ckpt is good: .* cp "),
+        ({"last": b"", "best": 3}, r"last\.ckpt cannot be read \(.+\), .*; best\.ckpt is good"),
+        ({"last": b"PK\3\4 cut"}, r"last\.ckpt cannot be read .*no other checkpoint can be read"),
+        ({"best": b"cut"}, r"last\.ckpt is missing, .*restore one from a copy\. --overwrite"),
+    ],
+)
+def test_a_damaged_or_missing_last_checkpoint_is_named_and_a_good_one_offered(
+    tmp_path, contents, message
+):
+    checkpoints(tmp_path, **contents)
+    with pytest.raises(ValueError, match=message):
+        newest_checkpoint(tmp_path)

@@ -6,6 +6,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from seloss.train import ConfigError, Experiment, open_experiment, plain
@@ -22,7 +23,7 @@ def trained(folder: Path) -> Path:
     """An experiment whose run has a checkpoint."""
     with open_experiment(start(folder)) as experiment:
         experiment.checkpoints.mkdir()
-        (experiment.checkpoints / "last.ckpt").touch()
+        torch.save({"global_step": 3}, experiment.checkpoints / "last.ckpt")
     return folder
 
 
@@ -106,6 +107,43 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
         open_experiment(start(tmp_path / "a")),
     ):
         pass
+
+
+def refused(folder: Path, error: type[Exception]) -> str:
+    with pytest.raises(error) as caught, open_experiment(start(folder)):
+        pass
+    return str(caught.value)
+
+
+def test_a_run_whose_last_checkpoint_is_lost_or_damaged_is_neither_resumed_nor_begun_again(
+    tmp_path,
+):
+    folder = trained(tmp_path / "a")
+    last, best = (folder / "checkpoints" / f"{name}.ckpt" for name in ("last", "epoch=0-step=3"))
+    conf = (folder / "conf.yml").read_bytes()
+    last.rename(best)
+    assert f"last.ckpt is missing, so training cannot be resumed from it; {best.name} is good" in (
+        refused(folder, ValueError)
+    )
+    last.write_bytes(best.read_bytes()[:100])
+    assert f"cp {best} {last}" in refused(folder, ValueError)
+    best.rename(last)  # as the message says
+    with open_experiment(start(folder)) as experiment:
+        assert experiment.last == last
+    last.unlink()
+    (folder / "history.csv").write_text("epoch,lr\n0,0.1\n1,0.1\n")
+    assert "history.csv tells of 2 epochs, but" in refused(folder, ConfigError)
+    assert (folder / "conf.yml").read_bytes() == conf
+    with open_experiment(start(folder, overwrite=True)) as experiment:
+        assert experiment.last is None
+
+
+def test_an_epoch_killed_before_its_checkpoint_begins_again(tmp_path, caplog):
+    with open_experiment(start(tmp_path / "a")):
+        (tmp_path / "a" / "history.csv").write_text("epoch,lr\n0,0.1\n")
+    with open_experiment(start(tmp_path / "a")) as experiment:
+        assert experiment.last is None
+    assert "starting anew" in caplog.text
 
 
 def _second(folder: str, answers) -> None:

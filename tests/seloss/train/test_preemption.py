@@ -14,7 +14,7 @@ import torch
 
 from seloss.program import Preempted
 from seloss.train import EnhancementSystem, Experiment, build_trainer, training_loaders
-from seloss.train.callbacks.checkpoints import AtomicCheckpointIO, newest_checkpoint
+from seloss.train.callbacks.checkpoints import AtomicCheckpointIO
 from seloss.train.options.recipe import DataConfig, OptimConfig, TrainingConfig
 from tests.data import make_manifest
 from tests.seloss.train import tiny
@@ -167,16 +167,6 @@ def test_the_average_and_the_cosine_go_on_where_they_were(data, tmp_path, interr
     run(tmp_path / "parts", data, **options)
     assert_same(tmp_path / "whole", tmp_path / "parts")
     assert "averaged norm.running_var" in outcome(tmp_path / "parts")[0]
-
-
-def test_the_newest_readable_checkpoint_is_resumed(tmp_path, caplog):
-    assert newest_checkpoint(tmp_path) is None
-    for name, step in (("last.ckpt", 5), ("timed.ckpt", 9), ("requeue.ckpt", 7)):
-        torch.save({"global_step": step}, tmp_path / name)
-    assert newest_checkpoint(tmp_path).name == "timed.ckpt"
-    (tmp_path / "timed.ckpt").write_bytes(b"half a checkpoint")
-    assert newest_checkpoint(tmp_path).name == "requeue.ckpt"
-    assert "timed.ckpt cannot be read and is passed over" in caplog.text
 
 
 _FULL = """

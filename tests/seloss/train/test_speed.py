@@ -201,7 +201,7 @@ def test_training_goes_on_where_there_is_no_compiler(tmp_path, monkeypatch, capl
         assert trouble is not None
         assert "no C++ compiler no-such-compiler (install one" in trouble
         compiled, _ = fit(tmp_path / "compiled", compile=True)
-    assert "training goes on without --compile" in caplog.text
+    assert "training continues without --compile" in caplog.text
     plain, _ = fit(tmp_path / "plain")
     for name, value in plain.state_dict().items():
         assert torch.equal(compiled.state_dict()[name], value), name
@@ -219,4 +219,4 @@ def test_a_compiled_run_learns_the_same_and_its_checkpoint_fits(tmp_path):
     assert saved.keys() == plain.state_dict().keys()
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(saved[name], value, rtol=0, atol=1e-5)
-    fit(tmp_path / "compiled", epochs=4, resume=True)  # and goes on uncompiled
+    fit(tmp_path / "compiled", epochs=4, resume=True)  # uncompiled

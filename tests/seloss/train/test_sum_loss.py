@@ -12,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from asteroid.losses import SumLoss
 from seloss.train import EnhancementSystem
-from seloss.train.callbacks.balance import FILE
 from seloss.train.options.recipe import OptimConfig
 from tests.seloss.train import tiny
 
@@ -81,7 +80,7 @@ def test_a_resumed_run_logs_what_a_whole_one_does(tmp_path):
 @pytest.mark.parametrize("balance_by", ["range", "gradient"])
 def test_balanced_parts_have_the_sizes_asked_for(tmp_path, balance_by):
     system, experiment = fit(tmp_path, balance_by=balance_by, balance_items=4, epochs=1)
-    chosen = yaml.safe_load((experiment.folder / FILE).read_text())["loss"]
+    chosen = yaml.safe_load((experiment.folder / "balanced_loss.yml").read_text())["loss"]
     assert {part["label"]: part["weight"] for part in chosen} == system.loss.weights
     assert system.loss.weights["mse"] == 2
     assert system.loss.weights["sdr"] == 0
@@ -117,7 +116,7 @@ def test_a_resumed_run_keeps_the_balance_of_its_start(tmp_path):
     fit(tmp_path / "parts", balance_by="range", epochs=1)
     parts, experiment = fit(tmp_path / "parts", balance_by="range", epochs=3, resume=True)
     assert parts.loss.weights == whole.loss.weights
-    written = yaml.safe_load((experiment.folder / FILE).read_text())["loss"]
+    written = yaml.safe_load((experiment.folder / "balanced_loss.yml").read_text())["loss"]
     assert {part["label"]: part["weight"] for part in written} == whole.loss.weights
     for name, value in whole.state_dict().items():
         assert torch.equal(value, parts.state_dict()[name]), name

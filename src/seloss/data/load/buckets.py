@@ -8,9 +8,12 @@ import numpy as np
 
 from seloss.data.draw import generator
 
-from .samplers import EpochSampler
+from .samplers import EpochSampler, StepSampler
 
-__all__ = ["BucketSampler", "padding_share"]
+__all__ = ["BucketSampler", "describe_padding", "padding_share"]
+
+# Above this share of padding a number of steps is suggested.
+_MUCH_PADDING, _SUGGESTED_STEPS = 0.1, 16
 
 
 class BucketSampler(EpochSampler):
@@ -85,3 +88,31 @@ def padding_share(sampler: EpochSampler, lengths: Sequence[int], batch_size: int
     longest = np.maximum.reduceat(ordered, starts)
     counts = np.minimum(batch_size, len(ordered) - starts)
     return 1 - float(ordered.sum()) / float((longest * counts).sum())
+
+
+def describe_padding(lengths: Sequence[int], sampler: StepSampler, n_steps: int) -> str | None:
+    """Return how much of an epoch's batches is padding, with buckets and without.
+
+    Args:
+        lengths: Of the items.
+        sampler: The steps.
+        n_steps: How many steps' items are sorted together; 0: there are no buckets.
+
+    Returns:
+        None where there are no buckets and little padding.
+    """
+    size, order = sampler.batch_size, sampler.sampler
+    plain = EpochSampler(order.n_items, order.seed)
+    plain.set_epoch(order.epoch)
+    without = 100 * padding_share(plain, lengths, size)
+    if n_steps:
+        share = 100 * padding_share(order, lengths, size)
+        return f"padding: {share:.1f} % of the batches ({without:.1f} % without data.bucket_steps)"
+    if without <= 100 * _MUCH_PADDING:
+        return None
+    buckets = BucketSampler(lengths, sampler.step_size, _SUGGESTED_STEPS, order.seed)
+    share = 100 * padding_share(buckets, lengths, size)
+    return (
+        f"padding: {without:.1f} % of the batches; --bucket_steps {_SUGGESTED_STEPS} makes it "
+        f"{share:.1f} %"
+    )

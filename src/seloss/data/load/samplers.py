@@ -19,6 +19,8 @@ from torch.utils.data import DataLoader, Sampler
 from seloss.data.draw import generator
 from seloss.data.formats.batch import Item, collate
 
+from .workers import start_worker
+
 if TYPE_CHECKING:
     from .mixture_dataset import SizedDataset
 
@@ -189,6 +191,7 @@ def build_loader(
         collate_fn=getattr(dataset, "collate", collate),
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=num_workers > 0,
+        worker_init_fn=start_worker,
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
         **options,  # type: ignore[arg-type]
     )

@@ -1,1 +1,1 @@
-"""What happens beside training: checkpoints, logs, pictures, interruption, profiles."""
+"""Callbacks of a run: checkpoints, record, interruption, audio, profile, balance of losses."""

@@ -1,4 +1,4 @@
-"""Audio and spectrograms of a few fixed validation utterances, epoch by epoch, in the loggers."""
+"""Callback that logs audio and spectrograms of a few fixed validation utterances."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Listening(pl.Callback):
 
 
 def spectrogram_image(signal: torch.Tensor) -> torch.Tensor:
-    """Return a picture ``(3, frequencies, frames)`` in [0, 1] of a signal ``(samples,)``.
+    """Return a spectrogram ``(3, frequencies, frames)`` in [0, 1] of a signal ``(samples,)``.
 
     Low frequencies lie at the bottom; the colours span the 70 dB below the maximum, so the level of
     the signal does not show.

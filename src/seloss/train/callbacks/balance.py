@@ -1,4 +1,4 @@
-"""Choose the weights of a sum of losses from some utterances, and write them down."""
+"""Callback that chooses the weights of a sum of losses from some training utterances."""
 
 from __future__ import annotations
 
@@ -7,57 +7,78 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pytorch_lightning as pl
 import torch
 import yaml
 from lightning_fabric.utilities import move_data_to_device
 from torch.utils.data import DataLoader
 
+from asteroid.losses import SumLoss
 from asteroid.utils.files import write_text
+from seloss.train.system.enhancement import EnhancementSystem
 from seloss.train.system.randomness import seed_step
 
-if TYPE_CHECKING:
-    from asteroid.losses import SumLoss
-    from seloss.train.system.enhancement import EnhancementSystem
-
-__all__ = ["FILE", "balance_loss", "write_balance"]
+__all__ = ["LossBalance"]
 
 FILE = "balanced_loss.yml"
 _LOG = logging.getLogger(__name__)
 _BATCH = 4
 
 
-def balance_loss(system: EnhancementSystem, loss: SumLoss, loader: DataLoader[Any]) -> None:
-    """Set the weights of ``loss`` by what a copy of the untrained network makes of the data.
+class LossBalance(pl.Callback):
+    """Balance a sum of losses that asks for it, by what the untrained network makes of the data.
 
-    The utterances are taken evenly from the whole training set, the same in every process, and
-    nothing of the network, its batch norms included, is changed.
+    Done once, before the first step; the checkpoints keep the weights. The utterances are taken
+    evenly from the whole training set, the same in every process, and nothing of the network, its
+    batch norms included, is changed.
 
     Args:
-        system: Holds the network.
-        loss: Says by what it is to be balanced and over how many utterances.
-        loader: Of training; its data set and the way it makes batches are used.
+        folder: Gets ``balanced_loss.yml``, the weights as a list of parts for ``--loss FILE``.
     """
-    seed_step(system.seed, 0, 0, 0)
-    network = system.network
-    system.network = copy.deepcopy(network)
-    try:
-        loss.balance_weights(_signals(system, loader, loss.balance_items))
-    finally:
-        system.network = network
 
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._is_done = False
 
-def write_balance(loss: SumLoss, folder: Path) -> None:
-    """Write the chosen weights as a list of parts that ``--loss FILE`` takes."""
-    chosen = ", ".join(f"{weight:g} {label}" for label, weight in loss.weights.items())
-    _LOG.info("balanced the loss by %s: %s", loss.balance_by, chosen)
-    note = (
-        f"# Chosen by {loss.balance_by} over {loss.balance_items} training utterances so that the\n"
-        "# parts' sizes are in the ratio asked for. To use these very weights: --loss THIS_FILE\n"
-    )
-    parts = json.loads(json.dumps(loss.described()))
-    write_text(folder / FILE, note + yaml.safe_dump({"loss": parts}, sort_keys=False))
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave weights as they are that come from a checkpoint."""
+        self._is_done = "loss_weights" in checkpoint
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Choose the weights and write them down."""
+        assert isinstance(pl_module, EnhancementSystem)
+        system, loss = pl_module, pl_module.loss
+        if not isinstance(loss, SumLoss) or loss.balance_by is None:
+            return
+        if not self._is_done:
+            assert trainer.train_dataloader is not None
+            seed_step(system.seed, 0, 0, 0)
+            network = system.network
+            # Passes in training mode change running statistics: a copy's, not the network's.
+            system.network = copy.deepcopy(network)
+            try:
+                signals = _signals(system, trainer.train_dataloader, loss.balance_items)
+                loss.balance_weights(signals)
+            finally:
+                system.network = network
+            self._is_done = True
+        if trainer.is_global_zero:
+            self._write(loss)
+
+    def _write(self, loss: SumLoss) -> None:
+        chosen = ", ".join(f"{weight:g} {label}" for label, weight in loss.weights.items())
+        _LOG.info("balanced the loss by %s: %s", loss.balance_by, chosen)
+        note = (
+            f"# Chosen by {loss.balance_by} over {loss.balance_items} training utterances so that\n"
+            "# the parts' sizes are in the ratio asked for. To use these very weights: "
+            "--loss THIS_FILE\n"
+        )
+        parts = json.loads(json.dumps(loss.described()))
+        write_text(self.path, note + yaml.safe_dump({"loss": parts}, sort_keys=False))
 
 
 def _signals(

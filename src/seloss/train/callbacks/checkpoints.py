@@ -1,7 +1,8 @@
-"""Checkpoints: the best k and the last, written atomically, found again after a move."""
+"""Callbacks that save checkpoints, the best k and the last, each written as a whole or not."""
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import shutil
@@ -12,33 +13,23 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import nn
 
-from asteroid.utils.files import atomic_path
+from asteroid.utils.files import atomic_path, write_text
 from seloss.program import mark_resumable
+from seloss.train.run.checkpoint import TIMED_CHECKPOINT, network_weights
+from seloss.train.run.experiment import Experiment
 
-__all__ = [
-    "LAST_CHECKPOINT",
-    "REQUEUE_CHECKPOINT",
-    "TIMED_CHECKPOINT",
-    "AtomicCheckpointIO",
-    "BestCheckpoints",
-    "LastCheckpoint",
-    "ResumableEarlyStopping",
-    "find_checkpoints",
-    "network_package",
-    "network_weights",
-    "newest_checkpoint",
-]
+__all__ = ["AtomicCheckpointIO", "BestCheckpoints", "LastCheckpoint", "ResumableEarlyStopping"]
 
 _LOG = logging.getLogger(__name__)
-LAST_CHECKPOINT, TIMED_CHECKPOINT, REQUEUE_CHECKPOINT = "last.ckpt", "timed.ckpt", "requeue.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Write a checkpoint under a temporary name, then rename it; read tensors and plain data only.
 
     A process killed while saving, or a full disk, leaves the previous checkpoint untouched. If the
-    one that is written now and then (``timed.ckpt``) cannot be, training goes on without it.
+    one that is written inside an epoch (``timed.ckpt``) cannot be, training continues without it.
     """
 
     def save_checkpoint(
@@ -54,17 +45,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
             free = shutil.disk_usage(Path(path).parent).free / 2**20
             reason = str(error).splitlines()[0]
-            told = f"cannot save {path} ({free:.0f} MiB are free there): {reason}"
+            message = f"cannot save {path} ({free:.0f} MiB are free there): {reason}"
             if Path(path).name != TIMED_CHECKPOINT:
-                raise OSError(f"{told}. The checkpoint before it is good") from error
-            _LOG.warning("%s. Training goes on", told)
+                raise OSError(f"{message}. The checkpoint before it is good") from error
+            _LOG.warning("%s. Training continues", message)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Return the checkpoint ``path``; objects other than tensors and plain data are refused."""
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        return loaded
+        checkpoint: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
+        return checkpoint
 
 
 class BestCheckpoints(ModelCheckpoint):
@@ -87,8 +78,12 @@ class BestCheckpoints(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the list of a checkpoint, re-rooted and without the files that are gone."""
         folder = Path(str(self.dirpath))
-        found = {folder / Path(path).name: score for path, score in _ranked(state_dict)}
-        self.best_k_models = {str(p): score for p, score in found.items() if p.is_file()}
+        scores: dict[str, torch.Tensor] = state_dict.get("best_k_models", {})
+        self.best_k_models = {
+            str(folder / Path(path).name): score
+            for path, score in scores.items()
+            if not math.isnan(float(score)) and (folder / Path(path).name).is_file()
+        }
         if not self.best_k_models:
             return
         sign = 1.0 if self.mode == "max" else -1.0
@@ -102,10 +97,22 @@ class BestCheckpoints(ModelCheckpoint):
         """Return checkpoint path -> monitored metric."""
         return {str(path): float(score) for path, score in self.best_k_models.items()}
 
+    def save_network(self, experiment: Experiment, network: nn.Module) -> None:
+        """Write ``best_k_models.json`` and ``best_model.pth``; leaves the best weights in network.
 
-def _ranked(state: dict[str, Any]) -> list[tuple[str, torch.Tensor]]:
-    models: dict[str, torch.Tensor] = state.get("best_k_models", {})
-    return [(path, score) for path, score in models.items() if not math.isnan(float(score))]
+        Raises:
+            RuntimeError: No checkpoint has been written, so there is nothing to save.
+        """
+        scores = self.scores()
+        if not scores:
+            raise RuntimeError(f"{self.dirpath} holds no checkpoint: no epoch was finished")
+        write_text(experiment.folder / "best_k_models.json", json.dumps(scores, indent=0) + "\n")
+        checkpoint = torch.load(self.best_model_path, map_location="cpu", weights_only=True)
+        network.cpu().load_state_dict(network_weights(checkpoint))
+        with atomic_path(experiment.best_model, durable=True) as temporary:
+            torch.save(network.serialize(), temporary)  # type: ignore[operator]
+        name, score = Path(self.best_model_path).stem, scores[self.best_model_path]
+        _LOG.info("%s: %s is %.3f at %s", experiment.best_model, self.monitor, score, name)
 
 
 class LastCheckpoint(ModelCheckpoint):
@@ -128,71 +135,3 @@ class ResumableEarlyStopping(EarlyStopping):
         """Stop at once if the restored run had already lost its patience."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
-
-
-def find_checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints that a stopped run may go on from."""
-    names = (LAST_CHECKPOINT, TIMED_CHECKPOINT, REQUEUE_CHECKPOINT)
-    return [folder / name for name in names if (folder / name).is_file()]
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the checkpoint with the most steps behind it; None if there is none.
-
-    One that cannot be read is passed over if there is another.
-    """
-    found = find_checkpoints(folder)
-    if len(found) < 2:
-        return found[0] if found else None
-    return max(found, key=_steps_behind)
-
-
-def _steps_behind(path: Path) -> int:
-    """Return the optimiser steps of a checkpoint; -1 and a warning if it cannot be read."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return int(content["global_step"])
-    except Exception as error:  # unpickling what is none raises whatever it meets
-        reason = (str(error).splitlines() or ["it is empty"])[0]
-        _LOG.warning("%s cannot be read and is passed over: %s", path, reason)
-        return -1
-
-
-def network_package(path: str | Path) -> dict[str, Any]:
-    """Return the network of a checkpoint as ``network.serialize()`` would give it.
-
-    Args:
-        path: A checkpoint of a run (``checkpoints/*.ckpt``), or a ``best_model.pth``.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It holds no network.
-    """
-    try:
-        with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # unpickling something else raises whatever it meets
-        reason = (str(error).splitlines() or ["it is empty"])[0]
-        raise ValueError(f"{path} is not a checkpoint: {reason}") from None
-    if not isinstance(content, dict) or not {"model_name", "model_args"} <= content.keys():
-        raise ValueError(f"{path} does not say which network it holds (model_name, model_args)")
-    if "pytorch-lightning_version" not in content:
-        return content
-    return {
-        "model_name": content["model_name"],
-        "model_args": content["model_args"],
-        "state_dict": network_weights(content),
-    }
-
-
-def network_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Return the weights of the network in a checkpoint of an `EnhancementSystem`.
-
-    They are the averaged ones if the run has averaged them.
-    """
-    if "averaged" in checkpoint:
-        return dict(checkpoint["averaged"])
-    prefix, state = "network.", checkpoint["state_dict"]
-    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}

@@ -1,8 +1,8 @@
-"""Leave in order when the scheduler wants the machine back; save now and then against the rest.
+"""Callback that saves and stops at a scheduler's request, and saves inside long epochs.
 
-A launcher that is told to stop makes a file ``STOP`` in the experiment's folder. Process 0 looks
-for it after every step and tells the others, so that all of them save at the same place: a signal
-handler cannot do that, since processes are not at the same place when a signal comes.
+A launcher that is asked to stop makes a file ``STOP`` in the experiment's folder. Process 0 looks
+for it after every step and tells the others, so that all of them save after the same step: a signal
+handler cannot do that, since a signal finds the processes in different steps.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ import pytorch_lightning as pl
 from asteroid.utils.files import write_text
 from seloss.data.load.samplers import StepSampler
 from seloss.program import Preempted
+from seloss.train.run.checkpoint import REQUEUE_CHECKPOINT, TIMED_CHECKPOINT
 from seloss.train.run.distributed import check_agreement, first_rank_says
 from seloss.train.run.experiment import REQUEUE_FILE, STOP_FILE
-
-from .checkpoints import REQUEUE_CHECKPOINT, TIMED_CHECKPOINT
 
 __all__ = ["Interruption"]
 
 _LOG = logging.getLogger(__name__)
-_GO_ON, _SAVE, _STOP = range(3)
+_CONTINUE, _SAVE, _STOP = range(3)
 
 
 class Interruption(pl.Callback):
@@ -45,12 +44,12 @@ class Interruption(pl.Callback):
         self._trained = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Check that every process goes on at the same place of the same data."""
+        """Check that every process resumes at the same place of the same data."""
         self._saved, self._began = time.monotonic(), trainer.global_step
         sampler = _step_sampler(trainer)
         place = (trainer.current_epoch, trainer.global_step)
         data = None if sampler is None else (sampler.sampler.n_items, sampler.sampler.done)
-        check_agreement("where to go on (epoch, step, (mixtures, done))", (*place, data))
+        check_agreement("where to resume (epoch, step, (mixtures, done))", (*place, data))
 
     def on_train_batch_end(
         self,
@@ -60,15 +59,15 @@ class Interruption(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Do what is due, unless the epoch's end or an optimiser step comes first."""
+        """Save or stop if that is due, unless the epoch's end or an optimiser step comes first."""
         self._trained = True
         if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        wish = self._wish(trainer)
-        if wish == _SAVE:
+        action = self._due(trainer)
+        if action == _SAVE:
             trainer.save_checkpoint(self.checkpoints / TIMED_CHECKPOINT, weights_only=False)
             self._saved = time.monotonic()
-        elif wish == _STOP:
+        elif action == _STOP:
             trainer.save_checkpoint(self.checkpoints / REQUEUE_CHECKPOINT, weights_only=False)
             self._leave(trainer)
 
@@ -76,7 +75,7 @@ class Interruption(pl.Callback):
         """Leave between two epochs, where the last one's end has been saved already."""
         if self._trained:
             self._saved = time.monotonic()
-            if self._wish(trainer) == _STOP:
+            if self._due(trainer) == _STOP:
                 self._leave(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -90,7 +89,7 @@ class Interruption(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note how many mixtures of the epoch are used, however many processes go on with it."""
+        """Note how many mixtures of the epoch are used, for any number of resuming processes."""
         sampler, done = _step_sampler(trainer), 0
         if sampler is not None and not trainer.is_last_batch:
             done = sampler.position(trainer.fit_loop.epoch_loop.batch_idx)
@@ -100,32 +99,33 @@ class Interruption(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Count the steps of a half-done epoch anew if a step is of another size now."""
+        """Recount the steps of an interrupted epoch if a step has another size now."""
         sampler, position = _step_sampler(trainer), checkpoint.get("position")
         if sampler is None or position is None or position["step_size"] == sampler.step_size:
             return
         _LOG.warning(
-            "steps were of %d mixtures, now they are of %d: what is learnt will differ",
+            "a step had %d mixtures, now it has %d: the result will differ",
             position["step_size"],
             sampler.step_size,
         )
         if position["done"]:
             steps = position["done"] // sampler.step_size
             progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+            # Lightning's state while a callback saves: the batch is processed, not yet completed.
             progress.update(ready=steps, started=steps, processed=steps, completed=steps - 1)
 
-    def _wish(self, trainer: pl.Trainer) -> int:
-        """Return what process 0 finds is to be done."""
-        wish = _GO_ON
+    def _due(self, trainer: pl.Trainer) -> int:
+        """Return the action that is due, as process 0 finds."""
+        action = _CONTINUE
         if trainer.is_global_zero:
             if (self.folder / STOP_FILE).exists():
-                wish = _STOP
+                action = _STOP
             elif self.minutes and time.monotonic() - self._saved >= 60 * self.minutes:
-                wish = _SAVE
-        return first_rank_says(wish, trainer.strategy.root_device)
+                action = _SAVE
+        return first_rank_says(action, trainer.strategy.root_device)
 
     def _leave(self, trainer: pl.Trainer) -> None:
-        """Write down where the run stands and end it, in every process."""
+        """Write down the last step and end the run, in every process."""
         if trainer.is_global_zero:
             write_text(self.folder / REQUEUE_FILE, f"{trainer.global_step} {self._began}\n")
             (self.folder / STOP_FILE).unlink(missing_ok=True)
@@ -134,7 +134,7 @@ class Interruption(pl.Callback):
 
 
 def _step_sampler(trainer: pl.Trainer) -> StepSampler | None:
-    """Return what divides the steps among processes; None for a loader that is not ours."""
+    """Return the sampler that divides steps among processes; None for a loader of another kind."""
     source = trainer.fit_loop._data_source.instance
     sampler = getattr(source, "batch_sampler", None)
     return sampler if isinstance(sampler, StepSampler) else None

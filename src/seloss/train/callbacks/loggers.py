@@ -1,4 +1,4 @@
-"""Where scalars, audio and pictures of a training go: TensorBoard, and others that are asked for.
+"""Loggers of a run's scalars, audio and pictures: TensorBoard, Weights & Biases, MLflow.
 
 All are Lightning's own loggers. Weights & Biases keeps its files in the experiment's folder
 (offline: ``wandb sync`` sends them), MLflow its runs in a database there, unless
@@ -74,7 +74,7 @@ def _build(name: str, experiment: Experiment) -> Logger:
 
 
 def _tensorboard(experiment: Experiment) -> Logger:
-    """Return the logger; what a killed run logged after its last checkpoint is taken back."""
+    """Return the logger; what a killed run logged after its last checkpoint is removed."""
     step = experiment.progress()[1] or None
     return TensorBoardLogger(
         experiment.folder, name="tensorboard_logs", version="", purge_step=step
@@ -82,7 +82,7 @@ def _tensorboard(experiment: Experiment) -> Logger:
 
 
 def _wandb(experiment: Experiment) -> Logger:
-    """Return the logger of one run per experiment; a resumed training goes on with its run."""
+    """Return the logger; one run per experiment, also of a training that is resumed."""
     return WandbLogger(
         name=experiment.folder.name,
         save_dir=experiment.folder,
@@ -92,7 +92,7 @@ def _wandb(experiment: Experiment) -> Logger:
 
 
 def _mlflow(experiment: Experiment) -> Logger:
-    """Return the logger; a resumed training goes on with its run, whose number is kept."""
+    """Return the logger; a file keeps the run's number for a training that is resumed."""
     folder = experiment.folder
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve()}/mlflow.db"
     kept = folder / "mlflow_run"

@@ -1,4 +1,4 @@
-"""Ten lines about where the time of a training step goes, and what it waits for."""
+"""Summary of a profile: the time of a training step by phase, and what limits it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WAITING, BUSY = 0.05, 0.8  # from this share on it waits for data; below that fo
 
 @dataclass
 class StepTimes:
-    """What the clock says of some steps, one after the other.
+    """Times of some consecutive steps.
 
     Attributes:
         seconds: In each phase, all steps together.
@@ -36,7 +36,7 @@ class StepTimes:
 
 @dataclass(frozen=True)
 class Operators:
-    """What the trace says.
+    """Times of operators, from the trace.
 
     Attributes:
         seconds: Of each operator, without those that it calls; on the GPU if there is one.
@@ -49,7 +49,7 @@ class Operators:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and with what steps were measured.
+    """Circumstances of the measurement.
 
     Attributes:
         device: ``cpu`` or ``cuda``.
@@ -82,7 +82,7 @@ def read_operators(averages: Iterable[Any], traced_s: float, device: str) -> Ope
             continue
         micros = row.self_device_time_total if on_gpu else row.self_cpu_time_total
         if on_gpu and row.device_type.name != "CPU":
-            busy += micros / 1e6  # a kernel; the operator that started it is told its time, too
+            busy += micros / 1e6  # a kernel, whose time its operator has, too
         elif micros > 0:
             seconds[row.key] = seconds.get(row.key, 0.0) + micros / 1e6
     share = min(busy / traced_s, 1.0) if on_gpu and traced_s > 0 else None
@@ -109,8 +109,8 @@ def _top(operators: Operators | None) -> str:
         return "top operators: not traced, training ended before"
     total = sum(operators.seconds.values())
     ranked = sorted(operators.seconds.items(), key=lambda item: -item[1])[:5]
-    told = ", ".join(f"{_short(name)} {100 * s / total:.0f} %" for name, s in ranked)
-    return f"top operators: {told}"
+    shares = ", ".join(f"{_short(name)} {100 * s / total:.0f} %" for name, s in ranked)
+    return f"top operators: {shares}"
 
 
 def _short(name: str, most: int = 40) -> str:
@@ -120,10 +120,10 @@ def _short(name: str, most: int = 40) -> str:
 def _use(times: StepTimes, operators: Operators | None, setting: Setting) -> str:
     gib = setting.memory_bytes / 2**30
     busy = times.processor_s / times.total_s
-    told = f"memory: at most {gib:.2f} GiB; processor: {busy:.1f} of {setting.threads} thread(s)"
+    text = f"memory: at most {gib:.2f} GiB; processor: {busy:.1f} of {setting.threads} thread(s)"
     if operators is not None and operators.gpu_share is not None:
-        told += f"; GPU: busy {100 * operators.gpu_share:.0f} % of the time while traced"
-    return told
+        text += f"; GPU: busy {100 * operators.gpu_share:.0f} % of the time while traced"
+    return text
 
 
 def _waits_for(times: StepTimes, operators: Operators | None, setting: Setting) -> str:

@@ -1,4 +1,4 @@
-"""Measure some training steps: a trace to look at and a summary to read."""
+"""Profiler of some training steps: a trace to look at and a summary to read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PHASE_OF = {
 
 
 class StepProfiler(Profiler):
-    """Time the phases of some steps, trace the operators of some more, write both down, then rest.
+    """Time the phases of some steps, then trace the operators of others, and write both down.
 
     The first steps, which allocate and compile, are left out, and what is between two epochs.
     Phases are timed without the tracer, which slows down small operators; on a GPU by its own
@@ -95,7 +95,7 @@ class StepProfiler(Profiler):
                 shown.__exit__(None, None, None)
 
     def describe(self) -> None:
-        """Write down what there is if training ends early."""
+        """Write down what was measured if training ends early."""
         if self.is_done:
             return
         self._end_step()
@@ -162,7 +162,7 @@ class StepProfiler(Profiler):
         self._traced_from = time.perf_counter()
 
     def _finish(self) -> None:
-        """Write both files and rest from then on; a full disk is no reason to stop training."""
+        """Write both files and measure no more; a full disk is no reason to stop training."""
         self.is_done = True
         operators = None
         try:
@@ -173,8 +173,7 @@ class StepProfiler(Profiler):
         except OSError as error:
             _LOG.warning("--profile: cannot write to %s: %s", self.folder, error)
             return
-        told = [*lines, f"written to {self.folder}; {TRACE_FILE} opens in ui.perfetto.dev"]
-        for line in told:
+        for line in [*lines, f"written to {self.folder}; {TRACE_FILE} opens in ui.perfetto.dev"]:
             _LOG.info("profile: %s", line)
 
     def _stop_trace(self, tracer: torch.profiler.profile) -> Operators:

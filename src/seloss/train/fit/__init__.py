@@ -1,1 +1,1 @@
-"""From a network and options to a trained network."""
+"""Fitting: a network, options and data become a trained network."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from seloss.train.callbacks.checkpoints import network_package
+from seloss.train.run.checkpoint import network_package
 
 __all__ = ["load_initial_weights"]
 

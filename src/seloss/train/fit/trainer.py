@@ -1,29 +1,29 @@
-"""The Lightning trainer of an experiment."""
+"""Lightning trainer of an experiment, with its callbacks, loggers and processes."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import warnings
+from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.strategies import DDPStrategy, Strategy
 
+from asteroid.utils.allocator import keep_freed_memory
 from seloss.train.callbacks.audio_log import Listening
+from seloss.train.callbacks.balance import LossBalance
 from seloss.train.callbacks.checkpoints import (
     AtomicCheckpointIO,
     BestCheckpoints,
     LastCheckpoint,
     ResumableEarlyStopping,
 )
-from seloss.train.callbacks.curves import Curves
-from seloss.train.callbacks.history import History
 from seloss.train.callbacks.interruption import Interruption
 from seloss.train.callbacks.loggers import build_loggers
 from seloss.train.callbacks.profiler import StepProfiler
-from seloss.train.callbacks.progress import Progress
+from seloss.train.callbacks.run_log import EpochBar, RunLog
 from seloss.train.callbacks.schedule import LearningRate
 from seloss.train.callbacks.time_budget import TimeBudget
 from seloss.train.callbacks.weight_average import WeightAverage
@@ -31,10 +31,12 @@ from seloss.train.options.recipe import OptimConfig, TrainingConfig
 from seloss.train.run.distributed import PATIENCE, Layout, RunningStatistics, find_layout
 from seloss.train.run.experiment import Experiment
 from seloss.train.run.precision import choose_precision
-from seloss.train.system.speed import Speed
+from seloss.train.system.compile import CompiledCall, compiler_trouble
+from seloss.train.system.recompute import recompute
 
 __all__ = ["build_trainer"]
 
+_LOG = logging.getLogger(__name__)
 _NOISE = (
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*does not have many workers.*",
@@ -44,7 +46,39 @@ _NOISE = (
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*Torchinductor does not support code generation for complex operators.*",
     ".*You're resuming from a checkpoint that ended before the epoch ended.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",  # see RunLog
 )
+
+
+class _SpeedUp(pl.Callback):
+    """Compile the network's training steps, or recompute parts of it, before training starts.
+
+    On a CPU, the process keeps the memory that it frees.
+    """
+
+    def __init__(self, training: TrainingConfig) -> None:
+        self.training = training
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Change the system before its optimiser is built."""
+        system: Any = pl_module
+        device = trainer.strategy.root_device
+        if device.type == "cpu":
+            keep_freed_memory()
+        if self.training.recompute:
+            parts = recompute(system.network, self.training.recompute)
+            shown = ", ".join(parts[:4]) + (f" and {len(parts) - 4} more" if parts[4:] else "")
+            _LOG.info("recomputed in the backward pass: %s", shown or "nothing")
+        if not self.training.compile:
+            return
+        trouble = compiler_trouble(device)
+        if trouble is None:
+            _LOG.info("the network is compiled at its first steps, which take minutes")
+            system.compiled = CompiledCall(system.network, system.entry())
+        else:
+            _LOG.warning(
+                "training continues without --compile, which needs a compiler: %s", trouble
+            )
 
 
 def build_trainer(
@@ -76,14 +110,13 @@ def build_trainer(
     best = BestCheckpoints(experiment.checkpoints, training.monitor, mode, training.save_top_k)
     budget = TimeBudget(training.max_hours)
     callbacks: list[pl.Callback] = [
-        Speed(training),
+        _SpeedUp(training),
         LearningRate(optim or OptimConfig(), budget),
         RunningStatistics(),
+        LossBalance(experiment.folder),
         *([WeightAverage(training.ema_decay)] if training.ema_decay else []),
         budget,
-        History(experiment.folder / "history.csv", training.epochs),
-        Curves(experiment.folder),
-        Progress(experiment.folder / "progress.json", training.epochs),
+        RunLog(experiment.folder, training.epochs),
         Interruption(experiment.folder, experiment.checkpoints, training.checkpoint_minutes),
         best,
         LastCheckpoint(experiment.checkpoints),
@@ -96,7 +129,7 @@ def build_trainer(
         callbacks.append(Listening(training.listen, sample_rate))
     bar = sys.stderr.isatty() if training.progress_bar is None else training.progress_bar
     if bar:
-        callbacks.append(TQDMProgressBar())
+        callbacks.append(EpochBar(training.epochs))
     trainer = pl.Trainer(
         default_root_dir=experiment.folder,
         accelerator="gpu" if layout.on_gpu else "cpu",
@@ -125,7 +158,7 @@ def build_trainer(
 def _profiler(
     training: TrainingConfig, experiment: Experiment, layout: Layout
 ) -> StepProfiler | None:
-    """Return what measures steps, in the first process only."""
+    """Return the profiler of some steps, in the first process only."""
     if not training.profile or layout.rank:
         return None
     device = "cuda" if layout.on_gpu else "cpu"

@@ -1,4 +1,4 @@
-"""What every recipe does once its network is there: train it, and keep the best."""
+"""Training of a recipe's network: system, loaders, trainer, and the best network at the end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import nn
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from asteroid.losses import build_training_loss
+from seloss.data.load.workers import worker_failure
 from seloss.train.options.parser import ConfigError
 from seloss.train.options.recipe import Recipe
 from seloss.train.run.experiment import Experiment, plain
@@ -49,7 +51,7 @@ def fit(
     system: Callable[..., EnhancementSystem] = EnhancementSystem,
     adapt: Callable[[SizedDataset, str, float | None], Any] | None = None,
 ) -> None:
-    """Train ``network`` as ``config`` says, from where the experiment stands to its end.
+    """Train ``network`` as ``config`` says, from the experiment's newest checkpoint if it has one.
 
     Args:
         experiment: Its folder gets checkpoints, logs and, at the end, ``best_model.pth``.
@@ -92,6 +94,13 @@ def fit(
         sample_rate=sample_rate,
         optim=config.optim,
     )
-    trainer.fit(learner, *loaders, ckpt_path=experiment.last)
+    try:
+        with logging_redirect_tqdm():  # or lines of the log would break the progress bar
+            trainer.fit(learner, *loaders, ckpt_path=experiment.last)
+    except (ValueError, OSError, RuntimeError) as error:
+        # PyTorch puts the worker's whole traceback into the message.
+        if (message := worker_failure(error)) is None:
+            raise
+        raise RuntimeError(message) from error
     if trainer.is_global_zero:
-        experiment.save_best(network, best)
+        best.save_network(experiment, network)

@@ -1,4 +1,4 @@
-"""Stores of embeddings and latents for a recipe: where they are, how they are filled and read."""
+"""Stored embeddings and latents of a recipe's data sets: filling and reading."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
 def _folder(root: str | Path, identity: dict[str, Any], origin: str | Path) -> Path:
-    """A folder per model and data set: ids are unique in one data set only."""
+    """Return a folder of the model and data set: ids are unique within one data set only."""
     parts = (json.dumps(identity, sort_keys=True), str(Path(origin).resolve()))
     model, data = (hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts)
     return Path(root) / model / data
@@ -195,10 +195,10 @@ class LatentData:
         Raises:
             ValueError: The network's latents have another shape than stage 1's.
         """
-        ours, theirs = (_shape(one) for one in (network, self.network.network))
+        ours, theirs = map(_shape, (network, self.network.network))
         if ours != theirs:
             raise ValueError(
-                f"stage 2 must have the latents of stage 1: {_ask(theirs)}; got {_ask(ours)}"
+                f"stage 2 must have the latents of stage 1: {_text(theirs)}; got {_text(ours)}"
             )
         return FeatureDataset(
             dataset,
@@ -217,5 +217,5 @@ def _shape(network: CNUNet) -> dict[str, int]:
     return {**sizes, "stages": len(network.depths)}
 
 
-def _ask(sizes: dict[str, int]) -> str:
+def _text(sizes: dict[str, int]) -> str:
     return ", ".join(f"{name} {value}" for name, value in sizes.items())

@@ -10,11 +10,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-from asteroid.utils.files import atomic_path, remove_leftovers, write_text
+from asteroid.utils.files import remove_leftovers, write_text
 from seloss.program import has_other_processes, mark_resumable, process_rank
 from seloss.train.options.parser import ConfigError, Parsed
 from seloss.train.options.recipe import FREE_KEYS, DataConfig, Recipe, flatten
@@ -22,11 +22,6 @@ from seloss.train.options.training import PRECISION_NAMES
 
 from .environment import record_environment
 from .precision import check_precision
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from seloss.train.callbacks.checkpoints import BestCheckpoints
 
 __all__ = ["REQUEUE_FILE", "STOP_FILE", "Experiment", "open_experiment", "plain"]
 
@@ -57,8 +52,12 @@ class Experiment:
 
     @property
     def last(self) -> Path | None:
-        """The newest checkpoint, which a resumed run starts from; None before the first."""
-        from seloss.train.callbacks.checkpoints import newest_checkpoint
+        """The newest checkpoint, which a resumed run starts from; None before the first.
+
+        Raises:
+            ValueError: There are checkpoints, and none of them can be resumed from as it is.
+        """
+        from .checkpoint import newest_checkpoint
 
         return newest_checkpoint(self.checkpoints)
 
@@ -96,27 +95,6 @@ class Experiment:
     def best_model(self) -> Path:
         """The best network as Asteroid stores models."""
         return self.folder / "best_model.pth"
-
-    def save_best(self, network: nn.Module, best: BestCheckpoints) -> None:
-        """Write ``best_k_models.json`` and ``best_model.pth``; leaves the best weights in network.
-
-        Raises:
-            RuntimeError: No checkpoint has been written, so there is nothing to save.
-        """
-        import torch
-
-        from seloss.train.callbacks.checkpoints import network_weights
-
-        scores = best.scores()
-        if not scores:
-            raise RuntimeError(f"{self.checkpoints} holds no checkpoint: no epoch was finished")
-        write_text(self.folder / "best_k_models.json", json.dumps(scores, indent=0) + "\n")
-        checkpoint = torch.load(best.best_model_path, map_location="cpu", weights_only=True)
-        network.cpu().load_state_dict(network_weights(checkpoint))
-        with atomic_path(self.best_model, durable=True) as temporary:
-            torch.save(network.serialize(), temporary)  # type: ignore[operator]
-        chosen, score = Path(best.best_model_path).stem, scores[best.best_model_path]
-        _LOG.info("%s: %s is %.3f at %s", self.best_model, best.monitor, score, chosen)
 
 
 @contextmanager
@@ -186,7 +164,10 @@ def _refuse_other(
                 "experiment. Choose another --exp_dir"
             )
         return
-    if overwrite or not experiment.started:  # without a checkpoint there is nothing to lose
+    if overwrite:
+        return
+    if not experiment.started:  # without a checkpoint there is nothing to lose but a history
+        _refuse_orphan(experiment)
         return
     # An option that is newer than the run counts as it was then: as its default.
     defaults = flatten(plain(recipe()))
@@ -205,6 +186,23 @@ def _refuse_other(
             f"exp_dir {folder} holds a run with other options: {'; '.join(changed)}. "
             "Choose another --exp_dir, or throw that run away with --overwrite"
         )
+
+
+def _refuse_orphan(experiment: Experiment) -> None:
+    """Refuse to begin again over the history of a run whose checkpoints are gone.
+
+    A single epoch may have been killed between its row and its checkpoint.
+    """
+    path = experiment.folder / "history.csv"
+    rows = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
+    if len(rows) > 1:
+        raise ConfigError(
+            f"{path} tells of {len(rows)} epochs, but {experiment.checkpoints} holds no checkpoint "
+            "to resume from. Restore last.ckpt from a copy, choose another --exp_dir, or throw the "
+            "run away with --overwrite"
+        )
+    if rows:
+        _LOG.warning("starting anew: %s has one epoch, which left no checkpoint", path)
 
 
 def _meet(config: Recipe) -> None:

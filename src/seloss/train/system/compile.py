@@ -1,4 +1,4 @@
-"""The network of training steps compiled, or, where that does not work, as it is."""
+"""Compilation of the network for training steps, with the plain network to fall back on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ OPTIONS: dict[str, Any] = {"fallback_random": True}
 
 
 class CompiledCall:
-    """Call a function of a network in its compiled form; if that fails, in its own from then on.
+    """Call a function of a network in its compiled form; in its plain form once that has failed.
 
-    No module: the network stays the one owner of its weights, whose names do not change. The way
-    back is compiled when it is first gone, far from here, so the first call goes it for trial.
+    No module: the network stays the one owner of its weights, whose names do not change. PyTorch
+    compiles the backward pass when it first runs, outside of this call, where a failure could not
+    be caught; so the first call runs one for trial.
 
     Args:
         network: Whose function it is.
@@ -58,14 +59,14 @@ class CompiledCall:
             return self.plain(*args, **kwargs)
 
     def _try(self, compiled: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        """Go there and back once, and leave gradients, buffers and generators as they were."""
+        """Run both passes once, and leave gradients, buffers and generators as they were."""
         devices = {p.device for p in self.network.parameters() if p.device.type == "cuda"}
         with torch.random.fork_rng(devices), buffers_kept(self.network):
             results = compiled(*args, **kwargs)
             tensors = results if isinstance(results, tuple) else (results,)
-            ends = [t.float().sum() for t in tensors if t.requires_grad]
+            sums = [t.float().sum() for t in tensors if t.requires_grad]
             weights = [p for p in self.network.parameters() if p.requires_grad]
-            torch.autograd.grad(ends, weights, allow_unused=True)
+            torch.autograd.grad(sums, weights, allow_unused=True)
         self._is_tried = True
 
 
@@ -92,12 +93,12 @@ def _probe(x: torch.Tensor) -> torch.Tensor:
 
 
 def _why(error: BaseException, device: torch.device | None = None) -> str:
-    """Say it in one line, and what to do where that is known."""
-    told = " ".join(str(error).split())
+    """Return the reason in one line, with the remedy if it is a missing compiler."""
+    reason = " ".join(str(error).split())
     compiler = os.environ.get("CXX", "g++")
     if device is not None and device.type == "cpu" and shutil.which(compiler) is None:
         return (
             f"no C++ compiler {compiler} (install one, such as g++ with the headers of Python, or "
             "name yours by the variable CXX)"
         )
-    return told if len(told) <= 300 else f"{told[:300]} ..."
+    return reason if len(reason) <= 300 else f"{reason[:300]} ..."

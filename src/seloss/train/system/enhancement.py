@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -18,7 +16,6 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from asteroid.losses import SumLoss
 from seloss.data.formats.batch import Batch
 from seloss.data.load.samplers import StepSampler
-from seloss.train.callbacks.balance import balance_loss, write_balance
 from seloss.train.options.recipe import OptimConfig
 from seloss.train.run.distributed import average, gather_values
 
@@ -87,17 +84,15 @@ class EnhancementSystem(pl.LightningModule):
         self.metrics = dict(metrics or {})
         self.monitor, self.lr_patience, self.seed = monitor, lr_patience, seed
         self.mode: Literal["min", "max"] = mode
-        known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
-        if monitor not in known:
-            raise ValueError(f"monitor must be one of {', '.join(known)}; got {monitor!r}")
+        choices = ["val/loss", *(f"val/{name}" for name in self.metrics)]
+        if monitor not in choices:
+            raise ValueError(f"monitor must be one of {', '.join(choices)}; got {monitor!r}")
         self.augment = augment
         self.config = dict(config or {})
-        self._labels = list(loss.weights) if isinstance(loss, SumLoss) else []
-        of_loss = ["loss", *(f"loss_{label}" for label in self._labels)]
-        self._scores: dict[str, list[float]] = {name: [] for name in [*of_loss, *self.metrics]}
-        shares = [f"grad_share_{label}" for label in self._labels]
-        self._means = EpochMeans([*of_loss, *shares])
-        self._is_balanced = False
+        labels = list(loss.weights) if isinstance(loss, SumLoss) else []
+        losses = ["loss", *(f"loss_{label}" for label in labels)]
+        self._values: dict[str, list[float]] = {name: [] for name in [*losses, *self.metrics]}
+        self._means = EpochMeans([*losses, *(f"grad_share_{label}" for label in labels)])
         self._mics_name = _argument(network.forward, "valid_mics", "n_mics")
         self._lengths_name = _argument(loss.forward, "lengths")
         self._plateau: ReduceLROnPlateau | None = None
@@ -107,11 +102,11 @@ class EnhancementSystem(pl.LightningModule):
         self.compiled: Callable[..., Any] | None = None
 
     def entry(self) -> Callable[..., Any]:
-        """Return what of the network a step calls, and what is compiled if anything is."""
+        """Return the function of the network that a step calls, and that is compiled if any is."""
         return self.network
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Call `entry`, in its compiled form (``compiled``, which `Speed` sets) in training."""
+        """Call `entry`, in training in its compiled form if it has one (``compiled``)."""
         compiled = self.compiled if self.training and torch.is_grad_enabled() else None
         return (compiled or self.entry())(*args, **kwargs)
 
@@ -122,9 +117,9 @@ class EnhancementSystem(pl.LightningModule):
 
     def losses(self, estimate: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the loss of each utterance ``(batch,)`` or, from a loss that averages, ``()``."""
-        return self._judge(estimate, batch)["loss"]
+        return self.loss_values(estimate, batch)["loss"]
 
-    def _judge(self, estimate: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
+    def loss_values(self, estimate: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return the ``loss``, and the parts of a sum without their weights as ``loss_<label>``."""
         options = {} if self._lengths_name is None else {self._lengths_name: batch.lengths}
         signals = estimate.float(), batch.sources.float()
@@ -134,28 +129,16 @@ class EnhancementSystem(pl.LightningModule):
             parts = self.loss.parts(*signals, **options)
             return {"loss": self.loss.total(parts)} | {f"loss_{k}": v for k, v in parts.items()}
 
-    def _gradient_shares(self, estimate: torch.Tensor, batch: Batch) -> dict[str, float]:
-        """Return each part's share of the gradient that reaches the estimate."""
+    def _add_gradient_shares(self, estimate: torch.Tensor, batch: Batch, count: int) -> None:
+        """Add each part's share of the gradient that reaches the estimate to the epoch's means."""
         if not isinstance(self.loss, SumLoss):
-            return {}
+            return
         with torch.autocast(estimate.device.type, enabled=False):
             shares = self.loss.gradient_shares(
                 estimate.float(), batch.sources.float(), batch.lengths
             )
-        return {f"grad_share_{label}": share for label, share in shares.items()}
-
-    def on_train_start(self) -> None:
-        """Balance a sum of losses that asks for it, unless a checkpoint knows the weights."""
-        if not isinstance(self.loss, SumLoss) or self.loss.balance_by is None:
-            return
-        folder = Path(self.trainer.default_root_dir)
-        if not self._is_balanced:
-            loader = self.trainer.train_dataloader
-            assert loader is not None
-            balance_loss(self, self.loss, loader)
-            self._is_balanced = True
-        if self.trainer.is_global_zero:
-            write_balance(self.loss, folder)
+        means = {f"grad_share_{label}": share for label, share in shares.items()}
+        self._means.add(means, count, self.device, self.global_rank)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed the step, so that it does not depend on what ran before it."""
@@ -166,25 +149,25 @@ class EnhancementSystem(pl.LightningModule):
         self._step_ids += batch.ids
         if self.augment is not None:
             batch = self.augment(batch)
-        with self._named("forward"):
+        profiler: Profiler = self.trainer.profiler  # type: ignore[attr-defined]
+        with profiler.profile("forward"):
             estimate = self(batch.mixture, batch.n_mics)
-        with self._named("loss"):
-            losses = self._judge(estimate, batch)
+        with profiler.profile("loss"):
+            losses = self.loss_values(estimate, batch)
             loss = losses["loss"].mean()
         own, weight = self._share(len(batch.ids), batch_idx)
         detached = {name: values.detach() for name, values in losses.items()}
         self._unchecked = detached, batch.ids, batch_idx, own
         if batch_idx % SHARES_EVERY == 0:
-            shares = self._gradient_shares(estimate, batch)
-            self._means.add(shares, own, self.device, self.global_rank)
+            self._add_gradient_shares(estimate, batch, own)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
         return loss if weight == 1 else weight * loss
 
     def on_after_backward(self) -> None:
         """Check and add up the losses of the batch.
 
-        Not before: a GPU, asked for a number, must first have done all it was told to, and would
-        then have nothing to do while the backward pass is prepared.
+        Not earlier: reading a number makes the CPU wait until the GPU has done all its work, and
+        the GPU would then be idle while the backward pass is prepared.
         """
         if self._unchecked is None:
             return
@@ -205,7 +188,7 @@ class EnhancementSystem(pl.LightningModule):
     def _share(self, n_items: int, batch_idx: int) -> tuple[int, float]:
         """Return how many utterances of a step count here, and what its mean loss weighs.
 
-        Ranks are averaged, so one with fewer utterances than the others weighs less.
+        Ranks are averaged, so that a rank with fewer utterances must weigh less.
         """
         sampler = getattr(self.trainer.train_dataloader, "batch_sampler", None)
         if not isinstance(sampler, StepSampler):
@@ -219,7 +202,8 @@ class EnhancementSystem(pl.LightningModule):
         try:
             norm = check_gradients(self.parameters(), ids, self._where())
         except NonFiniteError:
-            if self._scale < 1:
+            scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+            if scaler is None or scaler.get_scale() < 1:
                 raise
             return  # 16 bits were too few: the step is left out, and gradients are scaled less
         self.log("train/grad_norm", norm, on_step=False, on_epoch=True, batch_size=1)
@@ -227,24 +211,24 @@ class EnhancementSystem(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Add the losses and metrics of ``batch`` to the epoch's; return the estimates."""
         estimate: torch.Tensor = self(batch.mixture, batch.n_mics).float()
-        losses = self._judge(estimate, batch)
+        losses = self.loss_values(estimate, batch)
         check_losses(losses["loss"], batch.ids, self._where(batch_idx, "validation"))
         for name, values in losses.items():
-            self._scores[name] += values.expand(len(batch.ids)).tolist()
+            self._values[name] += values.expand(len(batch.ids)).tolist()
         for name, metric in self.metrics.items():
             target, noise = batch.sources[:, 0], batch.sources[:, 1]
             with torch.autocast(self.device.type, enabled=False):
-                scores = metric(estimate[:, 0], target, noise, batch.lengths)
-            self._scores[name] += scores.tolist()
+                values = metric(estimate[:, 0], target, noise, batch.lengths)
+            self._values[name] += values.tolist()
         return estimate
 
     def on_validation_epoch_end(self) -> None:
         """Log the averages over all utterances of all ranks."""
-        means = {name: average(gather_values(scores)) for name, scores in self._scores.items()}
+        means = {name: average(gather_values(values)) for name, values in self._values.items()}
         for name, mean in self._with_weights(means).items():
             self.log(f"val/{name}", mean, prog_bar=f"val/{name}" == self.monitor)
-        for scores in self._scores.values():
-            scores.clear()
+        for values in self._values.values():
+            values.clear()
 
     def on_train_epoch_end(self) -> None:
         """Let the learning rate follow the monitored metric (before the checkpoint is written)."""
@@ -283,27 +267,15 @@ class EnhancementSystem(pl.LightningModule):
             checkpoint["model_args"] = arguments()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the states of what does not exist yet."""
+        """Take over what belongs to this module; the scheduler's state until it is built."""
         self._means.load(checkpoint.get("train_sum"))
         if isinstance(self.loss, SumLoss) and "loss_weights" in checkpoint:
             self.loss.weights.update(checkpoint["loss_weights"])
-            self._is_balanced = True
         self._plateau_state = checkpoint.get("plateau")
         flags = kernel_flags(self.optim, self.trainer.strategy.root_device.type)
         for state in checkpoint.get("optimizer_states", []):  # of another device, perhaps
             for group in state["param_groups"]:
                 group.update(flags)
-
-    def _named(self, phase: str) -> AbstractContextManager[Any]:
-        """Tell a profiler what is going on."""
-        profiler: Profiler = self.trainer.profiler  # type: ignore[attr-defined]
-        return profiler.profile(phase)
-
-    @property
-    def _scale(self) -> float:
-        """What gradients are multiplied by, against underflow in 16 bits; 0: they are not."""
-        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        return 0.0 if scaler is None else float(scaler.get_scale())
 
     def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:
         batch = "" if batch_idx is None else f", batch {batch_idx}"

@@ -1,4 +1,4 @@
-"""Means over the utterances of an epoch, which an epoch that was stopped takes up again."""
+"""Means over the utterances of an epoch, continued when the epoch is resumed."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class EpochMeans:
     def add(self, means: Mapping[str, float], count: int, device: torch.device, rank: int) -> None:
         """Add the means of ``count`` utterances; names that are not given have none."""
         if self._sums is None:
+            # The restored sums are those of all ranks, which are added up again at the end.
             before = self._restored if rank == 0 else [0.0] * len(self._restored)
             self._sums = torch.tensor(before, dtype=torch.float64, device=device)
             self._restored = [0.0] * len(self._restored)
-        row = [x for name in self.names for x in _weighed(means.get(name), count)]
+        row: list[float] = []
+        for name in self.names:
+            row += [means[name] * count, count] if name in means else [0.0, 0.0]
         self._sums += self._sums.new_tensor(row)
 
     def pop(self) -> dict[str, float]:
-        """Return the means over the utterances of all ranks, and start anew.
-
-        NaN where nothing was added.
-        """
+        """Return the means over the utterances of all ranks, NaN where nothing was added; reset."""
         if self._sums is None:
             return {}
         sums = total(self._sums).tolist()
@@ -53,10 +53,6 @@ class EpochMeans:
         return state
 
     def load(self, state: Sequence[float] | None) -> None:
-        """Go on from the state of a checkpoint."""
+        """Resume from the state of a checkpoint."""
         if state is not None and len(state) == len(self._restored):
             self._restored = list(state)
-
-
-def _weighed(mean: float | None, count: int) -> tuple[float, float]:
-    return (0.0, 0.0) if mean is None else (mean * count, float(count))

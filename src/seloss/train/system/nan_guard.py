@@ -1,4 +1,4 @@
-"""Stop at the first loss or gradient that is not a number, and say where it came from."""
+"""Guard that ends training at the first loss or gradient that is not finite, naming its source."""
 
 from __future__ import annotations
 

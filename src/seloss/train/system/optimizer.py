@@ -1,4 +1,4 @@
-"""How an optimiser's step is computed: by one pass over all weights where there is such a thing."""
+"""Optimisers by name, with the fastest kernel of their step that the device has."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def kernel_flags(optim: OptimConfig, device: str) -> dict[str, bool]:
     """Return the optimiser's arguments ``foreach`` and, where it has it, ``fused``.
 
     Args:
-        optim: Which optimiser, and what is asked for.
+        optim: The optimiser and the kernel requested.
         device: ``cpu`` or ``cuda``.
     """
-    wanted: str = optim.kernel
+    kernel: str = optim.kernel
     has_fused = optim.optimizer in FUSED
-    if wanted == "auto":
-        wanted = "fused" if has_fused else ("foreach" if device == "cuda" else "plain")
-    flags = {"foreach": wanted == "foreach"}
-    return flags | ({"fused": wanted == "fused"} if has_fused else {})
+    if kernel == "auto":
+        kernel = "fused" if has_fused else ("foreach" if device == "cuda" else "plain")
+    flags = {"foreach": kernel == "foreach"}
+    return flags | ({"fused": kernel == "fused"} if has_fused else {})

@@ -1,4 +1,4 @@
-"""Randomness that depends on where a run is, not on how it got there."""
+"""Seed of a training step, which depends on its place in the run only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks whose inner values are computed again in the backward pass instead of being kept."""
+"""Recomputation: blocks keep their inputs only and run again in the backward pass."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def recompute(network: nn.Module, names: Sequence[str]) -> list[str]:
         chosen |= _blocks(network) if name == "auto" else _parts(network, name)
     outermost = [n for n in chosen if not any(n.startswith(f"{other}.") for other in chosen)]
     for name in outermost:
-        _wrap(chosen[name])
+        module = chosen[name]
+        if not isinstance(module.forward, partial):  # else it is wrapped already
+            module.forward = partial(_call, module, module.forward)
     return outermost
 
 
@@ -50,23 +52,23 @@ def block_names(network: nn.Module) -> list[str]:
 def _parts(network: nn.Module, name: str) -> dict[str, nn.Module]:
     parts = dict(network.named_modules())
     if not name or name not in parts:
-        known = ", ".join(["auto", *(n for n, _ in network.named_children())])
+        choices = ", ".join(["auto", *(n for n, _ in network.named_children())])
         raise ValueError(
-            f"training.recompute: the network has no part {name!r}; it has {known}, and the parts "
-            "of these"
+            f"training.recompute: the network has no part {name!r}; it has {choices}, and the "
+            "parts of these"
         )
     return dict(_callables(name, parts[name]))
 
 
 def _blocks(network: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
-    found: dict[str, nn.Module] = {}
+    blocks: dict[str, nn.Module] = {}
     for name, child in network.named_children():
         path = f"{prefix}{name}"
         if isinstance(child, nn.ModuleList):
-            found |= dict(_callables(path, child))
+            blocks |= dict(_callables(path, child))
         else:
-            found |= _blocks(child, f"{path}.")
-    return found
+            blocks |= _blocks(child, f"{path}.")
+    return blocks
 
 
 def _callables(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -76,12 +78,6 @@ def _callables(path: str, module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield from _callables(f"{path}.{name}", child)
     elif any(True for _ in module.parameters()):
         yield path, module
-
-
-def _wrap(module: nn.Module) -> None:
-    plain = module.forward
-    if not isinstance(plain, partial):  # else it is wrapped already
-        module.forward = partial(_call, module, plain)
 
 
 def _call(module: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -98,7 +94,8 @@ def _call(module: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: An
 def buffers_kept(module: nn.Module) -> Iterator[None]:
     """Leave buffers as they are: running statistics must not count a batch twice.
 
-    Written past autograd, which would take them for changed behind its back.
+    They are written through ``data``, since autograd would refuse a backward pass through tensors
+    that were changed in place.
     """
     before: list[tuple[Tensor, Tensor]] = [(b, b.detach().clone()) for b in module.buffers()]
     try:

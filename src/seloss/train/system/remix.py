@@ -1,4 +1,4 @@
-"""New mixtures out of a batch: another item's noise, other levels and colours."""
+"""Augmentation of a batch: noises exchanged among its items, other levels and colours."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ KNOTS, LOW = 8, 40.0  # gains are drawn at 8 frequencies, linear below a fortiet
 
 
 def augmentation(data: DataConfig) -> Callable[[Batch], Batch] | None:
-    """Return what the options want done to training batches; None if nothing."""
+    """Return the augmentation that the options ask for; None if there is none."""
     return partial(remix, gain_db=data.gain_db) if data.remix else None
 
 
 def remix(batch: Batch, *, gain_db: float = 0.0) -> Batch:
-    """Return the batch with noises dealt out anew among its items, and other levels and colours.
+    """Return the batch with its noises exchanged among the items, and other levels and colours.
 
     Every item keeps the energies, and so the SNR, of its speech and its noise before the level is
     changed: the noise that it is dealt is scaled, and repeated or cut to its length. Draws from
@@ -50,6 +50,7 @@ def remix(batch: Batch, *, gain_db: float = 0.0) -> Batch:
     before = batch.sources[:, :2]
     size, _, n_samples = before.shape
     dealt = torch.randperm(size).to(before.device)
+    # A noise that is shorter than its new speech is repeated.
     index = torch.arange(n_samples, device=before.device) % batch.lengths[dealt, None]
     after = torch.stack([before[:, 0], before[dealt, 1].gather(-1, index)], 1)
     if gain_db:
@@ -69,6 +70,7 @@ def _coloured(signals: torch.Tensor, gain_db: float) -> torch.Tensor:
     n_bins = spectra.shape[-1]
     draws = gain_db * (2 * torch.rand(*signals.shape[:2], KNOTS) - 1).to(signals.device)
     bins = torch.arange(n_bins, device=signals.device)
+    # From 0 at the lowest bin to KNOTS - 1 at the highest, and logarithmic in between.
     place = torch.log1p(LOW * bins / n_bins) / math.log1p(LOW) * (KNOTS - 1)
     left = place.long().clamp_max(KNOTS - 2)
     curve_db = torch.lerp(draws[..., left], draws[..., left + 1], place - left)

@@ -1,4 +1,4 @@
-"""The two stages of training with speech embeddings, on top of the ordinary system."""
+"""Systems for the two stages of training with speech embeddings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class LatentSystem(EnhancementSystem):
             raise ValueError(f"latent_weight must not be negative; got {latent_weight}")
         self.latent_weight, self.latent_loss = latent_weight, LatentLoss()
         added = ["loss_signal", "loss_latent"]
-        self._scores |= {name: [] for name in added}
+        self._values |= {name: [] for name in added}
         self._means = EpochMeans([*self._means.names, *added])
         self._latent: Tensor | None = None
 
@@ -81,13 +81,14 @@ class LatentSystem(EnhancementSystem):
         estimate, self._latent = self.run(mixture)
         return torch.as_tensor(estimate)
 
-    def _judge(self, estimate: Tensor, batch: Any) -> dict[str, Tensor]:
-        judged = super()._judge(estimate, batch)
+    def loss_values(self, estimate: Tensor, batch: Any) -> dict[str, Tensor]:
+        """Return those of the ordinary system, ``loss_signal`` and ``loss_latent``."""
+        values = super().loss_values(estimate, batch)
         assert self._latent is not None
         latent = self.latent_loss(self._latent, batch.features, batch.n_frames)
         self._latent = None
-        total = judged["loss"] + self.latent_weight * latent
-        return judged | {"loss": total, "loss_signal": judged["loss"], "loss_latent": latent}
+        total = values["loss"] + self.latent_weight * latent
+        return values | {"loss": total, "loss_signal": values["loss"], "loss_latent": latent}
 
 
 def check_embedding_size(network: nn.Module, size: int) -> None:
@@ -96,10 +97,10 @@ def check_embedding_size(network: nn.Module, size: int) -> None:
     Raises:
         ValueError: Its ``embedding_dim`` is another.
     """
-    wanted = getattr(network, "embedding_dim", None)
-    if wanted != size:
+    expected = getattr(network, "embedding_dim", None)
+    if expected != size:
         raise ValueError(
-            f"the network was built for embeddings of size {wanted}, the embedder gives {size}: "
+            f"the network was built for embeddings of size {expected}, the embedder gives {size}: "
             f"build it with embedding_dim={size}"
         )
 
@@ -116,11 +117,11 @@ def freeze(network: nn.Module, parts: Sequence[str]) -> int:
     """
     frozen = 0
     for part in parts:
-        found = [p for n, p in network.named_parameters() if n == part or n.startswith(f"{part}.")]
-        if not found:
-            known = ", ".join(name for name, _ in network.named_children())
-            raise ValueError(f"the network has no part {part!r} to freeze; it has {known}")
-        for parameter in found:
+        chosen = [p for n, p in network.named_parameters() if f"{n}.".startswith(f"{part}.")]
+        if not chosen:
+            children = ", ".join(name for name, _ in network.named_children())
+            raise ValueError(f"the network has no part {part!r} to freeze; it has {children}")
+        for parameter in chosen:
             parameter.requires_grad_(False)
             frozen += parameter.numel()
     if not any(p.requires_grad for p in network.parameters()):
@@ -137,14 +138,14 @@ def load_weights(network: nn.Module, package: dict[str, Any]) -> list[str]:
     Raises:
         ValueError: A weight of the network is missing in the package or has another shape.
     """
-    given: dict[str, Tensor] = package["state_dict"]
-    given = {name.removeprefix("network."): value for name, value in given.items()}
-    wanted = network.state_dict()
-    bad = [n for n, v in wanted.items() if n not in given or given[n].shape != v.shape]
+    weights: dict[str, Tensor] = package["state_dict"]
+    weights = {name.removeprefix("network."): value for name, value in weights.items()}
+    own = network.state_dict()
+    bad = [n for n, v in own.items() if n not in weights or weights[n].shape != v.shape]
     if bad:
         raise ValueError(
-            f"the weights do not fit this network, {len(bad)} of {len(wanted)} are missing or have "
+            f"the weights do not fit this network, {len(bad)} of {len(own)} are missing or have "
             f"another shape, such as {bad[0]}"
         )
-    network.load_state_dict({name: given[name] for name in wanted})
-    return [name for name in given if name not in wanted]
+    network.load_state_dict({name: weights[name] for name in own})
+    return [name for name in weights if name not in own]

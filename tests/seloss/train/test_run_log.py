@@ -1,8 +1,10 @@
-"""Learning curves: every batch's loss in a table and a picture, of the run as it goes on."""
+"""The record of a run: tables, picture and progress, nothing twice and nothing lost."""
 
 from __future__ import annotations
 
 import csv
+import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from seloss.train.callbacks.curves import Curves, draw_curves, smooth
+from seloss.train.callbacks.run_log import EpochBar, RunLog, draw_curves, smooth
 
 
 class Toy(pl.LightningModule):
@@ -31,21 +33,23 @@ class Toy(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(folder: Path, epochs: int, checkpoint: Path | None = None) -> tuple[Curves, pl.Trainer]:
-    curves = Curves(folder)
+def fit(
+    folder: Path, epochs: int, checkpoint: Path | None = None, *others: pl.Callback
+) -> tuple[RunLog, pl.Trainer]:
+    record = RunLog(folder, epochs)
     loader = torch.utils.data.DataLoader(torch.zeros(3, 1))
     trainer = pl.Trainer(
         max_epochs=epochs,
-        callbacks=[curves],
+        callbacks=[record, *others],
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=False,
+        enable_progress_bar=bool(others),
         enable_model_summary=False,
         accelerator="cpu",
         num_sanity_val_steps=0,
     )
     trainer.fit(Toy(), loader, loader, ckpt_path=checkpoint, weights_only=False)
-    return curves, trainer
+    return record, trainer
 
 
 def table(folder: Path) -> list[tuple[int, int, float]]:
@@ -54,22 +58,65 @@ def table(folder: Path) -> list[tuple[int, int, float]]:
     return [(int(row["epoch"]), int(row["batch"]), float(row["train/loss"])) for row in rows]
 
 
+def history(folder: Path) -> list[dict[str, str]]:
+    with (folder / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 EXPECTED = [
     (epoch, batch, round(epoch + batch / 10, 6)) for epoch in range(4) for batch in range(3)
 ]
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_every_batch_is_in_the_table_once_also_after_a_resume(tmp_path):
+def test_after_a_resume_nothing_is_there_twice_and_nothing_is_lost(tmp_path):
     _, trainer = fit(tmp_path, 2)
     assert table(tmp_path) == EXPECTED[:6]
     trainer.save_checkpoint(tmp_path / "two.ckpt")
-    fit(tmp_path, 3, tmp_path / "two.ckpt")  # goes on, and is killed before it is saved
+    fit(tmp_path, 3, tmp_path / "two.ckpt")  # trains an epoch, and is killed before it is saved
     assert table(tmp_path) == EXPECTED[:9]
-    curves, _ = fit(tmp_path, 4, tmp_path / "two.ckpt")
+    record, _ = fit(tmp_path, 4, tmp_path / "two.ckpt")
     assert table(tmp_path) == EXPECTED
-    assert curves.scores["val/loss"] == [(1, 1), (2, 2), (3, 3), (4, 4)]
+    assert record.scores["val/loss"] == [(1, 1), (2, 2), (3, 3), (4, 4)]
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    rows = history(tmp_path)
+    assert list(rows[0]) == ["epoch", "lr", "val/loss", "val/pesq_wb", "seconds"]
+    assert [(row["epoch"], float(row["val/loss"])) for row in rows] == [
+        ("0", 1),
+        ("1", 2),
+        ("2", 3),
+        ("3", 4),
+    ]
+    progress = json.loads((tmp_path / "progress.json").read_text())
+    assert progress.pop("time") > 0
+    assert progress == {"epoch": 3, "epochs": 4, "batch": 3, "batches": 3, "step": 12}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_record_in_a_checkpoint_of_an_earlier_release_is_taken_over(tmp_path):
+    """There, two callbacks kept it."""
+    record, trainer = fit(tmp_path, 2)
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    checkpoint = torch.load(tmp_path / "two.ckpt", weights_only=True)
+    state = checkpoint["callbacks"].pop("RunLog")
+    checkpoint["callbacks"]["History"] = {"rows": state["rows"], "spent": 0.5}
+    checkpoint["callbacks"]["Curves"] = {"rows": state["n_losses"], "scores": state["scores"]}
+    torch.save(checkpoint, tmp_path / "two.ckpt")
+    record, _ = fit(tmp_path, 3, tmp_path / "two.ckpt")
+    assert table(tmp_path) == EXPECTED[:9]
+    assert [row["epoch"] for row in history(tmp_path)] == ["0", "1", "2"]
+    assert record.scores["val/loss"] == [(1, 1), (2, 2), (3, 3)]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_bar_counts_epochs_as_the_log_does(tmp_path, caplog, capsys):
+    caplog.set_level(logging.INFO)
+    fit(tmp_path, 2, None, EpochBar(2))
+    bar = capsys.readouterr()
+    for number in (1, 2):
+        assert f"epoch {number} of 2" in bar.out + bar.err
+        assert f"epoch {number} of 2  val/loss {number}.000" in caplog.text
+    assert "poch 0" not in bar.out + bar.err
 
 
 def test_the_picture_has_a_panel_for_the_loss_and_for_each_metric(tmp_path, monkeypatch):
