@@ -46,10 +46,10 @@ stamp=$venv/.installed
 [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]] || exit 0
 
 echo "setup: installing the pinned requirements into $venv (some minutes, once)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-  --requirement requirements.txt
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-  --editable '.[recognition]' ||
+# Modules are compiled when they are first imported: most of these packages' never are.
+install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile)
+"${install[@]}" --requirement requirements.txt
+"${install[@]}" --editable '.[recognition]' ||
   echo "setup: the better speech recogniser does not install here (see pyproject.toml); " \
     "evaluation.recognise --recogniser pocketsphinx works without it" >&2
 "$venv/bin/python" -m pip check --disable-pip-version-check
