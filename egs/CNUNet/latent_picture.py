@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.plots.style import COLOURS
+from evaluation.plots.drawing import COLOURS
 
 __all__ = ["draw_latents", "measure", "place"]
 

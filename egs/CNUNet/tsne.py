@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 import seloss.embeddings.embedded  # noqa: F401  (registers its network)
 from asteroid.models.base_models import BaseModel
-from evaluation.plots.style import figure_style, save_figure
+from evaluation.plots.drawing import figure_style, save_figure
 from seloss.data import open_dataset
 from seloss.data.draw import generator
 from seloss.program import run_program

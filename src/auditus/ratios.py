@@ -21,6 +21,7 @@ __all__ = ["energy_ratio_db", "si_sar", "si_sar_leroux", "si_sdr", "si_sir", "sn
 
 # Ratios beyond +-150 dB are not distinguished: float32 audio resolves about 140 dB.
 RESOLUTION = 1e-15
+LIMITS_DB = (-150.0, 150.0)
 # Squared cosine to 1 within rounding of float32 files: the two signals are one.
 SAME_DIRECTION = 1e-12
 # The constant and the limits of the original.
@@ -54,7 +55,7 @@ def check_variant(variant: str) -> bool:
 @metric(
     "si_sdr",
     "SI-SDR",
-    bounds=(-150.0, 150.0),
+    bounds=LIMITS_DB,
     source="Le Roux et al.: SDR - half-baked or well done?, ICASSP 2019, eq. 5",
 )
 def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
@@ -67,7 +68,7 @@ def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
 @metric(
     "si_sir",
     "SI-SIR",
-    bounds=(-150.0, 150.0),
+    bounds=LIMITS_DB,
     needs=("estimate", "target", "noise"),
     source="Le Roux et al. 2019, eq. 7; joint projection as in Vincent, Gribonval, Fevotte 2006",
 )
@@ -81,7 +82,7 @@ def si_sir(rows: Rows, *, variant: str = "default") -> Scores:
 @metric(
     "si_sar",
     "SI-SAR",
-    bounds=(-150.0, 150.0),
+    bounds=LIMITS_DB,
     needs=("estimate", "target", "noise"),
     source="Vincent, Gribonval, Fevotte: BSS-eval, IEEE TASLP 14(4), 2006, eq. 20",
 )
@@ -95,7 +96,7 @@ def si_sar(rows: Rows, *, variant: str = "default") -> Scores:
 @metric(
     "si_sar_leroux",
     "SI-SAR (Le Roux)",
-    bounds=(-150.0, 150.0),
+    bounds=LIMITS_DB,
     needs=("estimate", "target", "noise"),
     source="Le Roux et al. 2019, eq. 8",
 )
@@ -111,7 +112,7 @@ def si_sar_leroux(rows: Rows) -> Scores:
 @metric(
     "snr",
     "SNR",
-    bounds=(-150.0, 150.0),
+    bounds=LIMITS_DB,
     sounding=("target",),
     source="||target||^2 / ||target - estimate||^2, no mean removed; Hu and Loizou 2008",
 )

@@ -1,10 +1,10 @@
-"""``python -m evaluation.compare_figure``: see `evaluation.plots.experiments`."""
+"""``python -m evaluation.compare_figure``: see `evaluation.plots.cli`."""
 
 from __future__ import annotations
 
 import sys
 
-from evaluation.plots.experiments import main
+from evaluation.plots.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

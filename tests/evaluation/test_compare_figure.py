@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from evaluation.plots import experiments as compare_figure
-from evaluation.plots.experiments import RANGE_DB, level_db
+from evaluation.plots import cli as compare_figure
+from evaluation.plots.cli import RANGE_DB, level_db
 from evaluation.score import cli as utt_eval
 from tests.evaluation.folder import make_experiment
 

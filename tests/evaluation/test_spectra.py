@@ -11,7 +11,8 @@ import pytest
 import soundfile as sf
 from PIL import Image
 
-from evaluation.spectra.cli import main, spectra, third_octaves
+from evaluation.spectra.bands import third_octaves
+from evaluation.spectra.cli import main, spectra
 from evaluation.testset.testset import TestSet
 from tests.evaluation.folder import make_experiment, write_audio
 

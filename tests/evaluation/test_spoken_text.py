@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from evaluation.phonemes.classes import UNMAPPED, read_classes
+from evaluation.phonemes.pronunciation import pronounce, read_dictionary
 from evaluation.testset.spoken_text import normalise, number_words
-from evaluation.words.pronunciation import pronounce, read_dictionary
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ import pandas as pd
 
 from asteroid.utils.files import atomic_path
 from evaluation.phonemes.classes import read_classes
-from evaluation.plots.style import figure_style, save_figure
+from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.work.cli import add_experiment_options, positive_int
 from seloss.program import run_command
 

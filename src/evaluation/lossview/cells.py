@@ -1,4 +1,4 @@
-"""A loss over time and frequency: weights, each cell's share of the loss, and its gradient."""
+"""Maps of a loss over time and frequency: weights, each cell's share, and the gradient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asteroid.losses import NegSISDRLoss, SumLoss
 
 from .examples import Example
 
-__all__ = ["CellMap", "gradient_of", "gradient_power", "maps_of"]
+__all__ = ["CellMap", "gradient_of", "maps_of"]
 
 WINDOW_S = 0.032
 
@@ -23,11 +23,11 @@ class CellMap(NamedTuple):
     """A quantity over time and frequency.
 
     Attributes:
-        name: what it is.
-        unit: of the values.
-        values: `(freq or bands, frames)`.
-        centres_hz: of the rows.
-        hop_s: between frames, s.
+        name: What it is.
+        unit: Of the values.
+        values: ``(freq or bands, frames)``.
+        centres_hz: Of the rows.
+        hop_s: Between frames, s.
     """
 
     name: str
@@ -38,19 +38,13 @@ class CellMap(NamedTuple):
 
 
 def gradient_of(loss: nn.Module, example: Example) -> Tensor:
-    """Return the gradient of the loss `(samples,)` at the estimate, or else at the mixture."""
-    start = example.mixture if example.estimate is None else example.estimate
-    estimate = start.float()[None, None].requires_grad_()
+    """Return the gradient of the loss ``(samples,)`` at the estimate, or else at the mixture."""
+    estimate = example.start.float()[None, None].requires_grad_()
     value = loss(estimate, example.targets.float()).sum()
     (gradient,) = torch.autograd.grad(value, estimate, allow_unused=True)
     if gradient is None:
         return torch.zeros_like(example.mixture)
     return torch.as_tensor(gradient[0, 0].double())
-
-
-def gradient_power(loss: nn.Module, example: Example) -> CellMap:
-    """Return the level of the loss's gradient in dB re. its highest cell."""
-    return _level("gradient", gradient_of(loss, example), example.sample_rate)
 
 
 def maps_of(loss: nn.Module, example: Example) -> Iterator[CellMap]:
@@ -59,18 +53,17 @@ def maps_of(loss: nn.Module, example: Example) -> Iterator[CellMap]:
     Weights and shares are those of frequency-weighted SI-SDR, also as a part of a sum: a cell's
     share of the distortion is its weighted distortion over that of all cells.
     """
-    start = example.mixture if example.estimate is None else example.estimate
-    yield _level("what is judged", start, example.sample_rate)
+    yield _level("the signal", example.start, example.sample_rate)
     parts = loss.losses.items() if isinstance(loss, SumLoss) else [("", loss)]
     for label, part in parts:
         if isinstance(part, NegSISDRLoss):
             yield from _weighted(part, example, f"{label}: " if label else "")
-    yield gradient_power(loss, example)
+    yield _level("gradient", gradient_of(loss, example), example.sample_rate)
 
 
 def _weighted(loss: NegSISDRLoss, example: Example, label: str) -> Iterator[CellMap]:
-    start = example.mixture if example.estimate is None else example.estimate
-    estimate, speech, noise = (one.float()[None] for one in (start, example.speech, example.noise))
+    signals = (example.start, example.speech, example.noise)
+    estimate, speech, noise = (signal.float()[None] for signal in signals)
     with torch.no_grad():
         projection = project(estimate, speech)
         weights = loss.weights_of(speech, noise)
@@ -86,7 +79,7 @@ def _weighted(loss: NegSISDRLoss, example: Example, label: str) -> Iterator[Cell
 
 
 def _level(name: str, signal: Tensor, sample_rate: int) -> CellMap:
-    """Return the level of each cell of `(samples,)` in dB re. the highest."""
+    """Return the level of each cell of ``(samples,)`` in dB re. the highest."""
     window = round(WINDOW_S * sample_rate)
     power = Stft(window, window // 4)(signal[None])[0].abs().square()
     level = 10 * (power / power.max().clamp_min(1e-30)).clamp_min(1e-7).log10()

@@ -1,4 +1,4 @@
-"""Say what a loss sees before days of training are spent on it.
+"""Properties of losses, tried on a few utterances before days of training are spent on them.
 
     python -m evaluation.loss_check --loss neg_sisdr --scale mel --weights_type speech_norm
     python -m evaluation.loss_check --loss si_snr --loss si_snr+0.5*lms -o check
@@ -23,11 +23,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from torch import nn
 from tqdm import tqdm
 
-from asteroid.utils.files import atomic_path, write_text
-from evaluation.plots.style import figure_style, save_figure
+from asteroid.utils.files import write_text
+from evaluation.plots.drawing import save_drawings
+from evaluation.work.tables import write_table
 from seloss.program import run_command
 
 from .cells import maps_of
@@ -59,38 +59,28 @@ def _work(args: argparse.Namespace) -> int:
     for name, loss in tqdm(losses.items(), unit="loss", disable=None):
         tables[name] = probe_loss(loss, examples)
     findings = {name: verdict(table) for name, table in tables.items()}
-    text = _written(findings, examples)
+    text = _report(findings, examples)
     probes = pd.concat(
         [table.assign(loss=name) for name, table in tables.items()], ignore_index=True
     )
-    with atomic_path(args.output / "probes.csv") as temporary:
-        probes.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(args.output / "probes.csv", probes)
     write_text(args.output / "verdict.md", text)
-    _draw(args.output, losses, examples[0], probes)
-    print(text)
-    print(f"figures and numbers: {args.output}")
-    return int(any(one.startswith("PROBLEM") for found in findings.values() for one in found))
-
-
-def _written(findings: Mapping[str, Sequence[str]], examples: Sequence[Example]) -> str:
-    lines = [f"Tried on {', '.join(one.id for one in examples)}.", ""]
-    for name, found in findings.items():
-        lines += [f"## {name}", "", *(f"- {sentence}" for sentence in found), ""]
-    return "\n".join(lines)
-
-
-def _draw(
-    folder: Path, losses: Mapping[str, nn.Module], example: Example, probes: pd.DataFrame
-) -> None:
     drawings = [probes_drawing(probes)]
     for name, loss in losses.items():
-        plain = re.sub(r"[^\w.-]+", "_", name).strip("_")
-        drawings.append(
-            cells_drawing(f"cells_{plain}", name, example, list(maps_of(loss, example)))
-        )
-    with figure_style():
-        for drawing in drawings:
-            save_figure(drawing.draw(), folder / f"{drawing.name}.png", drawing.numbers)
+        file = re.sub(r"[^\w.-]+", "_", name).strip("_")
+        maps = list(maps_of(loss, examples[0]))
+        drawings.append(cells_drawing(f"cells_{file}", name, examples[0], maps))
+    save_drawings(drawings, args.output)
+    print(text)
+    print(f"figures and numbers: {args.output}")
+    return int(any(line.startswith("PROBLEM") for lines in findings.values() for line in lines))
+
+
+def _report(findings: Mapping[str, Sequence[str]], examples: Sequence[Example]) -> str:
+    lines = [f"Tried on {', '.join(example.id for example in examples)}.", ""]
+    for name, sentences in findings.items():
+        lines += [f"## {name}", "", *(f"- {sentence}" for sentence in sentences), ""]
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

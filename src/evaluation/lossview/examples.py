@@ -1,30 +1,28 @@
-"""Speech and noise to try a loss on: of a manifest, or of a test set with estimates and phones."""
+"""Examples to try a loss on: of a manifest, or of a test set with estimates and phones."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from evaluation.phonemes.alignment import phones_from_list
-from evaluation.phonemes.classes import SILENCE, PhoneClasses, read_classes
+from evaluation.phonemes.classes import SILENCE, read_classes
+from evaluation.phonemes.segments import ClassedPhone, read_segments
+from evaluation.score.signals import Signals
 from evaluation.testset.experiment import open_system
 from evaluation.testset.testset import TestSet
 from evaluation.work.cli import add_experiment_options, positive_int
 from seloss.data.formats.manifest import read_manifest
 
-__all__ = ["Example", "Phone", "add_example_options", "load_examples"]
+__all__ = ["Example", "add_example_options", "load_examples"]
 
 DEFAULT_MANIFEST = Path("data/mini_mixtures/test.json")
-Phone = tuple[float, float, str, str]
-"""Start and end in seconds, label, class (empty if it is not known)."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,13 @@ class Example:
     """One utterance.
 
     Attributes:
-        id: its name.
-        mixture: `(samples,)`, float64, as all signals.
-        speech: its speech.
-        noise: its noise.
-        estimate: what a system made of it; None if there is none.
+        id: Its name.
+        mixture: ``(samples,)``, float64, as all signals.
+        speech: Its speech.
+        noise: Its noise.
+        estimate: What a system made of it; None if there is none.
         sample_rate: Hz.
-        phones: in order; empty if they are not known.
+        phones: In order; empty if they are not known.
     """
 
     id: str
@@ -47,11 +45,16 @@ class Example:
     noise: Tensor
     estimate: Tensor | None
     sample_rate: int
-    phones: tuple[Phone, ...] = ()
+    phones: tuple[ClassedPhone, ...] = ()
+
+    @property
+    def start(self) -> Tensor:
+        """Where a gradient is taken: the estimate, or else the mixture."""
+        return self.mixture if self.estimate is None else self.estimate
 
     @property
     def targets(self) -> Tensor:
-        """Speech and noise `(1, 2, samples)`."""
+        """Speech and noise ``(1, 2, samples)``."""
         return torch.stack([self.speech, self.noise])[None]
 
 
@@ -83,8 +86,9 @@ def load_examples(args: argparse.Namespace) -> list[Example]:
     """Return the utterances that the options ask for.
 
     Raises:
-        FileNotFoundError: no manifest, experiment or audio.
-        ValueError: an unknown id, both sources at once, or utterances of different rates.
+        FileNotFoundError: No manifest, experiment or audio.
+        ValueError: An unknown id, both sources at once, utterances of different rates, or files of
+            one utterance that differ in length.
     """
     if args.experiment_tag and args.input_json:
         raise ValueError("give --experiment_tag or --input_json, not both")
@@ -92,96 +96,72 @@ def load_examples(args: argparse.Namespace) -> list[Example]:
         every = _of_testset(open_system(args.experiment_tag, args.testset, args.root), args.ids)
     else:
         every = _of_manifest(args.input_json or DEFAULT_MANIFEST, args.ids)
-    found = list(every) if args.ids else list(islice(every, args.utterances))
-    missing = sorted(set(args.ids or ()) - {one.id for one in found})
+    examples = list(every) if args.ids else list(islice(every, args.utterances))
+    missing = sorted(set(args.ids or ()) - {example.id for example in examples})
     if missing:
         raise ValueError(f"no utterance {missing[0]!r}")
-    rates = sorted({one.sample_rate for one in found})
+    rates = sorted({example.sample_rate for example in examples})
     if len(rates) != 1:
         raise ValueError(f"expected utterances of one sampling rate; got {rates or 'none'}")
-    return found
+    return examples if args.experiment_tag else _classified(examples)
 
 
 def _of_manifest(path: Path, ids: list[str] | None) -> Iterator[Example]:
+    """Yield the mixtures of a manifest; their phones have no class yet."""
     if not path.is_file():
         raise FileNotFoundError(
             f"no manifest {path}: give --input_json, or make the mini corpus by "
             "scripts/data/prepare_mini.py and scripts/data/make_mixtures.py"
         )
-    classes = read_classes()
     for item in read_manifest(path):
         if ids is not None and item.id not in ids:
             continue
         if not item.has_sources:
             raise ValueError(f"{path}: {item.id!r} has no clean speech: a loss needs it")
-        mixture, rate = _read(item.mixture[0])
-        speech, _ = _read(item.speech[0])
         try:
-            phones = _classified(item.extra.get("phones") or [], classes)
+            phones = phones_from_list(item.extra.get("phones") or [])
         except ValueError as error:
             raise ValueError(f"{path}: {item.id!r}: {error}") from None
-        yield _example(item.id, mixture, speech, None, rate, phones)
+        bare = tuple(ClassedPhone(phone.start, phone.end, phone.label, "") for phone in phones)
+        yield _example(item.id, {"mixture": item.mixture[0], "speech": item.speech[0]}, bare)
 
 
-def _classified(given: object, classes: PhoneClasses) -> tuple[Phone, ...]:
-    """Return the phones of a manifest, `[[start, end, label], ...]`, with their classes."""
-    phones = phones_from_list(given)
-    alphabet = classes.alphabet_of(phone.label for phone in phones)
-    kinds = (classes.classify(phone.label, alphabet) for phone in phones)
-    return tuple(
-        (phone.start, phone.end, phone.label, "" if kind == SILENCE else kind)
-        for phone, kind in zip(phones, kinds, strict=True)
-    )
+def _classified(examples: list[Example]) -> list[Example]:
+    """Give phones their classes; the labels of all utterances tell the alphabet."""
+    classes = read_classes()
+    alphabet = classes.alphabet_of(phone.label for one in examples for phone in one.phones)
+
+    def class_of(phone: ClassedPhone) -> ClassedPhone:
+        name = classes.classify(phone.label, alphabet)
+        return phone._replace(phone_class="" if name == SILENCE else name)
+
+    return [replace(one, phones=tuple(map(class_of, one.phones))) for one in examples]
 
 
 def _of_testset(testset: TestSet, ids: list[str] | None) -> Iterator[Example]:
     names = dict(testset.samples()[["Sample_ID", "id"]].to_numpy())
-    phones = _phones(testset)
+    phones = read_segments(testset)
     for sample, paths in testset.signals().items():
         if ids is not None and names[sample] not in ids:
             continue
-        signals = {}
-        for what in ("mixture", "speech", "estimate"):
-            path = paths.get(what)
+        files = {}
+        for role in ("mixture", "speech", "estimate"):
+            path = paths.get(role)
             if path is None or not path.is_file():
-                raise FileNotFoundError(f"no {what} of {names[sample]}: expected {path}")
-            signals[what], rate = _read(path)
-        estimate = signals["estimate"]
-        known = phones.get(names[sample], ())
-        yield _example(names[sample], signals["mixture"], signals["speech"], estimate, rate, known)
+                raise FileNotFoundError(f"no {role} of {names[sample]}: expected {path}")
+            files[role] = path
+        yield _example(names[sample], files, phones.get(names[sample], ()))
 
 
-def _example(
-    name: str,
-    mixture: Tensor,
-    speech: Tensor,
-    estimate: Tensor | None,
-    rate: int,
-    phones: tuple[Phone, ...],
-) -> Example:
-    length = min(len(one) for one in (mixture, speech, estimate) if one is not None)
-    mixture, speech = mixture[:length], speech[:length]
-    cut = None if estimate is None else estimate[:length]
-    return Example(name, mixture, speech, mixture - speech, cut, rate, phones)
-
-
-def _phones(testset: TestSet) -> dict[str, tuple[Phone, ...]]:
-    path = testset.metrics / "phoneme_segments.csv"
-    if not path.is_file():
-        return {}
-    text = {"id": str, "phone": str, "class": str}
-    table = pd.read_csv(path, dtype=text, keep_default_na=False)
-    columns = ["start_s", "end_s", "phone", "class"]
-    return {
-        str(name): tuple(part[columns].itertuples(index=False, name=None))
-        for name, part in table.groupby("id")
-    }
-
-
-def _read(path: Path) -> tuple[Tensor, int]:
-    import soundfile
-
-    signal, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    if not np.isfinite(signal).all():
-        raise ValueError(f"{path} holds samples that are not finite")
-    return torch.from_numpy(signal[:, 0].copy()), rate
+def _example(name: str, files: Mapping[str, Path], phones: tuple[ClassedPhone, ...]) -> Example:
+    """Read an utterance; its noise is what the mixture has beside the speech."""
+    try:
+        rows, rate = Signals(files).together(tuple(files))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    signals = {role: row[0].double() for role, row in rows.items()}
+    for role, signal in signals.items():
+        if not torch.isfinite(signal).all():
+            raise ValueError(f"{files[role]} holds samples that are not finite")
+    mixture, speech = signals["mixture"], signals["speech"]
+    return Example(name, mixture, speech, mixture - speech, signals.get("estimate"), rate, phones)

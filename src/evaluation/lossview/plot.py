@@ -1,4 +1,4 @@
-"""Figures of what losses see."""
+"""Figures of losses: values and gradients, maps over time and frequency, spectra, classes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.phonemes.classes import read_classes
-from evaluation.plots.drawing import MARKERS, Drawing, panels
-from evaluation.spectra.plot import octave_ticks
+from evaluation.plots.drawing import MARKERS, Drawing, octave_ticks, panels
 
 from .cells import CellMap
 from .examples import Example
@@ -69,29 +68,28 @@ def _draw_special(axes: Axes, probes: pd.DataFrame) -> None:
 
 def cells_drawing(name: str, loss: str, example: Example, maps: Sequence[CellMap]) -> Drawing:
     """Draw maps over time and frequency above each other, phones at the top."""
-    numbers = pd.concat([_long(one) for one in maps], ignore_index=True)
+    numbers = pd.concat(map(_long, maps), ignore_index=True)
 
     def draw() -> Figure:
         figure = Figure(figsize=(8, 1.9 * len(maps) + 0.4), layout="constrained")
         axes = list(figure.subplots(len(maps), 1, sharex=True, squeeze=False)[:, 0])
-        for place, one in zip(axes, maps, strict=True):
-            frames = np.arange(one.values.shape[1]) * one.hop_s
+        for place, cells in zip(axes, maps, strict=True):
             image = place.pcolormesh(
-                frames,
-                one.centres_hz.numpy() / 1000,
-                one.values.numpy(),
-                vmin=max(LOWEST_DB, float(one.values.min())),
+                np.arange(cells.values.shape[1]) * cells.hop_s,
+                cells.centres_hz.numpy() / 1000,
+                cells.values.numpy(),
+                vmin=max(LOWEST_DB, float(cells.values.min())),
                 vmax=0.0,
                 cmap="magma",
                 shading="nearest",
                 rasterized=True,
             )
-            place.set(ylabel="kHz", title=one.name)
+            place.set(ylabel="kHz", title=cells.name)
             place.grid(visible=False)
             for start, end, _, _ in example.phones:
                 for edge in (start, end):
                     place.axvline(edge, color="white", linewidth=0.4, alpha=0.7)
-            figure.colorbar(image, ax=place, label=one.unit)
+            figure.colorbar(image, ax=place, label=cells.unit)
         for start, end, label, _ in example.phones:
             place = axes[0]
             top = place.get_ylim()[1]
@@ -102,18 +100,18 @@ def cells_drawing(name: str, loss: str, example: Example, maps: Sequence[CellMap
         figure.suptitle(f"{loss} on {example.id}")
         return figure
 
-    return Drawing(name, draw, f"What {loss} looks at in {example.id}.", numbers)
+    return Drawing(name, draw, f"Weights, shares and gradient of {loss} in {example.id}.", numbers)
 
 
-def _long(one: CellMap) -> pd.DataFrame:
-    rows, frames = one.values.shape
+def _long(cells: CellMap) -> pd.DataFrame:
+    rows, frames = cells.values.shape
     return pd.DataFrame(
         {
-            "map": one.name,
-            "unit": one.unit,
-            "time_s": np.tile(np.arange(frames) * one.hop_s, rows),
-            "frequency_hz": np.repeat(one.centres_hz.numpy(), frames),
-            "value": one.values.numpy().ravel(),
+            "map": cells.name,
+            "unit": cells.unit,
+            "time_s": np.tile(np.arange(frames) * cells.hop_s, rows),
+            "frequency_hz": np.repeat(cells.centres_hz.numpy(), frames),
+            "value": cells.values.numpy().ravel(),
         }
     )
 
@@ -127,10 +125,10 @@ def spectrum_drawing(table: pd.DataFrame) -> Drawing:
         axes = figure.subplots()
         for index, (name, part) in enumerate(numbers.groupby("loss", sort=False)):
             level = 10 * np.log10(part["share"].clip(lower=1e-8))
-            grey = {"color": "gray", "linestyle": "--:"[2 * (index % 2)] if index < 2 else "-"}
-            marker = MARKERS[index % len(MARKERS)]
-            extra = grey if index < 2 else {}
-            axes.semilogx(part["centre_hz"], level, marker=marker, label=name, **extra)
+            style = {"marker": MARKERS[index % len(MARKERS)], "label": name}
+            if index < 2:  # the speech and the residual, for scale
+                style |= {"color": "gray", "linestyle": ("-", ":")[index]}
+            axes.semilogx(part["centre_hz"], level, **style)
         octave_ticks(axes, numbers["centre_hz"])
         axes.set_ylabel("share of the energy (dB)")
         axes.legend()

@@ -1,4 +1,4 @@
-"""Where in frequency, and on which phones, losses push: the energy of their gradients.
+"""Energy of losses' gradients over frequency and phones: where they push an estimate.
 
     python -m evaluation.loss_spectrum --loss xp1 --loss neg_sisdr --scale mel -o pushes
     python -m evaluation.loss_spectrum --loss si_snr --experiment_tag XP1 --utterances 50
@@ -21,14 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from asteroid.dsp.stft import Stft
-from asteroid.utils.files import atomic_path
-from evaluation.plots.style import figure_style, save_figure
-from evaluation.spectra.cli import third_octaves
+from evaluation.plots.drawing import save_drawings
+from evaluation.spectra.bands import Array, band_energies, third_octaves
+from evaluation.work.tables import write_table
 from seloss.program import run_command
 
 from .cells import gradient_of
@@ -38,25 +36,21 @@ from .plot import class_drawing, spectrum_drawing
 
 __all__ = ["gradient_shares", "main"]
 
-Array = NDArray[np.float64]
-
 ALL = "all"
 SPEECH, RESIDUAL = "the speech itself", "what is left to remove"
-WINDOW_S = 0.064
 
 
 def gradient_shares(losses: Mapping[str, nn.Module], examples: Sequence[Example]) -> pd.DataFrame:
     """Return the share of each gradient's energy by class and band, averaged over utterances.
 
-    Columns: `loss` (also the speech and the residual, for scale), `class`, `centre_hz`, `share`
-    (of all bands and times), `time` (the class's share of the time), `utterances`.
+    Columns: ``loss`` (also the speech and the residual, for scale), ``class``, ``centre_hz``,
+    ``share`` (of all bands and times), ``time`` (the class's share of the time), ``utterances``.
     """
     centres, _ = third_octaves(examples[0].sample_rate)
     sums: dict[tuple[str, str], Array] = {}
     times: dict[str, float] = {}
     for example in tqdm(examples, unit="utterance", disable=None):
-        start = example.mixture if example.estimate is None else example.estimate
-        signals = {SPEECH: example.speech, RESIDUAL: start - example.speech}
+        signals = {SPEECH: example.speech, RESIDUAL: example.start - example.speech}
         signals |= {name: gradient_of(loss, example) for name, loss in losses.items()}
         for name, signal in signals.items():
             for of_class, energies in _energies(signal, example).items():
@@ -77,23 +71,18 @@ def gradient_shares(losses: Mapping[str, nn.Module], examples: Sequence[Example]
 
 def _energies(signal: Tensor, example: Example) -> dict[str, Array]:
     """Return the signal's energy by class and band, as shares of its whole energy."""
-    rate = example.sample_rate
-    window = round(WINDOW_S * rate)
-    power = Stft(window, window // 4)(signal[None])[0].abs().square().numpy()
-    centres, edges = third_octaves(rate)
-    band_of = np.digitize(np.arange(len(power)) * rate / window, edges) - 1
-    bands = np.stack([power[band_of == band].sum(0) for band in range(len(centres))])
-    bands = bands / max(power.sum(), 1e-300)
-    found = {ALL: bands.sum(1)}
-    at = np.arange(bands.shape[1]) * (window // 4) / rate
+    (bands,), times, (total,) = band_energies(signal[None], example.sample_rate)
+    shares = bands / max(total, 1e-300)
+    energies = {ALL: shares.sum(1)}
     for start, end, _, of_class in example.phones:
         if of_class:
-            inside = bands[:, (at >= start) & (at < end)].sum(1)
-            found[of_class] = found.get(of_class, 0.0) + inside
-    return found
+            inside = shares[:, (times >= start) & (times < end)].sum(1)
+            energies[of_class] = energies.get(of_class, 0.0) + inside
+    return energies
 
 
 def _times(example: Example) -> dict[str, float]:
+    """Return each class's share of the time."""
     duration = len(example.mixture) / example.sample_rate
     shares = {ALL: 1.0}
     for start, end, _, of_class in example.phones:
@@ -119,15 +108,13 @@ def _parser() -> argparse.ArgumentParser:
 def _work(args: argparse.Namespace) -> int:
     examples = load_examples(args)
     table = gradient_shares(losses_from(args, examples[0].sample_rate), examples)
-    with atomic_path(args.output / "loss_spectrum.csv") as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    write_table(args.output / "loss_spectrum.csv", table)
     drawings = [spectrum_drawing(table)]
     if set(table["class"]) != {ALL}:
         drawings.append(class_drawing(table))
-    with figure_style():
-        for drawing in drawings:
-            save_figure(drawing.draw(), args.output / f"{drawing.name}.png", drawing.numbers)
-    print(f"{args.output}: loss_spectrum.csv, {', '.join(f'{one.name}.png' for one in drawings)}")
+    save_drawings(drawings, args.output)
+    names = ", ".join(f"{drawing.name}.png" for drawing in drawings)
+    print(f"{args.output}: loss_spectrum.csv, {names}")
     return 0
 
 

@@ -1,22 +1,23 @@
-"""Forced alignment without the network: what is said, and the clean speech, to phone times.
+"""Forced alignment, offline: phone times from a transcript and the clean speech.
 
 soundswallower (MIT) brings an acoustic model of American English and the CMU dictionary inside its
 package. Words that the dictionary lacks are looked up in the user's lexicon, else pronounced by
-`transcript.guess` and named in the alignment's notes.
+``pronunciation.guess`` and named in the alignment's notes.
 
-An aligner places any transcript somewhere. How well it fits is its `fit`: the mean over the frames
-that are not pauses of the acoustic score of the aligned phone, 0 being the best sound of the model
-in every frame. Below `DOUBTFUL_FIT` there is a note; some wrong transcripts cannot be placed at
-all, which is an error.
+An aligner places any transcript somewhere. How well it fits is its ``fit``: the mean over the
+frames that are not pauses of the acoustic score of the aligned phone, 0 being the best sound of the
+model in every frame. Below ``DOUBTFUL_FIT`` there is a note; some wrong transcripts cannot be
+placed at all, which is an error.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,17 +31,20 @@ from evaluation.testset.spoken_text import normalise
 from seloss.data.corpus.archives import cache_folder
 
 from .alignment import Alignment, Phone, alignment_of
-from .transcript import guess
+from .pronunciation import guess
 
 __all__ = ["DOUBTFUL_FIT", "align", "aligned"]
+
+logger = logging.getLogger(__name__)
 
 RATE = 16000
 FRAME_S = 0.01
 #: README.md says how often right and wrong transcripts are above it.
 DOUBTFUL_FIT = -32.0
-#: Of this module: alignments kept by another one are made again.
+#: Of this module: alignments kept by another edition are made again.
 EDITION = "1"
 _PAUSES = ("SIL", "+NSN+", "+SPN+")
+# Of full scale: the model's features follow the level, so that all speech comes at one.
 _PEAK = 0.5
 
 _Array = NDArray[np.float64]
@@ -52,17 +56,17 @@ def align(
     """Align a transcript with clean speech.
 
     Args:
-        speech: `(samples,)`; its level does not matter.
-        sample_rate: in Hz.
+        speech: ``(samples,)``; its level does not matter.
+        sample_rate: In Hz.
         transcript: English text.
-        lexicon: word, lower case -> ARPAbet phones, beside or in place of the dictionary.
+        lexicon: Word, lower case -> ARPAbet phones, beside or in place of the dictionary.
 
     Returns:
         ARPAbet phones without stress, pauses as "SIL", times in steps of 10 ms.
 
     Raises:
         ModuleNotFoundError: soundswallower is not installed.
-        ValueError: there are no words, no pronunciation for one, or no way to place them.
+        ValueError: There are no words, no pronunciation for one, or no way to place them.
     """
     words = normalise(transcript)
     if not words:
@@ -70,44 +74,43 @@ def align(
     if not np.abs(speech).max(initial=0.0) > 0:
         raise ValueError("the speech is silent: nothing to align")
     decoder = _decoder()
-    spoken, guessed = _known(words, lexicon or {})
+    names, guessed = _teach(decoder, words, lexicon or {})
     at_rate = soxr.resample(speech, sample_rate, RATE) if sample_rate != RATE else speech
     samples = np.rint(at_rate * (_PEAK * 32767 / np.abs(at_rate).max())).astype("<i2")
     try:
-        decoder.set_align_text(" ".join(spoken))
+        decoder.set_align_text(" ".join(names))
         decoder.start_utt()
         decoder.process_raw(samples.tobytes(), False, True)
         decoder.end_utt()
-        found = decoder.alignment
+        placed = decoder.alignment
     except RuntimeError as error:
-        _decoder.cache_clear()  # its state is unknown
+        _decoder.cache_clear()  # its state is unknown now
         raise ValueError(f"soundswallower: {error}") from None
-    if found is None:
+    if placed is None:
         seconds = len(speech) / sample_rate
         raise ValueError(
             f"the transcript cannot be placed in {seconds:.1f} s of audio: is it of this utterance?"
         )
-    entries = [(e.name, e.start, e.duration, e.score) for word in found.words() for e in word]
-    return _alignment(entries, guessed)
+    return _alignment(
+        [(e.name, e.start, e.duration, e.score) for word in placed.words() for e in word], guessed
+    )
 
 
 def _alignment(entries: Sequence[tuple[str, int, int, float]], guessed: Sequence[str]) -> Alignment:
-    """Make an alignment out of the decoder's phones: name, frames, score."""
+    """Make an alignment of the decoder's phones: name, first frame, frames, score."""
     spoken = [entry for entry in entries if entry[0] not in _PAUSES]
     fit = sum(entry[3] for entry in spoken) / max(1, sum(entry[2] for entry in spoken))
-    made = alignment_of(
-        [
-            Phone(round(start * FRAME_S, 3), round((start + length) * FRAME_S, 3), name)
-            for name, start, length, _ in entries
-        ],
-        "aligner",
-    )
-    notes = list(made.notes)
+    phones = [
+        Phone(round(start * FRAME_S, 3), round((start + length) * FRAME_S, 3), name)
+        for name, start, length, _ in entries
+    ]
+    alignment = alignment_of(phones, "aligner")
+    notes = list(alignment.notes)
     if fit < DOUBTFUL_FIT:
         notes.append(f"the transcript fits badly ({fit:.0f}, usual is above {DOUBTFUL_FIT:.0f})")
     if guessed:
         notes.append(f"not in the dictionary, pronounced by rule: {', '.join(guessed)}")
-    return Alignment(made.phones, "aligner", tuple(notes), round(fit, 2))
+    return Alignment(alignment.phones, "aligner", tuple(notes), round(fit, 2))
 
 
 def aligned(
@@ -117,37 +120,41 @@ def aligned(
     lexicon: Mapping[str, str] | None = None,
     cache: Path | None = None,
 ) -> Alignment:
-    """Do what `align` does once: the next time it is read from the cache.
+    """Return what ``align`` gives; what was aligned once is read from the cache.
 
     Args:
-        speech: see `align`.
-        sample_rate: see `align`.
-        transcript: see `align`.
-        lexicon: see `align`.
-        cache: folder; by default `alignments` in the user's cache folder.
+        speech: See ``align``.
+        sample_rate: See ``align``.
+        transcript: See ``align``.
+        lexicon: See ``align``.
+        cache: Folder; by default ``alignments`` in the user's cache folder.
     """
     words = normalise(transcript)
-    used = {word: lexicon[word] for word in sorted({*words}) if lexicon and word in lexicon}
-    key = json.dumps([EDITION, _version(), sample_rate, words, used])
-    digest = hashlib.sha256(key.encode())
+    own = {word: lexicon[word] for word in sorted({*words}) if lexicon and word in lexicon}
+    digest = hashlib.sha256(json.dumps([EDITION, _version(), sample_rate, words, own]).encode())
     digest.update(np.ascontiguousarray(speech, dtype=np.float64).tobytes())
     folder = cache_folder() / "alignments" if cache is None else cache
     file = folder / digest.hexdigest()[:2] / f"{digest.hexdigest()}.json"
-    kept = _read(file)
-    if kept is None:
-        kept = align(speech, sample_rate, transcript, lexicon)
+    alignment = _read(file)
+    if alignment is None:
+        alignment = align(speech, sample_rate, transcript, lexicon)
+        phones = [[phone.start, phone.end, phone.label] for phone in alignment.phones]
+        content = {"phones": phones, "notes": alignment.notes, "fit": alignment.fit}
+        _keep(file, json.dumps(content))
+    return alignment
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write to the cache; a folder that cannot be written to costs time, no result."""
+    try:
         with atomic_path(file) as temporary:
-            temporary.write_text(_to_json(kept), encoding="utf-8")
-    return kept
-
-
-def _to_json(alignment: Alignment) -> str:
-    phones = [[phone.start, phone.end, phone.label] for phone in alignment.phones]
-    return json.dumps({"phones": phones, "notes": alignment.notes, "fit": alignment.fit})
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        logger.warning("the alignment is not kept for the next run: %s", error)
 
 
 def _read(file: Path) -> Alignment | None:
-    """Return what is kept, None if there is nothing or it is damaged."""
+    """Return what is in the cache, None if there is nothing or it is damaged."""
     try:
         kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         phones = tuple(Phone(*entry) for entry in kept["phones"])
@@ -156,12 +163,14 @@ def _read(file: Path) -> Alignment | None:
         return None
 
 
-def _known(words: Sequence[str], lexicon: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Make sure the decoder knows every word; return their names there, and those guessed."""
-    decoder = _decoder()
+def _teach(
+    decoder: Any, words: Sequence[str], lexicon: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """Add the words that the decoder lacks; return the words' names there, and those guessed."""
     names, guessed = [], []
     for word in words:
         phones = lexicon.get(word)
+        # a name of its own, so that the dictionary's entry stays for runs without the lexicon
         name = f"{word}@{phones.replace(' ', '-')}" if phones else word
         if not decoder.lookup_word(name):
             if not phones:
@@ -177,7 +186,7 @@ def _known(words: Sequence[str], lexicon: Mapping[str, str]) -> tuple[list[str],
     return names, guessed
 
 
-@lru_cache(maxsize=1)
+@cache
 def _decoder() -> Any:
     """Return the decoder of this process, made once (0.2 s)."""
     try:

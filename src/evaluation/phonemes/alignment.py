@@ -1,4 +1,4 @@
-"""Where the phones of an utterance are: the one form that every source of alignments gives."""
+"""Alignments: the phones of an utterance in time, in the one form that every source gives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 __all__ = ["Alignment", "Phone", "alignment_of", "fitted", "phones_from_list"]
 
-# An alignment that goes on this long behind the audio is of other audio, more likely than not.
+# An alignment that goes on longer behind the audio is of other audio, more likely than not.
 OVERHANG_S = 0.05
 
 
@@ -18,9 +18,9 @@ class Phone:
     """One phone, or a pause.
 
     Attributes:
-        start: in seconds.
-        end: in seconds.
-        label: as the source has it.
+        start: In seconds.
+        end: In seconds.
+        label: As the source has it.
     """
 
     start: float
@@ -33,23 +33,27 @@ class Alignment:
     """The phones of one utterance in their order, which do not overlap.
 
     Attributes:
-        phones: pauses may be among them, or gaps between them.
+        phones: Pauses may be among them, or gaps between them.
         source: textgrid, manifest or aligner.
-        notes: what was repaired or is to be doubted, for the user.
-        fit: of the built-in aligner: how well the transcript fits the audio; see `aligner`.
+        notes: What was repaired or is to be doubted, for the user.
+        fit: Of the built-in aligner: how well the transcript fits the audio; see ``aligner``.
+        seconds: Where a TextGrid ends, as long as the audio it was made of.
     """
 
     phones: tuple[Phone, ...]
     source: str
     notes: tuple[str, ...] = ()
     fit: float | None = None
+    seconds: float | None = None
 
 
-def alignment_of(phones: Iterable[Phone], source: str) -> Alignment:
+def alignment_of(
+    phones: Iterable[Phone], source: str, *, seconds: float | None = None
+) -> Alignment:
     """Put phones in order and repair what can be: empty ones go, overlaps end at the next start.
 
     Raises:
-        ValueError: a time is not finite or negative, a phone ends before it starts, or there is
+        ValueError: A time is not finite or negative, a phone ends before it starts, or there is
             none.
     """
     ordered = sorted(phones)
@@ -70,7 +74,7 @@ def alignment_of(phones: Iterable[Phone], source: str) -> Alignment:
     cut, n_cut = _without_overlap(kept)
     if n_cut:
         notes.append(f"{n_cut} phone(s) overlap the next: ended at its start")
-    return Alignment(tuple(cut), source, tuple(notes))
+    return Alignment(tuple(cut), source, tuple(notes), seconds=seconds)
 
 
 def _without_overlap(phones: Sequence[Phone]) -> tuple[list[Phone], int]:
@@ -90,7 +94,7 @@ def fitted(alignment: Alignment, seconds: float) -> Alignment:
     """Cut an alignment at the end of the audio, and say so where it goes on for long behind.
 
     Raises:
-        ValueError: all of it lies behind the end.
+        ValueError: All of it lies behind the end.
     """
     last = alignment.phones[-1].end
     phones = [
@@ -115,10 +119,10 @@ def fitted(alignment: Alignment, seconds: float) -> Alignment:
 
 
 def phones_from_list(value: object) -> list[Phone]:
-    """Read phone times as a manifest has them: `[[start, end, label], ...]`, in seconds.
+    """Read phone times as a manifest has them: ``[[start, end, label], ...]``, in seconds.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: It is something else.
 
     Example:
         >>> phones_from_list([[0.1, 0.25, "AA1"]])
@@ -128,7 +132,7 @@ def phones_from_list(value: object) -> list[Phone]:
         raise ValueError(f"'phones' must be a list of [start, end, label]; got {value!r:.60}")
     phones = []
     for number, entry in enumerate(value, start=1):
-        if not (isinstance(entry, list) and len(entry) == 3 and _is_time(entry[:2])):
+        if not (isinstance(entry, list) and len(entry) == 3 and _are_times(entry[:2])):
             raise ValueError(
                 f"'phones', entry {number}: expected [start, end, label], times in seconds; "
                 f"got {entry!r:.60}"
@@ -137,5 +141,5 @@ def phones_from_list(value: object) -> list[Phone]:
     return phones
 
 
-def _is_time(values: list[object]) -> bool:
-    return all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in values)
+def _are_times(values: list[object]) -> bool:
+    return all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in values)

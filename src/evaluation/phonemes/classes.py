@@ -1,8 +1,9 @@
 """Classes of phones: from a label of any alphabet to plosive, nasal, close, ...
 
-The table is `configs/phoneme-classes.json`, which users may edit; IPA (with the diacritics of the
-Montreal Forced Aligner's dictionaries) and ARPAbet (with stress digits, upper or lower case) are
-understood. A label that is in no class is told apart from silence, so that it can be reported.
+The table is ``configs/phoneme-classes.json``, which users may edit. IPA (with the diacritics of the
+Montreal Forced Aligner's dictionaries), ARPAbet (with stress digits, upper or lower case) and SAMPA
+(as WebMAUS writes it) are understood. A label that is in no class is told apart from silence, so
+that it can be reported.
 """
 
 from __future__ import annotations
@@ -19,15 +20,22 @@ from typing import Any
 __all__ = ["ALPHABETS", "DEFAULT_FILE", "SILENCE", "UNMAPPED", "PhoneClasses", "read_classes"]
 
 DEFAULT_FILE = Path(__file__).parents[3] / "configs" / "phoneme-classes.json"
-ALPHABETS = ("auto", "ipa", "arpabet")
+ALPHABETS = ("auto", "ipa", "arpabet", "sampa")
 SILENCE, UNMAPPED = "silence", "unmapped"
 #: What a command line may ask for beside the names of classes and groups.
 _RESERVED = (SILENCE, UNMAPPED, "all")
+_KEYS = ("about", "classes", "groups", "arpabet", "sampa", "silence")
 # IPA marks that do not change which class a phone is in: combining ones but the cedilla of ç, ties,
 # spacing modifiers (length, stress, tone, superscript letters, rhotic hook, ejective), a tie.
 _MARKS = re.compile(r"[\u0300-\u0326\u0328-\u036f\u02b0-\u02ff\u207f\u203f'.:]")
-# ARPAbet: stress digit, and Kaldi's position in the word
-_STRESS = re.compile(r"[0-9]?(_[BIES])?$")
+# Kaldi's position in the word.
+_POSITION = re.compile(r"_[BIES]$")
+# Aligners put what is no phone in brackets: <p:>, <usb>, {LG}, +NSN+.
+_BRACKETED = re.compile(r"<.*>|\{.+\}|\+.+\+")
+# Stress and diacritics of SAMPA.
+_SAMPA_MARKS = re.compile(r"^[\"%']+|_\S")
+# What SAMPA writes and IPA does not.
+_SAMPA_ONLY = re.compile(r"[A-Z0-9@{}&?]")
 
 
 @dataclass(frozen=True)
@@ -35,15 +43,17 @@ class PhoneClasses:
     """The table of classes.
 
     Attributes:
-        classes: name -> IPA phones; a phone is in one class only.
-        groups: name -> classes that it sums up, as consonant and vowel.
+        classes: Name -> IPA phones; a phone is in one class only.
+        groups: Name -> classes that it sums up, as consonant and vowel.
         arpabet: ARPAbet phone, upper case -> IPA phone.
-        silence: labels, lower case, that are no phones.
+        sampa: SAMPA symbol -> IPA; a phone may be several symbols.
+        silence: Labels, lower case, that are no phones.
     """
 
     classes: Mapping[str, tuple[str, ...]]
     groups: Mapping[str, tuple[str, ...]]
     arpabet: Mapping[str, str]
+    sampa: Mapping[str, str]
     silence: frozenset[str]
 
     @property
@@ -65,82 +75,118 @@ class PhoneClasses:
             )
         return self.groups[name]
 
-    def ordered(self, found: Iterable[str]) -> list[str]:
-        """Return each name once: classes and groups in the table's order, then what else came.
+    def ordered(self, names: Iterable[str]) -> list[str]:
+        """Return each name once: classes and groups in the table's order, then the others.
 
         Example:
             >>> read_classes().ordered(["vowel", "open", "unmapped", "nasal", "open"])
             ['nasal', 'open', 'vowel', 'unmapped']
         """
-        there = dict.fromkeys(found)
-        known = [name for name in self.names if name in there]
-        return [*known, *(name for name in there if name not in known)]
+        given = dict.fromkeys(names)
+        listed = [name for name in self.names if name in given]
+        return [*listed, *(name for name in given if name not in listed)]
 
     def classify(self, label: str, alphabet: str = "ipa") -> str:
         """Return the class of a label, or SILENCE or UNMAPPED.
 
         Args:
-            label: as it stands in the alignment.
-            alphabet: "ipa" or "arpabet"; what is not found in it is looked up in the other.
+            label: As it stands in the alignment.
+            alphabet: "ipa", "arpabet" or "sampa"; IPA is read in each, ARPAbet beside IPA too.
 
         Example:
             >>> table = read_classes()
             >>> [table.classify(label) for label in ("tʰ", "aj", "", "ɝ", "AA1", "SH", "qqq")]
             ['plosive', 'open', 'silence', 'open-mid', 'open', 'sibilant', 'unmapped']
+            >>> [table.classify(label, "sampa") for label in ("T", "V", "tS", "@U", "<p:>")]
+            ['fricative', 'open-mid', 'affricate', 'open-mid', 'silence']
         """
-        text = unicodedata.normalize("NFC", label.strip())
-        if not text or text.lower() in self.silence or text.lower().strip("+") in self.silence:
+        text = _normal(label)
+        if self._is_silence(text):
             return SILENCE
+        if alphabet == "sampa":
+            return self._sampa(text) or self._ipa(text) or UNMAPPED
         order = (self._arpabet, self._ipa) if alphabet == "arpabet" else (self._ipa, self._arpabet)
         return order[0](text) or order[1](text) or UNMAPPED
 
     def alphabet_of(self, labels: Iterable[str]) -> str:
-        """Tell which alphabet labels are of, since `y` and `r` mean different phones.
+        """Tell the alphabet of labels, since ``y``, ``r`` and ``T`` mean different phones.
 
-        The one to which more of the different labels belong alone: ARPAbet has digraphs as `sh`,
-        and upper case.
+        It is the one that explains most of the different labels. ARPAbet is written in one case;
+        SAMPA shows by letters, digits and signs that IPA does not have.
+
+        Raises:
+            ValueError: Two alphabets explain as many and put a label into different classes.
         """
-        texts = {unicodedata.normalize("NFC", label.strip()) for label in labels}
-        phones = [text for text in texts if self.classify(text) != SILENCE]
-        ipa = sum(bool(self._ipa(text)) and not self._arpabet(text) for text in phones)
-        arpabet = sum(bool(self._arpabet(text)) and not self._ipa(text) for text in phones)
-        return "arpabet" if arpabet > ipa else "ipa"
+        phones = sorted({text for text in map(_normal, labels) if not self._is_silence(text)})
+        arpabet = [text for text in phones if self._arpabet(text)]
+        upper = sum(text[0].isupper() for text in arpabet)
+        evidence = {
+            "ipa": sum(bool(self._ipa(text)) for text in phones),
+            "arpabet": max(upper, len(arpabet) - upper),
+            "sampa": sum(bool(self._sampa(text)) for text in phones)
+            * any(_SAMPA_ONLY.search(text) and self._sampa(text) for text in phones),
+        }
+        best, *others = [name for name, n in evidence.items() if n == max(evidence.values())]
+        for other in others:
+            for text in phones:
+                first, second = self.classify(text, best), self.classify(text, other)
+                if first != second:
+                    raise ValueError(
+                        f"the labels {', '.join(phones[:8])} may be {best} or {other}, in which "
+                        f"{text!r} is {first} or {second}: say which by --alphabet"
+                    )
+        return best
 
     @cached_property
     def _by_phone(self) -> dict[str, str]:
-        return {_plain(phone): name for name, phones in self.classes.items() for phone in phones}
+        return {_normal(phone): name for name, phones in self.classes.items() for phone in phones}
+
+    @cached_property
+    def _symbols(self) -> re.Pattern[str]:
+        """SAMPA's symbols, a longer one before its parts."""
+        return re.compile("|".join(map(re.escape, sorted(self.sampa, key=len, reverse=True))))
+
+    def _is_silence(self, text: str) -> bool:
+        inner = text.lower()
+        if inner.startswith("[") and inner.endswith("]"):
+            inner = inner[1:-1]
+        return not inner or inner in self.silence or bool(_BRACKETED.fullmatch(text))
 
     def _ipa(self, text: str) -> str:
         """Look up a phone; without its marks where it is not listed with them."""
-        found = self._by_phone.get(text)
-        if found is None:
-            bare = _MARKS.sub("", unicodedata.normalize("NFC", text))
-            found = self._by_phone.get(bare)
-        if found is None:  # marks that are one character with their letter, as in ã
-            bare = _MARKS.sub("", unicodedata.normalize("NFD", text))
-            found = self._by_phone.get(unicodedata.normalize("NFC", bare))
-        return found or ""
+        for form in ("NFC", "NFD"):  # NFD: marks that are one character with their letter, as in ã
+            if text in self._by_phone:
+                break
+            text = unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize(form, text)))
+        return self._by_phone.get(text, "")
 
     def _arpabet(self, text: str) -> str:
-        phone = self.arpabet.get(_STRESS.sub("", text).upper())
+        phone = self.arpabet.get(re.sub(r"[0-9]$", "", text).upper())
         return self._ipa(phone) if phone else ""
 
+    def _sampa(self, text: str) -> str:
+        bare = _SAMPA_MARKS.sub("", text)
+        symbols = self._symbols.findall(bare) if self.sampa else []
+        if not symbols or "".join(symbols) != bare:
+            return ""
+        return self._ipa("".join(self.sampa[symbol] for symbol in symbols))
 
-def _plain(phone: str) -> str:
-    return unicodedata.normalize("NFC", phone)
+
+def _normal(label: str) -> str:
+    return _POSITION.sub("", unicodedata.normalize("NFC", label.strip()))
 
 
 def read_classes(path: str | Path | None = None) -> PhoneClasses:
     """Read and check a table of classes.
 
     Args:
-        path: JSON as `configs/phoneme-classes.json`; or flat, class -> phones, as published: then
-            groups, ARPAbet and silence are those of the default table, as far as their classes are
-            there.
+        path: JSON as ``configs/phoneme-classes.json``; or flat, class -> phones, as published: then
+            groups, ARPAbet, SAMPA and silence are those of the default table, as far as their
+            classes are there.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not such a table; the message names file, key and value.
+        FileNotFoundError: There is no such file.
+        ValueError: It is not such a table; the message names file, key and value.
     """
     file = DEFAULT_FILE if path is None else Path(path)
     if not file.is_file():
@@ -160,10 +206,12 @@ def read_classes(path: str | Path | None = None) -> PhoneClasses:
 def _completed(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Make a whole table of a flat one."""
     default = json.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
-    groups = {name: [one for one in of if one in flat] for name, of in default["groups"].items()}
-    named = {name: phones for name, phones in flat.items() if name not in groups}
+    members = {
+        name: [part for part in of if part in flat] for name, of in default["groups"].items()
+    }
+    groups = {name: of for name, of in members.items() if of}
+    named = {name: phones for name, phones in flat.items() if name not in members}
     classes = {name: list(phones) for name, phones in _lists(named, "classes").items()}
-    groups = {name: of for name, of in groups.items() if of}
     arpabet = {}
     for symbol, phone in default["arpabet"].items():
         if not any(phone in phones for phones in classes.values()):
@@ -176,40 +224,43 @@ def _completed(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _checked(table: Mapping[str, Any]) -> PhoneClasses:
-    unknown = sorted(set(table) - {"about", "classes", "groups", "arpabet", "silence"})
+    unknown = sorted(set(table) - set(_KEYS))
     if unknown:
-        raise ValueError(
-            f"unknown key {unknown[0]!r}; expected about, classes, groups, arpabet, silence"
-        )
+        raise ValueError(f"unknown key {unknown[0]!r}; expected {', '.join(_KEYS)}")
     classes = _lists(table["classes"], "classes")
     owner: dict[str, str] = {}
     for name, phones in classes.items():
-        for phone in map(_plain, phones):
+        for phone in map(_normal, phones):
             if owner.setdefault(phone, name) != name:
                 raise ValueError(f"phone {phone!r} is in two classes: {owner[phone]}, {name}")
     groups = _lists(table.get("groups", {}), "groups")
     for name, members in groups.items():
-        missing = [one for one in members if one not in classes]
+        missing = [member for member in members if member not in classes]
         if missing or name in classes:
             what = f"of {missing[0]!r}, which is no class" if missing else "has a class's name"
             raise ValueError(f"group {name!r} {what}; classes are {', '.join(classes)}")
     silence = table.get("silence", [])
     if not _is_texts(silence):
         raise ValueError(f"'silence' must be a list of labels; got {silence!r}")
-    made = PhoneClasses(
-        classes, groups, _arpabet_of(table), frozenset(one.strip().lower() for one in silence)
+    checked = PhoneClasses(
+        classes,
+        groups,
+        {symbol.upper(): _normal(phone) for symbol, phone in _symbols(table, "arpabet").items()},
+        _symbols(table, "sampa"),
+        frozenset(label.strip().lower() for label in silence),
     )
-    for symbol, phone in made.arpabet.items():
-        if not made._ipa(phone):
+    for symbol, phone in checked.arpabet.items():
+        if not checked._ipa(phone):
             raise ValueError(f"'arpabet': {symbol!r} stands for {phone!r}, which is in no class")
-    return made
+    return checked
 
 
-def _arpabet_of(table: Mapping[str, Any]) -> dict[str, str]:
-    arpabet = table.get("arpabet", {})
-    if not isinstance(arpabet, dict) or not _is_texts(list(arpabet.values())):
-        raise ValueError(f"'arpabet' must map ARPAbet phones to IPA phones; got {arpabet!r}")
-    return {symbol.upper(): _plain(phone) for symbol, phone in arpabet.items()}
+def _symbols(table: Mapping[str, Any], key: str) -> dict[str, str]:
+    """Return a table from the symbols of an alphabet to IPA."""
+    symbols = table.get(key, {})
+    if not isinstance(symbols, dict) or not _is_texts(list(symbols.values())):
+        raise ValueError(f"{key!r} must map {key.upper()} symbols to IPA; got {symbols!r:.200}")
+    return symbols
 
 
 def _lists(value: object, key: str) -> dict[str, tuple[str, ...]]:
@@ -228,5 +279,5 @@ def _is_texts(value: object) -> bool:
     return (
         isinstance(value, Sequence)
         and not isinstance(value, str)
-        and all(isinstance(one, str) and one.strip() for one in value)
+        and all(isinstance(text, str) and text.strip() for text in value)
     )

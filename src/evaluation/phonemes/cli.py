@@ -1,4 +1,4 @@
-"""Judge a test set by class of phone: plosives, nasals, close vowels, ...
+"""Score a test set by class of phone: plosives, nasals, close vowels, ...
 
     python -m evaluation.ph_eval --experiment_tag XP1 --testset test
     python src/evaluation/ph_eval.py --testset test --loss XP1 --phoneme all
@@ -6,41 +6,41 @@
 writes, in <root>/<tag>/<testset>/metrics/,
 
     metrics_by_phoneme.csv         a row per class: published columns, then others
-    phoneme_segments.csv           a row per phone: what, where, and its figures
+    phoneme_segments.csv           a row per phone: what, where, and its values
     metrics_by_sample_phoneme.csv  a row per utterance and class
-    phoneme_summary.csv            a row per class and figure: means over utterances, over segments
-    phoneme_failures.csv           figures that are not defined, and why
+    phoneme_summary.csv            a row per class and value: means over utterances, over segments
+    phoneme_failures.csv           values that are not defined, and why
     metrics_by_phoneme_concatenated.csv   with --method concatenated or both
 
-and figures/phonemes.png with its numbers. Two ways of computing: `pooled` (default) judges whole
+and figures/phonemes.png with its numbers. Two ways of computing: `pooled` (default) scores whole
 utterances and sums the samples, frames or windows that lie in each phone; `concatenated`, as
-published, cuts all segments of a class out of all utterances, joins them and judges the result.
-Finished utterances are kept in a journal, so that a stopped run goes on where it was.
+published, cuts all segments of a class out of all utterances, joins them and scores the result.
+Finished utterances are kept, so that a stopped run resumes.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from asteroid.utils.files import atomic_path
 from auditus import METRICS, get_metrics
 from auditus.pooling import POOLED, why_not_pooled
 from auditus.ratios import VARIANTS
-from evaluation.plots.style import figure_style, save_figure
+from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.score.columns import column_name, keys_of
-from evaluation.testset.experiment import TestSet
+from evaluation.testset.testset import TestSet
 from evaluation.work.cli import systems_of
+from evaluation.work.tables import write_table
 from seloss.program import run_command
 
 from . import tables
 from .classes import read_classes
 from .concatenated import join_testset
-from .figure import class_figure
 from .options import add_phone_options, named_classes, options_of
+from .plot import class_figure
 from .pooled import pool_testset
 from .segments import Segments, retrieve
 
@@ -50,92 +50,104 @@ logger = logging.getLogger(__name__)
 
 METHODS = ("pooled", "concatenated", "both")
 DEFAULT = ("si_sir", "si_sar", "si_sdr", "fw_sir", "fw_sar", "fw_sdr", "stoi", "estoi")
-#: What every table of failures says of a figure without a value.
+#: What every table of failures says of a missing value.
 FAILURES = ["Sample_ID", "phoneme", "Metric", "Method", "Reason"]
-
-Failure = tuple[str, str, str, str]
+# Of the table of classes: all other columns are values.
+_FACTS = ("testset", "loss", "phoneme", "utterances", "segments", "duration_s", "method")
 
 
 def _evaluate(testset: TestSet, args: argparse.Namespace) -> pd.DataFrame:
-    """Compute and write everything for one test set; return its table of classes."""
+    """Compute and write everything for one test set; return its table of classes.
+
+    Where no value is defined the tables of an earlier run stay, and the table is empty.
+    """
     options = options_of(args, testset)
     names = named_classes(args.phoneme, read_classes(options.classes))
     segments = retrieve(testset, options, jobs=args.jobs)
-    failures = [
-        dict(zip(FAILURES, (sample, "all", "all", "alignment", reason), strict=True))
-        for sample, reason in segments.failures.items()
+    failures: list[tuple[str, ...]] = [
+        (sample, "all", "all", "alignment", reason) for sample, reason in segments.failures.items()
     ]
-    shown = pd.DataFrame()
+    results: dict[str, pd.DataFrame] = {}
     if args.method != "concatenated":
-        chosen = [name for name in args.metrics if name in POOLED or args.method == "pooled"]
-        shown, found = _pooled(testset, segments, names, chosen, args)
-        failures += _listed(found, "pooled")
+        results |= _pooled(testset, segments, names, args, failures)
     if args.method != "pooled":
-        joined, found = _concatenated(testset, segments, names, args)
-        failures += _listed(found, "concatenated")
-        shown = joined if shown.empty else shown
-    _write(testset, "phoneme_failures.csv", pd.DataFrame(failures, columns=FAILURES))
+        results |= _concatenated(testset, segments, names, args, failures)
     if failures:
-        place = testset.metrics / "phoneme_failures.csv"
-        logger.warning("%d figures or utterances without a value: see %s", len(failures), place)
-    return shown
+        logger.warning(
+            "%d values or utterances without a value: see %s",
+            len(failures),
+            testset.metrics / "phoneme_failures.csv",
+        )
+    write_table(testset.metrics / "phoneme_failures.csv", pd.DataFrame(failures, columns=FAILURES))
+    by_class = next(table for name, table in results.items() if name.startswith("metrics_by_ph"))
+    if not any(_n_values(table) for table in results.values() if "loss" in table):
+        return by_class.iloc[:0]
+    for name, table in results.items():
+        write_table(testset.metrics / name, table)
+    return by_class
+
+
+def _n_values(by_class: pd.DataFrame) -> int:
+    """Return how many values of a table of classes are defined."""
+    return int(by_class.drop(columns=list(_FACTS)).notna().to_numpy().sum())
 
 
 def _pooled(
     testset: TestSet,
     segments: Segments,
     names: Sequence[str],
-    metrics: Sequence[str],
     args: argparse.Namespace,
-) -> tuple[pd.DataFrame, list[Failure]]:
+    failures: list[tuple[str, ...]],
+) -> dict[str, pd.DataFrame]:
+    """Return the tables by their file; draw the figure; add to the failures."""
+    metrics = [name for name in args.metrics if name in POOLED]
     keys = keys_of(get_metrics(metrics), testset.signals())
     pooled = pool_testset(testset, segments, keys, jobs=args.jobs)
+    rows = [(sample, "all", key, reason) for sample, key, reason in pooled.failures]
+    failures += _listed(rows, "pooled")
     by_segment = tables.segment_table(segments.table, pooled.segments, keys)
     utterances = tables.utterance_table(testset.samples(), pooled.classes, keys)
-    means = tables.mean_by_class(utterances, names)
-    by_class = tables.class_table(testset, names, means, "pooled")
-    members = {name: segments.classes.members(name) for name in names}
-    for name, frame in (
-        ("phoneme_segments.csv", tables.renamed(by_segment)),
-        ("metrics_by_sample_phoneme.csv", tables.renamed(utterances)),
-        ("phoneme_summary.csv", tables.summary_table(utterances, by_segment, members)),
-        ("metrics_by_phoneme.csv", by_class),
-    ):
-        _write(testset, name, frame)
-    if not args.no_figure and means:
+    by_class = tables.class_table(testset, names, tables.mean_by_class(utterances, names), "pooled")
+    if not args.no_figure and _n_values(by_class):
         with figure_style():
             figure, numbers = class_figure(utterances, names, args.bars)
             save_figure(figure, testset.folder / "figures" / "phonemes.png", numbers)
-    return by_class, [(sample, "all", key, reason) for sample, key, reason in pooled.failures]
+    members = {name: segments.classes.members(name) for name in names}
+    return {
+        "metrics_by_phoneme.csv": by_class,
+        "phoneme_segments.csv": tables.renamed(by_segment),
+        "metrics_by_sample_phoneme.csv": tables.renamed(utterances),
+        "phoneme_summary.csv": tables.summary_table(utterances, by_segment, members),
+    }
 
 
 def _concatenated(
-    testset: TestSet, segments: Segments, names: Sequence[str], args: argparse.Namespace
-) -> tuple[pd.DataFrame, list[Failure]]:
+    testset: TestSet,
+    segments: Segments,
+    names: Sequence[str],
+    args: argparse.Namespace,
+    failures: list[tuple[str, ...]],
+) -> dict[str, pd.DataFrame]:
+    """Return the table by its file; add to the failures."""
     keys = keys_of(get_metrics(args.metrics), testset.signals())
-    joined, failures = join_testset(
+    joined, reasons = join_testset(
         testset, segments, names, keys, variant=args.variant, jobs=args.jobs
     )
-    rows = joined.set_index("phoneme")
-    found = {str(name): row for name, row in rows.iterrows() if row["segments"]}
+    failures += _listed(reasons, "concatenated")
+    by_class: Mapping[str, pd.Series] = {
+        str(name): row for name, row in joined.set_index("phoneme").iterrows() if row["segments"]
+    }
     method = "concatenated" if args.variant == VARIANTS[0] else f"concatenated, {args.variant}"
-    table = tables.class_table(testset, names, found, method)
-    _write(testset, "metrics_by_phoneme_concatenated.csv", table)
-    return table, failures
+    table = tables.class_table(testset, names, by_class, method)
+    return {"metrics_by_phoneme_concatenated.csv": table}
 
 
-def _listed(found: Sequence[Failure], method: str) -> list[dict[str, str]]:
-    """Return rows of the table of failures: sample, class, key and reason are given."""
-    rows = []
-    for sample, phoneme, key, reason in found:
-        name = "all" if key == "all" else column_name(key)
-        rows.append(dict(zip(FAILURES, (sample, phoneme, name, method, reason), strict=True)))
-    return rows
-
-
-def _write(testset: TestSet, name: str, frame: pd.DataFrame) -> None:
-    with atomic_path(testset.metrics / name) as temporary:
-        frame.to_csv(temporary, index=False, float_format="%.6g")
+def _listed(reasons: Iterable[tuple[str, ...]], method: str) -> list[tuple[str, ...]]:
+    """Return rows of the table of failures for sample, class, key and reason."""
+    return [
+        (sample, phoneme, "all" if key == "all" else column_name(key), method, reason)
+        for sample, phoneme, key, reason in reasons
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -151,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         default=list(DEFAULT),
         metavar="NAME",
         help=f"default: {' '.join(DEFAULT)}; pooled or joined: {', '.join(POOLED)}; joined only: "
-        f"{', '.join(name for name in mono if name not in POOLED)}; all: whatever the method has",
+        f"{', '.join(name for name in mono if name not in POOLED)}; all: every one of the method",
     )
     parser.add_argument(
         "--variant",
@@ -169,7 +181,7 @@ def _checked(args: argparse.Namespace) -> None:
     """Complete and check what belongs together.
 
     Raises:
-        ValueError: a metric or variant that the method does not have.
+        ValueError: A metric or variant that the method does not have.
     """
     if "all" in args.metrics:
         mono = [name for name in METRICS.names() if METRICS.get(name).channels == 1]
@@ -189,14 +201,18 @@ def _work(args: argparse.Namespace) -> int:
     scored = 0
     for testset in systems_of(args):
         table = _evaluate(testset, args)
-        figures = table.drop(columns=["testset", "loss", "method"]).set_index("phoneme")
+        if table.empty:
+            continue
+        scored += _n_values(table)
         print(f"{testset.system} / {testset.name}: {table['method'].iloc[0]}")
-        published = [name for name in tables.PUBLISHED if name in figures]
-        shown = figures[[*published, *figures.columns[-3:]]] if published else figures
+        values = table.drop(columns=["testset", "loss", "method"]).set_index("phoneme")
+        published = [name for name in tables.PUBLISHED if name in values]
+        shown = values[[*published, *values.columns[-3:]]] if published else values
         print(shown.to_string(float_format="%.2f", na_rep="-"))
-        scored += int(figures.iloc[:, :-3].notna().to_numpy().sum())
     if not scored:
-        raise RuntimeError("no figure could be computed: see phoneme_failures.csv")
+        raise RuntimeError(
+            "no value could be computed: see phoneme_failures.csv; tables of an earlier run stay"
+        )
     return 0
 
 

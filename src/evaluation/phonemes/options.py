@@ -1,34 +1,76 @@
-"""What the two programs of phones share: which phones, where alignments come from."""
+"""Options of the two programs of phones: which classes, and where alignments come from."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from evaluation.testset.experiment import TestSet
+from asteroid.utils.files import write_text
+from evaluation.testset.testset import TestSet
 from evaluation.work.cli import add_system_options, available_cpus, positive_int
 
 from .classes import ALPHABETS, PhoneClasses
-from .segments import FOLDER, OPTIONS_FILE
-from .sources import SOURCES, Options
 from .textgrid import PHONE_TIER
 
-__all__ = ["add_phone_options", "named_classes", "options_of"]
+__all__ = [
+    "FOLDER",
+    "SOURCES",
+    "AlignmentOptions",
+    "add_phone_options",
+    "named_classes",
+    "options_of",
+    "remember_options",
+]
 
-# Option -> field of `Options`.
-_FIELDS = {
-    "source": "source",
-    "textgrids": "textgrids",
-    "tier": "tier",
-    "transcripts": "transcripts",
-    "lexicon": "lexicon",
-    "alphabet": "alphabet",
-    "classes": "classes",
-    "alignment_cache": "cache",
-}
+#: Of a test set: what is known of its phones.
+FOLDER = "phonemes"
+SOURCES = ("auto", "textgrid", "manifest", "aligner")
+_REMEMBERED = "options.json"
+
+
+@dataclass(frozen=True)
+class AlignmentOptions:
+    """Where alignments come from.
+
+    Attributes:
+        source: One of ``SOURCES``; auto: of the others the first that a sample has, in their order.
+        textgrids: Folder of TextGrids, see ``sources.pair_textgrids``; without it, the files that
+            the manifest names.
+        tier: Regular expression for the tier of phones.
+        transcripts: A table (CSV: id, transcript) instead of the manifest's transcripts.
+        lexicon: Pronunciations for the aligner.
+        alphabet: One of ``ALPHABETS``; auto: as the labels of each source look.
+        classes: Table of classes.
+        cache: Where the aligner keeps its results.
+    """
+
+    source: str = "auto"
+    textgrids: str | None = None
+    tier: str = PHONE_TIER
+    transcripts: str | None = None
+    lexicon: str | None = None
+    alphabet: str = "auto"
+    classes: str | None = None
+    cache: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the files are there, before any work.
+
+        Raises:
+            ValueError: An unknown source.
+            FileNotFoundError: A file or folder is missing.
+        """
+        if self.source not in SOURCES:
+            raise ValueError(f"source must be one of {', '.join(SOURCES)}; got {self.source!r}")
+        if self.textgrids is not None and not Path(self.textgrids).is_dir():
+            raise FileNotFoundError(f"no folder of TextGrids {self.textgrids}")
+        for file in (self.transcripts, self.lexicon, self.classes):
+            if file is not None and not Path(file).is_file():
+                raise FileNotFoundError(f"no file {file}")
 
 
 def add_phone_options(parser: argparse.ArgumentParser) -> None:
@@ -47,76 +89,71 @@ def add_phone_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "alignments", "what is not given is as in the last run of either program on the test set"
     )
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--source",
         choices=SOURCES,
         help="TextGrids, phone times of the manifest, or the aligner with the manifest's "
         "transcripts; auto: of these the first that an utterance has (default: auto)",
     )
-    group.add_argument(
-        "--textgrids", metavar="FOLDER", help="<id>.TextGrid or <Sample_ID>.TextGrid per utterance"
+    add(
+        "--textgrids",
+        metavar="FOLDER",
+        help="a TextGrid per utterance: <id>.TextGrid, or as the Montreal Forced Aligner leaves "
+        "them: SPEAKER/<recording of the speech>.TextGrid, <id>/speech.TextGrid, or .json",
     )
-    group.add_argument(
-        "--tier", metavar="REGEX", help=f"name of the tier of phones (default: {PHONE_TIER})"
-    )
-    group.add_argument("--transcripts", metavar="CSV", help="columns id, transcript")
-    group.add_argument("--lexicon", metavar="FILE", help="pronunciations: word, ARPAbet phones")
-    group.add_argument("--alphabet", choices=ALPHABETS, help="of the labels (default: auto)")
-    group.add_argument(
-        "--classes", metavar="JSON", help="table of classes (default: configs/phoneme-classes.json)"
-    )
-    group.add_argument(
-        "--alignment_cache", metavar="FOLDER", help="where the aligner keeps results"
+    add("--tier", metavar="REGEX", help=f"name of the tier of phones (default: {PHONE_TIER})")
+    add("--transcripts", metavar="CSV", help="columns id, transcript")
+    add("--lexicon", metavar="FILE", help="pronunciations: word, ARPAbet phones")
+    add("--alphabet", choices=ALPHABETS, help="of the labels (default: auto)")
+    add("--classes", metavar="JSON", help="default: configs/phoneme-classes.json")
+    add(
+        "--alignment_cache",
+        dest="cache",
+        metavar="FOLDER",
+        help="where the aligner keeps its results",
     )
 
 
-def options_of(args: argparse.Namespace, testset: TestSet) -> Options:
+def options_of(args: argparse.Namespace, testset: TestSet) -> AlignmentOptions:
     """Return the options of the last run, changed by those that are given.
 
     Raises:
-        FileNotFoundError: a file they name is missing.
+        FileNotFoundError: A file or folder they name is not there (any more).
+        ValueError: An option is wrong, or what was remembered is damaged.
     """
-    given = {
-        field: getattr(args, option)
-        for option, field in _FIELDS.items()
-        if getattr(args, option) is not None
-    }
-    return _completed(testset, given)
-
-
-def _completed(testset: TestSet, given: Mapping[str, object]) -> Options:
-    """Return the options of the last retrieval, changed by those that are given.
-
-    Args:
-        testset: the samples.
-        given: field of `Options` -> value.
-
-    Raises:
-        FileNotFoundError: a file or folder they name is not there (any more).
-        ValueError: an option is wrong, or what was kept is damaged.
-    """
-    file = testset.folder / FOLDER / OPTIONS_FILE
-    kept: dict[str, Any] = {}
+    fields = [field.name for field in dataclasses.fields(AlignmentOptions)]
+    given = {name: value for name in fields if (value := getattr(args, name)) is not None}
+    file = testset.folder / FOLDER / _REMEMBERED
+    remembered: dict[str, object] = {}
     if file.is_file():
         try:
-            kept = {**json.loads(file.read_text(encoding="utf-8"))}
+            remembered = {**json.loads(file.read_text(encoding="utf-8"))}
         except (TypeError, ValueError) as error:
             raise ValueError(f"{file} is damaged, delete it: {error}") from None
-        unknown = sorted(kept.keys() - {field.name for field in dataclasses.fields(Options)})
-        if unknown:
+        if unknown := sorted(remembered.keys() - set(fields)):
             raise ValueError(f"{file} is damaged, delete it: unknown option {unknown[0]!r}")
     try:
-        return Options(**{**kept, **given})
+        return AlignmentOptions(**{**remembered, **given})  # type: ignore[arg-type]
     except FileNotFoundError as error:
         hint = f"; options of earlier runs are in {file}: name another, or delete that file"
-        raise FileNotFoundError(f"{error}{hint if kept else ''}") from None
+        raise FileNotFoundError(f"{error}{hint if remembered else ''}") from None
+
+
+def remember_options(options: AlignmentOptions, testset: TestSet) -> None:
+    """Keep the options for the next run, so that they hold in another working folder."""
+    fields = dataclasses.asdict(options)
+    for name in ("textgrids", "transcripts", "lexicon", "classes", "cache"):
+        if fields[name] is not None:
+            fields[name] = str(Path(fields[name]).absolute())
+    write_text(testset.folder / FOLDER / _REMEMBERED, json.dumps(fields, indent=1) + "\n")
 
 
 def named_classes(names: Sequence[str], classes: PhoneClasses) -> tuple[str, ...]:
-    """Return the classes and groups that `--phoneme` names, each once, in the table's order.
+    """Return the classes and groups that ``--phoneme`` names, each once, in the table's order.
 
     Raises:
-        ValueError: one is not known.
+        ValueError: One is not known.
     """
     if "all" in names:
         return classes.names

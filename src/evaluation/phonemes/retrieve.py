@@ -13,9 +13,8 @@ writes, in <root>/<tag>/<testset>/phonemes/,
     <signal>/<class>.wav   with --signal_type: all segments of a class, cut and joined
 
 Alignments come from TextGrids, from phone times in the manifest, or are made from transcripts and
-the clean speech, without the network; README.md beside `evaluation/phonemes` says more. The
-aligner's results are kept, so that a stopped run goes on where it was and other systems' runs on
-the same speech cost nothing.
+the clean speech, offline; the README of evaluation/phonemes says more. The aligner's results are
+kept, so that a stopped run resumes and other systems' runs on the same speech cost nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ from seloss.program import run_command
 
 from .classes import UNMAPPED, read_classes
 from .concatenated import SIGNAL_TYPES, write_cuts
-from .options import add_phone_options, named_classes, options_of
-from .segments import FOLDER, retrieve
+from .options import FOLDER, add_phone_options, named_classes, options_of
+from .segments import retrieve
 
 __all__ = ["main"]
 
@@ -56,17 +55,17 @@ def _work(args: argparse.Namespace) -> int:
         segments = retrieve(testset, options, jobs=args.jobs)
         print(f"{testset.system} / {testset.name}: {len(segments.table)} phones")
         for name in names:
-            mine = segments.table[segments.table["class"].isin(segments.classes.members(name))]
+            mine = segments.of_class(name)
             print(f"  {name:12s} {len(mine):6d}  {mine['duration_s'].sum():8.2f} s")
         unmapped = int((segments.table["class"] == UNMAPPED).sum())
         if unmapped:
             print(f"  {UNMAPPED:12s} {unmapped:6d}  in no class, see unmapped.csv")
         print(f"  in {testset.folder / FOLDER / 'segments.csv'}")
         if args.signal_type:
-            there = {name for paths in testset.signals().values() for name in paths}
-            every = [kind for kind, signal in SIGNAL_TYPES.items() if signal in there]
-            kinds = every if args.signal_type == "all" else [args.signal_type]
-            written = write_cuts(testset, segments, names, kinds)
+            signals = {name for paths in testset.signals().values() for name in paths}
+            every = [name for name, signal in SIGNAL_TYPES.items() if signal in signals]
+            types = every if args.signal_type == "all" else [args.signal_type]
+            written = write_cuts(testset, segments, names, types)
             print(f"  {len(written)} joined signals in {testset.folder / FOLDER}")
     return 0
 

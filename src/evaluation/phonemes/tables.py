@@ -1,4 +1,4 @@
-"""Tables of phones: by segment, by class in each utterance, by class, published columns first."""
+"""Tables of values: by segment, by class in each utterance, by class, published columns first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from auditus import get_metric
 from evaluation.score.columns import column_name
-from evaluation.testset.experiment import TestSet
+from evaluation.testset.testset import TestSet
 
 __all__ = [
     "PUBLISHED",
@@ -33,6 +33,7 @@ PUBLISHED = (
     "fw-si-sdr_out",
 )
 _FACTS = ("speaker", "noise_type", "snr_db", "seen")
+_COUNTS = ("utterances", "segments", "duration_s")
 
 
 def class_column(key: str) -> str:
@@ -49,45 +50,44 @@ def class_column(key: str) -> str:
 
 
 def _with_deltas(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Add `delta/<metric>`, what the estimate has more than the mixture, where both are known."""
-    more = {}
-    for key in keys:
-        side, name = key.split("/")
-        if side == "in" and f"out/{name}" in table:
-            more[f"delta/{name}"] = table[f"out/{name}"] - table[key]
-    return pd.concat([table, pd.DataFrame(more, index=table.index)], axis=1)
+    """Add ``delta/<metric>``, what the estimate has more than the mixture, where both are known."""
+    deltas = {
+        key.replace("in/", "delta/"): table[key.replace("in/", "out/")] - table[key]
+        for key in keys
+        if key.startswith("in/") and key.replace("in/", "out/") in table
+    }
+    return pd.concat([table, pd.DataFrame(deltas, index=table.index)], axis=1)
 
 
-def _figures(table: pd.DataFrame) -> list[str]:
+def _values(table: pd.DataFrame) -> list[str]:
+    """Return the columns of values, which are keys."""
     return [column for column in table if "/" in column]
 
 
 def renamed(table: pd.DataFrame) -> pd.DataFrame:
-    """Name figures as the table of utterances does: `SI-SDR_out`, `Delta_SI-SDR`."""
+    """Name values as the table of utterances does: ``SI-SDR_out``, ``Delta_SI-SDR``."""
     names = {}
-    for key in _figures(table):
+    for key in _values(table):
         side, name = key.split("/")
-        label = get_metric(name).label
-        names[key] = f"Delta_{label}" if side == "delta" else column_name(key)
+        names[key] = f"Delta_{get_metric(name).label}" if side == "delta" else column_name(key)
     return table.rename(columns=names)
 
 
 def segment_table(
-    segments: pd.DataFrame, figures: pd.DataFrame, keys: Sequence[str]
+    segments: pd.DataFrame, values: pd.DataFrame, keys: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row per phone: what it is, where, and its figures by key."""
-    complete = _with_deltas(figures, keys).set_axis(segments.index)
-    return pd.concat([segments, complete], axis=1)
+    """Return one row per phone: what it is, where, and its values by key."""
+    return pd.concat([segments, _with_deltas(values, keys).set_axis(segments.index)], axis=1)
 
 
 def utterance_table(
     samples: pd.DataFrame, classes: pd.DataFrame, keys: Sequence[str]
 ) -> pd.DataFrame:
     """Return one row per utterance and class, with what is known of the utterance."""
-    known = ["Sample_ID", "id", *(fact for fact in _FACTS if fact in samples)]
-    table = samples[known].merge(classes, on="Sample_ID", how="right", sort=False)
-    figures = table[list(keys)].astype("float64")
-    return pd.concat([table.drop(columns=list(keys)), _with_deltas(figures, keys)], axis=1)
+    facts = ["Sample_ID", "id", *(fact for fact in _FACTS if fact in samples)]
+    table = samples[facts].merge(classes, on="Sample_ID", how="right", sort=False)
+    values = table[list(keys)].astype("float64")
+    return pd.concat([table.drop(columns=list(keys)), _with_deltas(values, keys)], axis=1)
 
 
 def class_table(
@@ -96,69 +96,62 @@ def class_table(
     """Return metrics_by_phoneme.csv: one row per class, the published columns first.
 
     Args:
-        testset: the samples.
-        names: classes and groups, one row each, also those that no phone belongs to.
-        by_class: name -> its figures by key, and utterances, segments, duration_s.
-        method: how it was computed.
+        testset: The samples.
+        names: Classes and groups, one row each, also those that no phone belongs to.
+        by_class: Name -> its values by key, and utterances, segments, duration_s.
+        method: How it was computed.
     """
     rows = []
     for name in names:
-        found = by_class.get(name)
-        figures = {} if found is None else dict(found)
+        values = dict(by_class.get(name, {}))
         row: dict[str, object] = {
             "testset": testset.name,
             "loss": testset.system,
             "phoneme": name,
         }
-        row |= {class_column(key): value for key, value in figures.items() if "/" in key}
-        for count in ("utterances", "segments", "duration_s"):
-            row[count] = figures.get(count, 0)
+        row |= {class_column(key): value for key, value in values.items() if "/" in key}
+        row |= {count: values.get(count, 0) for count in _COUNTS}
         rows.append(row | {"method": method})
     table = pd.DataFrame(rows)
     first = ["testset", "loss", "phoneme", *(name for name in PUBLISHED if name in table)]
-    last = ["utterances", "segments", "duration_s", "method"]
+    last = [*_COUNTS, "method"]
     rest = [column for column in table if column not in (*first, *last)]
-    table = table[[*first, *rest, *last]]
-    return table.astype({"utterances": int, "segments": int})
+    return table[[*first, *rest, *last]].astype({"utterances": int, "segments": int})
 
 
 def mean_by_class(utterances: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Series]:
-    """Average the figures of each class over the utterances that have it."""
-    figures = _figures(utterances)
-    found = {}
-    for name in names:
-        mine = utterances[utterances["phoneme"] == name]
-        if len(mine):
-            means = mine[figures].mean()
-            means["utterances"] = len(mine)
-            means["segments"] = mine["segments"].sum()
-            means["duration_s"] = mine["duration_s"].sum()
-            found[name] = means
-    return found
+    """Average the values of each class over the utterances that have it."""
+    means = {}
+    for name, mine in utterances.groupby("phoneme"):
+        mean = mine[_values(utterances)].mean()
+        mean["utterances"] = len(mine)
+        mean["segments"] = mine["segments"].sum()
+        mean["duration_s"] = mine["duration_s"].sum()
+        means[str(name)] = mean
+    return {name: means[name] for name in names if name in means}
 
 
 def summary_table(
     utterances: pd.DataFrame, segments: pd.DataFrame, members: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
-    """Return one row per class and figure: means over utterances and over segments, with counts.
+    """Return one row per class and value: means over utterances and over segments, with counts.
 
     Args:
-        utterances: see `utterance_table`.
-        segments: see `segment_table`.
-        members: class or group -> the classes in it.
+        utterances: See ``utterance_table``.
+        segments: See ``segment_table``.
+        members: Class or group -> the classes in it.
     """
     rows = []
     for name, classes in members.items():
         mine = utterances[utterances["phoneme"] == name]
         parts = segments[segments["class"].isin(classes)]
-        for key in _figures(utterances):
-            metric = get_metric(key.split("/")[1])
+        for key in _values(utterances):
             over, each = mine[key].dropna(), parts[key].dropna()
             rows.append(
                 {
                     "phoneme": name,
                     "figure": class_column(key),
-                    "unit": metric.unit,
+                    "unit": get_metric(key.split("/")[1]).unit,
                     "mean_over_utterances": over.mean(),
                     "std_over_utterances": over.std(),
                     "utterances": len(over),

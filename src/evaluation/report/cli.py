@@ -28,7 +28,7 @@ from typing import Any
 from tqdm import tqdm
 
 from asteroid.utils.files import write_text
-from evaluation.plots.style import figure_style, save_figure
+from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.testset.experiment import open_system
 from evaluation.testset.testset import TestSet
 from evaluation.work.cli import add_experiment_options, available_cpus, positive_int

@@ -28,7 +28,7 @@ from scipy import stats
 
 from asteroid.utils.files import atomic_path
 from evaluation.compare.statistics import Sums, adjust, bootstrap_means, interval, paired_test
-from evaluation.plots.style import figure_style, save_figure
+from evaluation.plots.drawing import figure_style, save_figure
 from seloss.program import run_command
 
 from .blind import HIDDEN_REFERENCE

@@ -12,8 +12,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation.plots.drawing import Drawing
-from evaluation.plots.style import svg_bytes
+from evaluation.plots.drawing import Drawing, svg_bytes
 
 from .sections import Section
 

@@ -37,7 +37,7 @@ _BARE = ("PESQ", "STOI")
 # An unprocessed mixture lies in the plane of speech and noise: it has no artefact to rate.
 _WITHOUT_INPUT = ("si_sar", "si_sar_leroux", "fw_sar")
 # What is said in a sample is no condition to compare figures by.
-_SAID = ("transcript", "textgrid", "phones")
+_SAID = ("transcript", "textgrid", "phones", "speech_file")
 # The reference microphone is the first one of the manifest.
 REFERENCE_MICROPHONE = 0
 

@@ -203,7 +203,7 @@ def _write_figure(testset: TestSet, crossed: pd.DataFrame | None, keys: Sequence
         path.unlink(missing_ok=True)
         return
     # Pictures take a second to import.
-    from evaluation.plots.style import figure_style, save_figure
+    from evaluation.plots.drawing import figure_style, save_figure
 
     from .plot import draw_groups
 

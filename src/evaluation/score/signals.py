@@ -6,7 +6,7 @@ All metrics of a sample get the same tensors, since what they share is kept by t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import soundfile
@@ -82,6 +82,21 @@ class Signals:
             samples, rate = self._file(name)
             self._first[name] = samples[:1], rate
         return self._first[name]
+
+    def together(self, names: Sequence[str]) -> tuple[dict[str, Tensor], int]:
+        """Return first channels `(1, time)` of one length by their names, and their rate.
+
+        Raises:
+            ValueError: a file is missing or unreadable, lengths or rates differ.
+        """
+        read = {name: self.one_ear(name) for name in names}
+        rates = [rate for _, rate in read.values()]
+        if len(set(rates)) > 1:
+            raise ValueError(f"sample rates differ: {rates} Hz for {', '.join(names)}")
+        lengths = [signal.shape[-1] for signal, _ in read.values()]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"lengths differ: {lengths} samples for {', '.join(names)}")
+        return {name: signal for name, (signal, _) in read.items()}, rates[0]
 
     def _two_ears(self, name: str) -> Audio:
         """Return `(1, 2, time)` of two files, or of a file with two channels."""

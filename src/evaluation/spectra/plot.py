@@ -1,15 +1,14 @@
-"""Figures of the spectral diagnostics: levels and ratios over frequency."""
+"""Figures of spectra: levels and ratios over frequency."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evaluation.plots.drawing import MARKERS, Drawing, panels
+from evaluation.plots.drawing import MARKERS, Drawing, octave_ticks, panels
 
-__all__ = ["average_spectra", "band_ratios", "class_ratios", "octave_ticks"]
+__all__ = ["average_spectra", "band_ratios", "class_ratios"]
 
 ALL, MIXTURE = "all", "mixture"
 _STYLES = {"speech": "-", "noise": "--", "artefact": ":"}
@@ -78,13 +77,13 @@ def _class_ratio(table: pd.DataFrame, column: str, label: str) -> Drawing:
     numbers = table[["system", "class", "centre_hz", column]].reset_index(drop=True)
 
     def draw() -> Figure:
-        known = numbers.dropna(subset=[column])
-        names = list(dict.fromkeys(known["system"]))
+        defined = numbers.dropna(subset=[column])
+        names = list(dict.fromkeys(defined["system"]))
         figure, axes = panels(len(names), columns=2)
         figure.set_size_inches(4.5 * min(2, len(names)), 3.4 * -(-len(names) // 2))
-        low, high = np.nanpercentile(known[column], [2, 98])
+        low, high = np.nanpercentile(defined[column], [2, 98])
         for place, name in zip(axes, names, strict=True):
-            grid = known[known["system"] == name].pivot_table(
+            grid = defined[defined["system"] == name].pivot_table(
                 column, "class", "centre_hz", sort=False
             )
             grid = grid.sort_index(axis="columns")
@@ -103,16 +102,8 @@ def _class_ratio(table: pd.DataFrame, column: str, label: str) -> Drawing:
 
 def _nominal(frequency: float) -> str:
     """Return the name of a one-third-octave band, its rounded centre. Source: IEC 61260-1."""
+    # 0.05: a centre of 99 or 990 Hz is one of the next decade
     power = 10.0 ** np.floor(np.log10(frequency) + 0.05)
-    leading = min(_NOMINAL, key=lambda one: abs(np.log(one * power / frequency)))
+    leading = min(_NOMINAL, key=lambda nominal: abs(np.log(nominal * power / frequency)))
     value = leading * power
     return f"{value:g}" if value < 1000 else f"{value / 1000:g}k"
-
-
-def octave_ticks(axes: Axes, frequencies: pd.Series) -> None:
-    """Label a logarithmic frequency axis at octaves."""
-    ticks = [125 * 2**octave for octave in range(9)]
-    ticks = [tick for tick in ticks if frequencies.min() * 0.8 <= tick <= frequencies.max() * 1.2]
-    axes.set_xticks(ticks, [f"{tick / 1000:g}k" if tick >= 1000 else str(tick) for tick in ticks])
-    axes.minorticks_off()
-    axes.set_xlabel("frequency (Hz)")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,7 @@ __all__ = [
     "find_experiment",
     "natural_key",
     "open_system",
+    "open_systems",
 ]
 
 ROOT_VARIABLE = "SELOSS_EXPERIMENTS"
@@ -182,6 +184,37 @@ def open_system(
         f"{folder} was not judged before: name its references by --input_json MANIFEST or "
         "--targets FOLDER"
     )
+
+
+def open_systems(
+    texts: Sequence[str],
+    testset: str | None = None,
+    root: str | Path | None = None,
+    *,
+    taken: Sequence[str] = (),
+) -> dict[str, TestSet]:
+    """Open several systems, each `TAG`, a folder, or `NAME=` one of these; return them by name.
+
+    Args:
+        texts: what the command line names.
+        testset: see `open_system`.
+        root: see `find_experiment`.
+        taken: names that no system may have.
+
+    Raises:
+        FileNotFoundError: see `open_system`.
+        ValueError: two systems have one name.
+    """
+    systems: dict[str, TestSet] = {}
+    for text in texts:
+        name, equals, place = text.partition("=")
+        named = bool(equals) and not Path(text).exists()
+        system = open_system(place if named else text, testset, root)
+        name = name if named else system.system
+        if name in systems or name in taken:
+            raise ValueError(f"two systems are called {name!r}: give each its name, as A={text}")
+        systems[name] = system
+    return systems
 
 
 def _plain(name: str, what: str) -> str:

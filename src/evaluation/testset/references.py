@@ -115,6 +115,7 @@ def known_of(item: Mixture) -> dict[str, object]:
         "transcript": item.transcript,
         "textgrid": None if item.textgrid is None else str(item.textgrid),
         "phones": None if phones is None else json.dumps(phones, ensure_ascii=False),
+        "speech_file": item.speech_file,
     }
 
 

@@ -28,7 +28,10 @@ __all__ = [
 SIGNALS = ("mixture", "speech", "noise", "estimate")
 SYSTEM_FILE = "system.json"
 # Columns of samples.csv that hold text, whatever it looks like.
-TEXT_COLUMNS = ("Sample_ID", "id", "speaker", "transcript", "textgrid", "phones", "notice")
+TEXT_COLUMNS = (
+    *("Sample_ID", "id", "speaker", "transcript"),
+    *("textgrid", "phones", "speech_file", "notice"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The confusions of phone classes as a picture: one matrix per signal."""
+"""Figure of the confusions of phone classes: one matrix per signal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .counts import DELETED, INSERTED
+from .errors import DELETED, INSERTED
 
 __all__ = ["confusion_figure"]
 
 CELL_INCHES = 0.36
-# Light figures on dark cells from this share on.
+# Light numbers on dark cells from this share on.
 DARK = 0.55
 
 
@@ -22,19 +22,19 @@ def confusion_figure(table: pd.DataFrame, title: str) -> Figure:
     The row of insertions has no such base: it shows how they share out.
 
     Args:
-        table: see `tables.confusions`.
-        title: above all.
+        table: See ``errors.confusions``.
+        title: Above all matrices.
     """
     signals = list(dict.fromkeys(table["signal"]))
-    both = dict.fromkeys([*table["said"], *table["heard"]])
-    names = [name for name in both if name not in (DELETED, INSERTED)]
+    labels = dict.fromkeys([*table["said"], *table["heard"]])
+    names = [name for name in labels if name not in (DELETED, INSERTED)]
     size = CELL_INCHES * (len(names) + 1)
     figure = Figure(figsize=((size + 0.4) * len(signals) + 1.6, size + 1.6), layout="constrained")
     axes = figure.subplots(1, len(signals), squeeze=False, sharey=True)[0]
-    for one, signal in zip(axes, signals, strict=True):
+    for place, signal in zip(axes, signals, strict=True):
         part = table[table["signal"] == signal]
-        _draw(one, part, [*names, INSERTED], [*names, DELETED])
-        one.set_title(signal)
+        _draw(place, part, [*names, INSERTED], [*names, DELETED])
+        place.set_title(signal)
     axes[0].set_ylabel("said")
     figure.suptitle(title)
     return figure

@@ -1,4 +1,4 @@
-"""Recognisers behind one interface: a signal at 16 kHz in, a text out.
+"""Speech recognisers behind one interface: a signal at 16 kHz in, a text out.
 
     moonshine        tiny English network inside the wheel of moonshine_voice 0.0.44 (glibc >= 2.34)
     pocketsphinx     triphones and trigrams inside its wheel; installs where moonshine cannot
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 SAMPLE_RATE = 16_000
-LEVEL = 0.1
+LEVEL = 0.1  # RMS: -20 dBFS
 PEAK = 0.99
 
 
@@ -61,8 +61,7 @@ def build_recogniser(name: str) -> Recogniser:
     kind, colon, model = name.partition(":")
     build = RECOGNISERS.get(kind)
     if bool(colon and model) != (kind in LARGE):
-        wanted = f"{kind}:PATH" if kind in LARGE else kind
-        raise ValueError(f"expected {wanted}; got {name!r}")
+        raise ValueError(f"expected {f'{kind}:PATH' if kind in LARGE else kind}; got {name!r}")
     return build(model) if model else build()
 
 
@@ -71,10 +70,10 @@ def identity(name: str) -> str:
     kind, _, model = name.partition(":")
     package = _PACKAGES.get(kind, kind)
     try:
-        known = version(package)
+        release = version(package)
     except PackageNotFoundError:
-        known = "none"
-    parts = [kind, f"{package} {known}"]
+        release = "none"
+    parts = [kind, f"{package} {release}"]
     if model:
         parts.append(_fingerprint(Path(model)) if Path(model).is_dir() else model)
     return "; ".join(parts)
@@ -143,8 +142,8 @@ class PocketSphinx:
             raise ModuleNotFoundError(
                 "the recogniser pocketsphinx needs: pip install pocketsphinx==5.1.1"
             ) from error
-        self._new = lambda: Decoder(samprate=float(SAMPLE_RATE), loglevel="FATAL")
-        self._decoder = self._new()
+        self._decoder = Decoder(samprate=float(SAMPLE_RATE), loglevel="FATAL")
+        # of the features: it adapts to what is heard, and is reset so that order does not count
         self._mean = self._decoder.get_cmn(False)
 
     def __call__(self, signal: NDArray[np.float32]) -> str:
@@ -153,8 +152,8 @@ class PocketSphinx:
         self._decoder.start_utt()
         self._decoder.process_raw((signal * 32767).astype("<i2").tobytes(), full_utt=True)
         self._decoder.end_utt()
-        found = self._decoder.hyp()
-        return str(found.hypstr) if found else ""
+        hypothesis = self._decoder.hyp()
+        return str(hypothesis.hypstr) if hypothesis else ""
 
 
 class Transformers:
@@ -190,8 +189,8 @@ class Transformers:
     def __call__(self, signal: NDArray[np.float32]) -> str:
         """Return what is said."""
         # A copy: the pipeline takes entries out of what it is given.
-        heard = {"raw": signal.copy(), "sampling_rate": SAMPLE_RATE}
-        return str(self._pipeline(heard, **self._options)["text"])
+        audio = {"raw": signal.copy(), "sampling_rate": SAMPLE_RATE}
+        return str(self._pipeline(audio, **self._options)["text"])
 
 
 for _name in LARGE:

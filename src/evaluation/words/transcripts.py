@@ -1,10 +1,8 @@
-"""Transcripts of audio files: heard once, kept, heard again only if something changed."""
+"""Transcripts of audio files: made once, kept, made again only if something changed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,20 +13,21 @@ import soxr
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from evaluation.work.ledger import Ledger, content_digest
 from evaluation.work.parallel import run_each
 
 from .recognisers import SAMPLE_RATE, Recogniser, build_recogniser, identity, levelled
 
-__all__ = ["Heard", "hear_all"]
+__all__ = ["Transcript", "transcribe"]
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a recogniser made of a file.
+class Transcript:
+    """A recogniser's transcript of a file.
 
     Attributes:
-        text: as the recogniser gave it; None where it could not be had.
-        reason: why there is no text.
+        text: As the recogniser gave it; None where it could not be had.
+        reason: Why there is no text.
     """
 
     text: str | None
@@ -41,54 +40,43 @@ class _Job:
     recogniser: str
 
 
-def hear_all(
-    paths: Sequence[Path],
-    recogniser: str,
-    store: Path,
-    *,
-    jobs: int = 1,
-    progress: bool | None = None,
-) -> dict[Path, Heard]:
+def transcribe(
+    paths: Sequence[Path], recogniser: str, store: Path, *, jobs: int = 1
+) -> dict[Path, Transcript]:
     """Transcribe files that the store does not know.
 
     Args:
-        paths: audio files of any rate; of several channels the first is heard.
-        recogniser: see `recognisers.build_recogniser`.
-        store: a file of JSON lines: what was heard, by the audio's hash and the recogniser.
-        jobs: number of processes.
-        progress: show a bar; None: on a terminal.
+        paths: Audio files of any rate; of several channels the first is heard.
+        recogniser: See ``recognisers.build_recogniser``.
+        store: A ledger of transcripts by the audio's digest and the recogniser.
+        jobs: Number of processes.
 
     Raises:
-        ValueError, OSError, ModuleNotFoundError: the recogniser cannot be had at all.
+        ValueError, OSError, ModuleNotFoundError: The recogniser cannot be had at all.
     """
-    by = identity(recogniser)
-    known = _read(store, by)
-    digests = {path: _digest(path) for path in paths}
+    ledger, key = Ledger(store), identity(recogniser)
+    digests = {path: content_digest(path) for path in paths}
+    texts = {name: ledger.results(name, key).get("text") for name in digests.values() if name}
     # Equal audio (the clean speech of several systems' folders, say) is heard once.
-    wanted = {digest: path for path, digest in digests.items() if digest and digest not in known}
-    if wanted:
+    missing = {name: path for path, name in digests.items() if name and texts[name] is None}
+    if missing:
         _load(recogniser)  # what is wrong with it shows here, before the processes start
-    digest_of = {path: digest for digest, path in wanted.items()}
-    tasks = [_Job(path, recogniser) for path in digest_of]
+    tasks = [_Job(path, recogniser) for path in missing.values()]
     failures: dict[str, str] = {}
-    outcomes = run_each(_hear, tasks, jobs=min(jobs, max(1, len(tasks))))
-    hidden = None if progress is None else not progress
-    for outcome in tqdm(outcomes, total=len(tasks), unit="file", disable=hidden):
-        digest = digest_of[outcome.item.path]
+    outcomes = run_each(_transcribe, tasks, jobs=min(jobs, max(1, len(tasks))))
+    for outcome in tqdm(outcomes, total=len(tasks), unit="file", disable=None):
+        name = digests[outcome.item.path]
         if outcome.result is None:
-            failures[digest] = outcome.error
-            continue
-        known[digest] = outcome.result
-        _append(store, {"audio": digest, "recogniser": by, "text": outcome.result})
-    return {path: _heard(path, digest, known, failures) for path, digest in digests.items()}
-
-
-def _heard(path: Path, digest: str, known: dict[str, str], failures: dict[str, str]) -> Heard:
-    if not digest:
-        return Heard(None, f"there is no {path.name}")
-    if digest in known:
-        return Heard(known[digest])
-    return Heard(None, failures.get(digest, "not heard"))
+            failures[name] = outcome.error
+        else:
+            texts[name] = outcome.result
+            ledger.add(name, key, {"text": outcome.result})
+    return {
+        path: Transcript(texts[name], "" if texts[name] is not None else failures[name])
+        if name
+        else Transcript(None, f"there is no {path.name}")
+        for path, name in digests.items()
+    }
 
 
 @cache
@@ -97,63 +85,15 @@ def _load(name: str) -> Recogniser:
     return build_recogniser(name)
 
 
-def _hear(job: _Job) -> str:
-    signal = _audio(job.path)
+def _transcribe(job: _Job) -> str:
+    samples, rate = soundfile.read(job.path, dtype="float32", always_2d=True)
+    signal: NDArray[np.float32] = np.ascontiguousarray(samples[:, 0])
     if not len(signal):
         raise ValueError(f"{job.path.name} holds no samples")
     if not np.isfinite(signal).all():
         raise ValueError(f"{job.path.name} holds values that are not finite")
     if not signal.any():
         return ""  # nothing can be heard in silence, and some recognisers invent words there
-    return _load(job.recogniser)(levelled(signal))
-
-
-def _audio(path: Path) -> NDArray[np.float32]:
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    signal = np.ascontiguousarray(samples[:, 0])
     if rate != SAMPLE_RATE:
-        signal = soxr.resample(signal, rate, SAMPLE_RATE)
-    return np.asarray(signal, dtype=np.float32)
-
-
-def _digest(path: Path) -> str:
-    """Return the hash of a file, "" if it is not there."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _read(store: Path, by: str) -> dict[str, str]:
-    """Return what this recogniser heard, by hash; a line torn by a kill is passed over."""
-    known: dict[str, str] = {}
-    if store.is_file():
-        for entry in _entries(store.read_text(encoding="utf-8", errors="replace").splitlines()):
-            if entry.get("recogniser") == by and isinstance(entry.get("text"), str):
-                known[str(entry.get("audio"))] = str(entry["text"])
-    return known
-
-
-def _entries(lines: Iterable[str]) -> list[dict[str, object]]:
-    entries = []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(entry, dict):
-            entries.append(entry)
-    return entries
-
-
-def _append(store: Path, entry: dict[str, str]) -> None:
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with store.open("ab+") as file:
-        torn = False
-        if file.tell():
-            file.seek(-1, 2)
-            torn = file.read(1) != b"\n"
-        file.write(b"\n" * torn + json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        signal = np.asarray(soxr.resample(signal, rate, SAMPLE_RATE), dtype=np.float32)
+    return _load(job.recogniser)(levelled(signal))

@@ -12,7 +12,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from evaluation.phonemes import aligner
 from evaluation.phonemes.aligner import DOUBTFUL_FIT, align, aligned
-from evaluation.phonemes.transcript import guess, letters_to_phones, read_lexicon
+from evaluation.phonemes.pronunciation import guess, letters_to_phones, read_lexicon
 
 RATE = 16000
 FORMANTS = ((730, 80), (1090, 100), (2440, 140), (3400, 200))

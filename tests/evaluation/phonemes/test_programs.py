@@ -227,22 +227,22 @@ def test_means_over_segments_and_over_utterances_with_counts(test_folder, tmp_pa
 def test_a_second_run_does_only_what_is_new(test_folder, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         assert _run(ph_eval, tmp_path, *_labels(tmp_path), "--metrics", "snr", "--no_figure") == 0
-        assert "2 utterances, 2 to judge" in caplog.text
+        assert "2 utterances, 2 to score" in caplog.text
         first = (test_folder / "metrics" / "phoneme_segments.csv").read_bytes()
         caplog.clear()
         # the options of the first run are remembered
         assert _run(ph_eval, tmp_path, "--metrics", "snr", "--no_figure") == 0
-        assert "2 utterances, 0 to judge" in caplog.text
+        assert "2 utterances, 0 to score" in caplog.text
         assert (test_folder / "metrics" / "phoneme_segments.csv").read_bytes() == first
         caplog.clear()
         estimate = test_folder / "sample_1" / "estimate.wav"
         sf.write(estimate, 0.5 * sf.read(estimate)[0], SAMPLE_RATE, subtype="FLOAT")
         assert _run(ph_eval, tmp_path, "--metrics", "snr", "--no_figure") == 0
-        assert "2 utterances, 1 to judge" in caplog.text
+        assert "2 utterances, 1 to score" in caplog.text
         caplog.clear()
         _label(tmp_path / "labels", "utt-0", PHONES[:3])
         assert _run(ph_eval, tmp_path, "--metrics", "snr", "lsd", "--no_figure") == 0
-        assert "2 utterances, 2 to judge" in caplog.text
+        assert "2 utterances, 2 to score" in caplog.text
 
 
 def test_remembered_folders_that_are_gone_are_told_and_can_be_replaced(

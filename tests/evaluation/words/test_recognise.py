@@ -12,8 +12,7 @@ import soundfile as sf
 import soxr
 
 from evaluation.words import cli as recognise
-from evaluation.words import recognisers
-from evaluation.words import transcripts as hearing
+from evaluation.words import recognisers, transcripts
 from evaluation.words.recognisers import build_recogniser, levelled
 from tests.data import SAMPLE_RATE, noise_like
 
@@ -93,8 +92,8 @@ def test_what_was_heard_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert len(lines) == 3
     store.write_text("\n".join(lines[:2]) + '\n{"audio": "torn', encoding="utf-8")
     heard: list[Path] = []
-    real = hearing._hear
-    monkeypatch.setattr(hearing, "_hear", lambda job: heard.append(job.path) or real(job))
+    real = transcripts._transcribe
+    monkeypatch.setattr(transcripts, "_transcribe", lambda job: heard.append(job.path) or real(job))
     assert run() == 0
     assert len(heard) == 1
     heard.clear()

@@ -23,7 +23,7 @@ class ItemFacts(NamedTuple):
     """What is known about an item beside its signals; None where something is not known.
 
     ``textgrid`` is the path of a file with phone labels, ``phones`` a JSON list of
-    ``[start, end, label]`` in seconds.
+    ``[start, end, label]`` in seconds, ``speech_file`` the recording that the speech is from.
     """
 
     id: str
@@ -35,6 +35,7 @@ class ItemFacts(NamedTuple):
     n_mics: int = 1
     textgrid: str | None = None
     phones: str | None = None
+    speech_file: str | None = None
 
 
 class Batch(NamedTuple):

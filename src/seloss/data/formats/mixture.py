@@ -92,6 +92,12 @@ class Mixture:
         return len(self.mixture)
 
     @property
+    def speech_file(self) -> str | None:
+        """The recording that the speech was taken from, where it is one and its name is known."""
+        files = self.extra.get("speech_files")
+        return str(files[0]) if isinstance(files, list) and len(files) == 1 else None
+
+    @property
     def has_sources(self) -> bool:
         """Whether the speech at every microphone is known, and so the noise: what is left of it."""
         return bool(self.speech)

@@ -102,6 +102,7 @@ class MixtureDataset(Dataset[Item]):
                 n_mics=one.n_mics,
                 textgrid=None if one.textgrid is None else str(one.textgrid),
                 phones=json.dumps(one.extra["phones"]) if one.extra.get("phones") else None,
+                speech_file=one.speech_file,
             )
             for one in self.mixtures
         ]

@@ -1,4 +1,4 @@
-"""One picture of a test set by class of phone: improvement as a heat map, one metric as bars."""
+"""Figure of a test set by class of phone: improvement as a heat map, one metric as bars."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def class_figure(
     """Draw the figure and return the numbers it shows.
 
     Args:
-        utterances: one row per utterance and class, figures by key; see `tables`.
-        names: classes from top to bottom; those without a phone stay empty.
-        bars: the metric of the bars.
+        utterances: One row per utterance and class, values by key; see ``tables``.
+        names: Classes from top to bottom; those without a phone stay empty.
+        bars: The metric of the bars.
 
     Returns:
         The figure, and a row per number: phoneme, metric, side, mean, standard_error, utterances.
@@ -69,8 +69,8 @@ def _numbers(utterances: pd.DataFrame, names: Sequence[str], keys: Sequence[str]
 
 def _column(numbers: pd.DataFrame, names: Sequence[str], key: str, what: str) -> pd.Series:
     side, metric = key.split("/")
-    chosen = numbers[(numbers["side"] == side) & (numbers["metric"] == metric)]
-    return chosen.set_index("phoneme")[what].reindex(list(names))
+    rows = numbers[(numbers["side"] == side) & (numbers["metric"] == metric)]
+    return rows.set_index("phoneme")[what].reindex(list(names))
 
 
 def _draw_map(axes: Axes, numbers: pd.DataFrame, names: Sequence[str], keys: Sequence[str]) -> None:
@@ -103,20 +103,17 @@ def _draw_map(axes: Axes, numbers: pd.DataFrame, names: Sequence[str], keys: Seq
 
 def _draw_bars(axes: Axes, numbers: pd.DataFrame, names: Sequence[str], metric: str) -> None:
     places = np.arange(len(names))
-    sides = [side for side in ("in", "out") if _has(numbers, side, metric)]
+    sides = [
+        side for side in COLOURS if side in set(numbers.loc[numbers["metric"] == metric, "side"])
+    ]
     height = 0.8 / max(1, len(sides))
     for number, side in enumerate(sides):
         means = _column(numbers, names, f"{side}/{metric}", "mean")
         errors = _column(numbers, names, f"{side}/{metric}", "standard_error").fillna(0)
-        at = places + (number - (len(sides) - 1) / 2) * height
-        colour = COLOURS[side]
-        axes.barh(at, means, height, xerr=errors, color=colour, label=LABELS[side])
-    found = get_metric(metric)
-    axes.set_xlabel(f"{found.label} ({found.unit})" if found.unit else found.label)
+        at = places + (number - (len(sides) - 1) / 2) * height  # the group is centred on its tick
+        axes.barh(at, means, height, xerr=errors, color=COLOURS[side], label=LABELS[side])
+    label, unit = get_metric(metric).label, get_metric(metric).unit
+    axes.set_xlabel(f"{label} ({unit})" if unit else label)
     axes.set_title("mean and standard error over utterances")
     axes.axvline(0, color="black", linewidth=0.6)
     axes.legend(fontsize=7)
-
-
-def _has(numbers: pd.DataFrame, side: str, metric: str) -> bool:
-    return bool(((numbers["side"] == side) & (numbers["metric"] == metric)).any())

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evaluation.words.counts import DELETED, INSERTED, count_errors, total
+from evaluation.words.errors import DELETED, INSERTED, count_errors, total
 
 
 def edit_distance(first: list[str], second: list[str]) -> int:

@@ -27,7 +27,7 @@ from evaluation.testset.experiment import Experiment, TestSet, find_experiment
 from evaluation.work.cli import add_experiment_options
 from seloss.program import run_command
 
-from .style import figure_style, save_figure
+from .drawing import figure_style, save_figure
 
 __all__ = ["compare_figure", "level_db", "main"]
 
