@@ -145,6 +145,8 @@ class _TextReader:
             raise ValueError("it ends too early")
         token = self._tokens[self._at]
         self._at += 1
+        if token.lastgroup == "open":
+            raise ValueError("a quoted text has no end")
         if token.lastgroup != group:
             raise ValueError(f"expected a {group}; got {token.group()!r:.60}")
         return token.group(group)

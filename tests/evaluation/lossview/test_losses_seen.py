@@ -110,15 +110,16 @@ def test_gradients_are_taken_at_the_estimate_if_there_is_one(example: Example) -
 def test_maps_show_weights_and_shares_of_weighted_losses(example: Example) -> None:
     loss = build_loss("neg_sisdr", scale="mel", n_bins=18, weights_type="speech_norm")
     maps = {one.name: one for one in maps_of(loss, example)}
-    assert list(maps) == ["what is judged", "weight", "share of the distortion", "gradient"]
+    assert list(maps) == ["the signal", "weight", "share of the distortion", "gradient"]
     weight, share = maps["weight"], maps["share of the distortion"]
-    assert weight.values.shape == share.values.shape == (18, 28) or weight.values.shape[0] == 18
+    assert weight.values.shape == share.values.shape
+    assert len(weight.values) == 18
     strongest = weight.values.mean(1).argmax()
     assert weight.centres_hz[strongest] == pytest.approx(1000, rel=0.2)
     worst = share.values.mean(1).argmax()
     assert share.centres_hz[worst] == pytest.approx(3000, rel=0.2)
     assert [one.name for one in maps_of(build_loss("xp1"), example)] == [
-        "what is judged",
+        "the signal",
         "gradient",
     ]
 

@@ -1,9 +1,10 @@
-"""Alignments: repairs with a note, refusals, TextGrids of every variant."""
+"""Alignments: repairs with a note, refusals, TextGrids of every format and tier."""
 
 from __future__ import annotations
 
+import json
 import math
-import sys
+import re
 from pathlib import Path
 
 import pytest
@@ -66,105 +67,136 @@ def test_wrong_phones_of_a_manifest_say_what_is_expected(value):
         phones_from_list(value)
 
 
-def _long(name: str, phones: list[Phone], number: int = 1) -> str:
-    lines = [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"']
-    lines += ["        xmin = 0", "        xmax = 1", f"        intervals: size = {len(phones)}"]
-    for place, phone in enumerate(phones, start=1):
-        label = phone.label.replace('"', '""')
-        lines += [
-            f"        intervals [{place}]:",
-            f"            xmin = {phone.start}",
-            f"            xmax = {phone.end}",
-            f'            text = "{label}"',
-        ]
+def _short(**tiers: list[Phone]) -> str:
+    """Write the short format."""
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "0", "1", "<exists>"]
+    lines.append(str(len(tiers)))
+    for name, phones in tiers.items():
+        lines += ['"IntervalTier"', f'"{name}"', "0", "1", str(len(phones))]
+        for phone in phones:
+            label = phone.label.replace('"', '""')
+            lines += [str(phone.start), str(phone.end), f'"{label}"']
     return "\n".join(lines) + "\n"
 
 
-def _grid(*tiers: str) -> str:
-    head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 1\n'
-    return f"{head}tiers? <exists>\nsize = {len(tiers)}\nitem []:\n{''.join(tiers)}"
-
-
 WORDS = [Phone(0.0, 0.1, ""), Phone(0.1, 1.0, "word")]
+#: Written by Praat 6.4 in its four formats; the long and the chronological one are UTF-16.
+PRAAT = Path(__file__).with_name("praat")
+BY_PRAAT = [Phone(0, 0.1, ""), Phone(0.1, 0.25, "ɹ"), Phone(0.25, 0.5, "AA1"), Phone(0.5, 1, "")]
+
+
+@pytest.mark.parametrize("form", ["long", "short", "chronological", "binary"])
+def test_every_format_of_praat_is_read(form):
+    file = PRAAT / f"{form}.TextGrid"
+    assert list(read_textgrid(file).phones) == BY_PRAAT
+    assert read_textgrid(file).seconds == 1.0
+    words = read_textgrid(file, "words").phones
+    assert [phone.label for phone in words] == ["", 'item [1]: "x"', ""]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("first", ["phones", "words"])
-def test_long_files_in_any_encoding_and_order_of_tiers(tmp_path: Path, encoding, first):
-    tiers = {"phones": PHONES, "words": WORDS}
-    order = [first, *(name for name in tiers if name != first)]
-    text = _grid(*(_long(name, tiers[name], at + 1) for at, name in enumerate(order)))
+@pytest.mark.parametrize("first", ["words", "phones"])
+def test_any_encoding_and_any_order_of_tiers(tmp_path, encoding, first):
+    tiers = {"words": WORDS, "phones": PHONES}
+    text = _short(**{first: tiers.pop(first)}, **tiers)
     file = tmp_path / "one.TextGrid"
     file.write_bytes(text.encode(encoding))
     assert list(read_textgrid(file).phones) == PHONES
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", " "),
+        lambda text: text.replace("0.25", "2.5e-1").replace("0.1\n", "1E-01\n"),
+        lambda text: text.replace("<exists>", '<exists> ! 7 tiers "of" 9'),
+        lambda text: text.replace("\n0\n1\n", "\nxmin = 0\nxmax=1\n"),
+    ],
+    ids=["old Mac", "Windows", "one line", "exponents", "comments", "names"],
+)
+def test_how_a_text_file_is_laid_out_does_not_count(tmp_path, change):
+    file = tmp_path / "one.TextGrid"
+    file.write_bytes(change(_short(phones=PHONES)).encode())
+    assert list(read_textgrid(file).phones) == PHONES
+
+
+def test_json_of_the_montreal_forced_aligner_and_of_praatio(tmp_path):
+    entries = [[0.1, 0.25, "ɹ"], [0.25, 0.5, "AA1"]]
+    tiers = {"phones": {"type": "interval", "entries": entries}}
+    tiers["beeps"] = {"type": "point", "entries": [[0.3, "x"]]}
+    file = tmp_path / "one.json"
+    file.write_text(json.dumps({"start": 0, "end": 1.0, "tiers": tiers}), encoding="utf-8")
+    assert list(read_textgrid(file).phones) == BY_PRAAT[1:3]
+    listed = [{"class": "IntervalTier", "name": "phones", "entries": entries}]
+    file.write_text(json.dumps({"xmin": 0, "xmax": 1.0, "tiers": listed}), encoding="utf-8")
+    assert list(read_textgrid(file).phones) == BY_PRAAT[1:3]
+    assert read_textgrid(file).seconds == 1.0
+
+
 def test_latin_1_files_are_read_too(tmp_path):
     file = tmp_path / "one.TextGrid"
-    file.write_bytes(_grid(_long("phones", [Phone(0.0, 1.0, "æ")])).encode("latin-1"))
+    file.write_bytes(_short(phones=[Phone(0.0, 1.0, "æ")]).encode("latin-1"))
     assert read_textgrid(file).phones[0].label == "æ"
 
 
-def test_the_short_format_and_ours_give_the_same(tmp_path):
-    short = tmp_path / "short.TextGrid"
-    rows = "".join(f'{p.start}\n{p.end}\n"{p.label}"\n' for p in PHONES[:2])
-    head = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n1\n<exists>\n1\n'
-    short.write_text(f'{head}"IntervalTier"\n"phones"\n0\n1\n2\n{rows}', encoding="utf-8")
-    assert list(read_textgrid(short).phones) == PHONES[:2]
-    ours = tmp_path / "ours.TextGrid"
-    write_textgrid(ours, alignment_of(PHONES, "aligner"), 1.0)
-    assert list(read_textgrid(ours).phones) == PHONES
+def test_what_is_written_is_read_again(tmp_path):
+    file = tmp_path / "ours.TextGrid"
+    write_textgrid(file, alignment_of(PHONES, "aligner"), 1.0)
+    assert list(read_textgrid(file).phones) == PHONES
+    phones = [Phone(5e-5, 0.2, "a"), Phone(0.3, 0.4, "b")]  # too small for a plain str(), a gap
+    write_textgrid(file, alignment_of(phones, "aligner"), 0.5)
+    labels = ["", "a", "", "b", ""]
+    assert [phone.label for phone in read_textgrid(file).phones] == labels
+    assert [phone for phone in read_textgrid(file).phones if phone.label] == phones
+    assert "e-" not in file.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    "name", ["phones", "Phone", "jo - phones", "phonemes", "PHN", "Mary - Phones"]
+    "name", ["phones", "Phone", "jo - phones", "phonemes", "PHN", "Mary - Phones", "MAU"]
 )
 def test_common_names_of_the_tier_are_found(tmp_path, name):
     file = tmp_path / "one.TextGrid"
-    file.write_text(_grid(_long("words", WORDS), _long(name, PHONES, 2)), encoding="utf-8")
+    file.write_text(_short(**{"words": WORDS, name: PHONES}), encoding="utf-8")
     assert len(read_textgrid(file).phones) == 4
 
 
 def test_a_tier_can_be_named_and_unclear_ones_are_listed(tmp_path):
     file = tmp_path / "one.TextGrid"
-    file.write_text(
-        _grid(
-            _long("sounds", PHONES), _long("a - phones", PHONES, 2), _long("b - phones", WORDS, 3)
-        ),
-        encoding="utf-8",
-    )
+    tiers = {"sounds": PHONES, "a - phones": PHONES, "b - phones": WORDS}
+    file.write_text(_short(**tiers), encoding="utf-8")
     with pytest.raises(ValueError, match=r"2 tiers fit .*'a - phones', 'b - phones'.*--tier"):
         read_textgrid(file)
     assert len(read_textgrid(file, "^b").phones) == 2
     with pytest.raises(ValueError, match=r"no tier fits 'none'.*'sounds'"):
         read_textgrid(file, "none")
+    tiers["a - phones"] = [Phone(0.0, 1.0, "")]  # a speaker who says nothing
+    file.write_text(_short(**tiers), encoding="utf-8")
+    assert len(read_textgrid(file).phones) == 2
 
 
-def test_of_two_tiers_of_phones_the_silent_speaker_is_left_out(tmp_path):
-    file = tmp_path / "one.TextGrid"
-    empty = [Phone(0.0, 1.0, "")]
-    file.write_text(
-        _grid(_long("a - phones", empty), _long("b - phones", PHONES, 2)), encoding="utf-8"
-    )
-    assert len(read_textgrid(file).phones) == 4
+BINARY = (PRAAT / "binary.TextGrid").read_bytes()
 
 
-@pytest.mark.parametrize("content", [b"", b"no grid", b"\x89PNG\r\n\x1a\n" + bytes(300)])
-def test_what_is_no_textgrid_is_refused_by_name(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "ends too early"),
+        (b"no grid", "ends too early"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(300), ""),
+        (b'File type = "ooTextFile"\nObject class = "PitchTier"\n', "holds a PitchTier"),
+        (_short(phones=PHONES)[:-20].encode(), "a quoted text has no end|ends too early"),
+        (_short(phones=PHONES).replace("0.25", '"x"').encode(), "expected a number; got"),
+        (BINARY[:200], "buffer"),
+        (b'{"tiers": 3}', "not iterable"),
+    ],
+)
+def test_what_is_no_textgrid_is_refused_by_name(tmp_path, content, message):
     file = tmp_path / "odd.TextGrid"
     file.write_bytes(content)
-    with pytest.raises(ValueError, match=r"odd\.TextGrid"):
+    with pytest.raises(ValueError, match=r"odd\.TextGrid") as caught:
         read_textgrid(file)
+    assert re.search(message, str(caught.value))
     with pytest.raises(FileNotFoundError, match="none"):
         read_textgrid(tmp_path / "none.TextGrid")
-
-
-def test_a_missing_library_is_named_with_its_command(tmp_path, monkeypatch):
-    file = tmp_path / "one.TextGrid"
-    file.write_text(_grid(_long("phones", PHONES)), encoding="utf-8")
-    for module in ("utilities.textgrid_io", "data_classes.textgrid"):
-        monkeypatch.setitem(sys.modules, f"praatio.{module}", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install praatio"):
-        read_textgrid(file)
-    with pytest.raises(ModuleNotFoundError, match="pip install praatio"):
-        write_textgrid(file, alignment_of(PHONES, "aligner"), 1.0)

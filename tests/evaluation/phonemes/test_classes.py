@@ -90,12 +90,55 @@ def test_marks_do_not_change_the_class(table, label, expected):
     assert table.classify(label) == expected
 
 
-@pytest.mark.parametrize(
-    "label", ["", "  ", "sil", "SIL", "sp", "spn", "<eps>", "h#", "+NSN+", "pau"]
-)
-def test_silence_is_known_as_such(table, label):
-    assert table.classify(label) == SILENCE
-    assert table.classify(label, "arpabet") == SILENCE
+# WebMAUS, Praat users, Kaldi, Festival, P2FA, TIMIT, Buckeye, Sphinx, SPPAS, EasyAlign, Charsiu.
+PAUSES = """
+<p:> <usb> <nib> # _ - ... sil SIL sil_S SIL_B sp spn <eps> <unk> pau SSIL brth br lg cg ns {LG} {SL}
+h# #h epi <SIL> VOCNOISE <LAUGH> +NSN+ +SPN+ +BREATH+ silB silE [SIL] [noise] breath laughter dummy
+"""
+
+
+@pytest.mark.parametrize("label", ["", "  ", *PAUSES.split()])
+def test_pauses_and_noises_of_every_aligner_are_no_phones(table, label):
+    for alphabet in ("ipa", "arpabet", "sampa"):
+        assert table.classify(label, alphabet) == SILENCE
+
+
+# English SAMPA as WebMAUS writes it.
+SAMPA = {
+    "plosive": "p b t d k g ?",
+    "affricate": "tS dZ",
+    "fricative": "f v T D h",
+    "sibilant": "s z S Z",
+    "nasal": "m n N n=",
+    "lateral": "l l=",
+    "approximant": "r w j",
+    "tap": "4",
+    "close": "i: u:",
+    "near-close": "I U I@ U@",
+    "close-mid": "eI",
+    "open-mid": "e V @ 3: 3` @` O: OI @U e@",
+    "open": "{ Q A: aI aU",
+}
+
+
+def test_sampa_is_told_from_arpabet_and_ipa_and_has_its_classes(table):
+    labels = " ".join(SAMPA.values()).split()
+    assert table.alphabet_of([*labels, "<p:>"]) == "sampa"
+    for name, phones in SAMPA.items():
+        for phone in phones.split():
+            assert table.classify(phone, "sampa") == name, phone
+            assert table.classify(f'"{phone}', "sampa") == name  # stressed
+    assert table.classify("qq", "sampa") == UNMAPPED
+
+
+def test_labels_of_which_two_alphabets_make_different_phones_are_refused(table):
+    with pytest.raises(ValueError, match="'T' is plosive or fricative: say which by --alphabet"):
+        table.alphabet_of(["S", "T"])
+    with pytest.raises(ValueError, match="may be ipa or arpabet"):
+        table.alphabet_of(["y"])
+    assert table.alphabet_of(["S", "m"]) in ("arpabet", "sampa")  # alike in both
+    assert table.alphabet_of(["T", "@"]) == "sampa"
+    assert table.alphabet_of(["T", "AA1", "IY0"]) == "arpabet"
 
 
 @pytest.mark.parametrize("label", ["qqq", "7", "ʘ", "AA+"])
@@ -141,6 +184,7 @@ def _edited(**changes: object) -> dict[str, object]:
         ({"groups": {"nasal": ["open"]}}, "has a class's name"),
         ({"arpabet": {"AA": "ʘ"}}, "'AA' stands for 'ʘ', which is in no class"),
         ({"silence": "sil"}, "'silence' must be a list"),
+        ({"sampa": ["T"]}, "'sampa' must map SAMPA symbols to IPA"),
         ({"vowels": []}, "unknown key 'vowels'; expected about, classes"),
     ],
 )
