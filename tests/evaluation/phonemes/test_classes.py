@@ -92,8 +92,9 @@ def test_marks_do_not_change_the_class(table, label, expected):
 
 # WebMAUS, Praat users, Kaldi, Festival, P2FA, TIMIT, Buckeye, Sphinx, SPPAS, EasyAlign, Charsiu.
 PAUSES = """
-<p:> <usb> <nib> # _ - ... sil SIL sil_S SIL_B sp spn <eps> <unk> pau SSIL brth br lg cg ns {LG} {SL}
-h# #h epi <SIL> VOCNOISE <LAUGH> +NSN+ +SPN+ +BREATH+ silB silE [SIL] [noise] breath laughter dummy
+<p:> <usb> <nib> # _ - ... sil SIL sil_S SIL_B sp spn <eps> <unk> pau SSIL brth br lg cg ns {LG}
+{SL} h# #h epi <SIL> VOCNOISE <LAUGH> +NSN+ +SPN+ +BREATH+ silB silE [SIL] [noise] breath laughter
+dummy
 """
 
 
