@@ -116,6 +116,8 @@ def retrieve(testset: TestSet, options: AlignmentOptions, *, jobs: int = 1) -> S
         if (alignment := alignments.get(facts["Sample_ID"])) is not None
         for row in _rows(facts, alignment, classes, alphabets[alignment.source])
     ]
+    if not rows:
+        raise ValueError(f"no sample of {testset.folder} has a phone within its audio")
     segments = Segments(pd.DataFrame(rows, columns=COLUMNS), classes, failures)
     _write(testset, segments, alignments, samples)
     remember_options(options, testset)

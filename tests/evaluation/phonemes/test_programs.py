@@ -19,8 +19,10 @@ from auditus import get_metric
 from evaluation.phonemes import cli as ph_eval
 from evaluation.phonemes import retrieve as ph_retrieve
 from evaluation.phonemes.alignment import Phone, alignment_of
+from evaluation.phonemes.segments import read_segments
 from evaluation.phonemes.textgrid import write_textgrid
 from evaluation.testset.references import known_of
+from evaluation.testset.testset import TestSet
 from seloss.data.formats.manifest import read_manifest
 from seloss.data.load.mixture_dataset import MixtureDataset
 from tests.data import SAMPLE_RATE, make_manifest, make_mixture
@@ -42,7 +44,6 @@ WRITTEN = 2e-5
 
 
 def _label(folder: Path, name: str, phones: list[Phone] = PHONES) -> None:
-    folder.mkdir(exist_ok=True)
     write_textgrid(folder / f"{name}.TextGrid", alignment_of(phones, "textgrid"), SECONDS)
 
 
@@ -380,6 +381,107 @@ def test_labels_of_a_manifest_go_with_the_samples(tmp_path):
         assert known["textgrid"] == str(tmp_path / grid)
         assert json.loads(str(known["phones"])) == phones
         assert known["transcript"] == "the birch canoe slid on the smooth planks"
+
+
+def test_names_that_look_like_missing_values_are_names(test_folder, tmp_path):
+    samples = _table(test_folder, "samples.csv")
+    samples["id"] = ["NA", "null", "nan"]
+    samples.to_csv(test_folder / "samples.csv", index=False)
+    for name in samples["id"]:
+        _label(tmp_path / "labels", name, [Phone(0.1, 0.2, "AA1"), Phone(0.2, 0.3, "N")])
+    assert _run(ph_eval, tmp_path, *_labels(tmp_path), "--metrics", "snr", "--no_figure") == 0
+    for name in ("phonemes/segments.csv", "metrics/phoneme_segments.csv"):
+        table = pd.read_csv(test_folder / name, dtype=str, keep_default_na=False)
+        assert list(table["id"].unique()) == ["NA", "null", "nan"]
+    for phones in read_segments(TestSet(test_folder)).values():
+        assert [phone.label for phone in phones] == ["AA1", "N"]
+
+
+def test_sampa_and_arpabet_of_one_recording_give_one_table(test_folder, tmp_path):
+    tables = []
+    for gap, labels in (("", "TH AH0 IY1 N"), ("<p:>", "T V i: n")):
+        times = [Phone(0.0, 0.1, gap)]
+        times += [Phone(n / 10, (n + 1) / 10, x) for n, x in enumerate(labels.split(), start=1)]
+        _label(tmp_path / "labels", "utt-0", times)
+        _label(tmp_path / "labels", "sample_1", times)
+        assert _run(ph_retrieve, tmp_path, *_labels(tmp_path)) == 0
+        tables.append(_table(test_folder, "phonemes/segments.csv"))
+    assert list(tables[0]["class"]) == ["fricative", "open-mid", "close", "nasal"] * 2
+    columns = ["Sample_ID", "class", "start_s", "end_s"]
+    pd.testing.assert_frame_equal(tables[0][columns], tables[1][columns])
+    assert list(tables[1]["preceding"][:2]) == ["sil", "T"]
+
+
+def test_textgrids_pair_as_the_montreal_forced_aligner_leaves_them(test_folder, tmp_path):
+    samples = _table(test_folder, "samples.csv")
+    samples["id"] = ["test-0", "test-1", "test-2"]
+    samples["speech_file"] = ["corpus/ann/0001.flac", "corpus/bob/0001.flac", "corpus/bob/2.flac"]
+    samples.to_csv(test_folder / "samples.csv", index=False)
+    labels = tmp_path / "mfa"
+    for speaker, name, phones in (
+        ("ann", "0001", [Phone(0.0, SECONDS, "AA1")]),
+        ("bob", "0001", [Phone(0.0, SECONDS, "N")]),
+        ("bob", "2", [Phone(0.0, 2.0, "N")]),
+    ):
+        _label(labels / speaker, name, phones)
+    assert _run(ph_retrieve, tmp_path, "--textgrids", str(labels)) == 0
+    table = _table(test_folder, "phonemes/segments.csv")
+    assert list(zip(table["id"], table["phone"], strict=True)) == [
+        ("test-0", "AA1"),
+        ("test-1", "N"),
+    ]
+    (reason,) = _table(test_folder, "phonemes/failures.csv")["Reason"]
+    assert "2.TextGrid lasts 2.00 s, the speech 0.60 s" in reason  # an excerpt of the recording
+    # over folders of mixtures, as make_mixtures lays them out
+    for phone, name in (("S", "speech_mic1"), ("Z", "speech_mic2"), ("T", "noise_mic1")):
+        _label(labels / "test-0", name, [Phone(0.1, 0.5, phone)])
+    assert _run(ph_retrieve, tmp_path) == 0
+    table = _table(test_folder, "phonemes/segments.csv")
+    assert list(table.loc[table["id"] == "test-0", "phone"]) == ["S"]
+
+
+def test_recordings_that_the_manifest_names_reach_the_table(tmp_path):
+    manifest = make_manifest(tmp_path, n_items=2, speech_files=["ann/0001.flac"])
+    items = read_manifest(manifest)
+    facts = MixtureDataset(items, sample_rate=SAMPLE_RATE).items
+    for known in (*(fact._asdict() for fact in facts), *map(known_of, items)):
+        assert known["speech_file"] == "ann/0001.flac"
+    joined = make_manifest(tmp_path / "joined", n_items=1, speech_files=["a.flac", "b.flac"])
+    assert known_of(read_manifest(joined)[0])["speech_file"] is None
+
+
+def test_textgrids_and_transcripts_of_nobody_are_refused(test_folder, tmp_path, capsys):
+    _label(tmp_path / "others", "take1", PHONES)
+    assert _run(ph_retrieve, tmp_path, "--textgrids", str(tmp_path / "others")) == 1
+    error = capsys.readouterr().err
+    assert "belongs to a sample: TextGrids are take1.TextGrid; samples are utt-0, utt-1" in error
+    texts = tmp_path / "texts.csv"
+    texts.write_text("id,transcript\ntake1,yes\n", encoding="utf-8")
+    assert _run(ph_retrieve, tmp_path, "--transcripts", str(texts)) == 1
+    assert "its ids are take1; samples are utt-0, utt-1" in capsys.readouterr().err
+
+
+def test_a_failed_run_leaves_the_results_of_the_one_before(test_folder, tmp_path, capsys):
+    arguments = [*_labels(tmp_path), "--metrics", "snr", "--no_figure"]
+    assert _run(ph_eval, tmp_path, *arguments) == 0
+    files = [*(test_folder / "phonemes").iterdir(), *(test_folder / "metrics").glob("metrics_*")]
+    before = {path: path.read_bytes() for path in files if path.is_file()}
+    assert len(before) > 6
+    (tmp_path / "late").mkdir()
+    for name in ("utt-0", "sample_1"):  # wholly behind the audio
+        _label(tmp_path / "late", name, [Phone(5.0, 6.0, "AA1")])
+    late = ["--textgrids", str(tmp_path / "late")]
+    assert _run(ph_eval, tmp_path, *late, "--metrics", "snr") == 1
+    assert "has a phone within its audio" in capsys.readouterr().err
+    for path in test_folder.glob("sample_*/estimate.wav"):
+        path.write_bytes(b"no audio")
+    for path in test_folder.glob("sample_*/mixture.wav"):
+        path.unlink()
+    assert _run(ph_eval, tmp_path, *arguments) == 1
+    assert "no value could be computed" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+    reasons = _table(test_folder, "metrics/phoneme_failures.csv")["Reason"]
+    assert reasons.str.contains("estimate.wav cannot be read").any()
 
 
 def test_another_systems_folder_is_judged_alike(test_folder, tmp_path):
