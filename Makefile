@@ -44,7 +44,6 @@ lint: install  ## check style, types, spelling, shell scripts, import directions
 	@# One after the other: these programs' modules have the same names.
 	for recipe in egs/*/train.py; do MYPYPATH=$${recipe%/*} $(BIN)/mypy $$recipe || exit 1; done
 	for program in scripts/data/*.py egs/*/local/*.py; do $(BIN)/mypy $$program || exit 1; done
-	cd scripts/cluster && $(abspath $(BIN))/mypy --config-file ../../pyproject.toml *.py
 	$(BIN)/codespell src egs scripts benchmarks tests configs README.md CONTRIBUTING.md CHANGELOG.md docs examples $(OURS)
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
 	$(BIN)/lint-imports

@@ -56,8 +56,8 @@ plain=${tag}_plain
 [[ $source == noisy ]] || tag+=_oracle
 [[ $jobs =~ ^([1-9][0-9]*)?$ ]] || usage_error "--jobs must be a number from 1 on; got '$jobs'"
 
-train_json=$(manifest train '')
-valid_json=$(manifest valid '')
+train_json=$(manifest train)
+valid_json=$(manifest valid)
 python=$(project_python)
 first=$(experiment_folder "${tag}_stage1")
 recipe=$PROJECT_ROOT/egs/CNUNet

@@ -49,8 +49,8 @@ if [[ -z $tag ]]; then
 fi
 
 run_dir=$(experiment_folder "$tag")
-train_json=$(manifest train '')
-valid_json=$(manifest valid '')
+train_json=$(manifest train)
+valid_json=$(manifest valid)
 python=$(project_python)
 command=(
   "$python" "$PROJECT_ROOT/egs/TAC/train.py" --exp_dir "$run_dir"

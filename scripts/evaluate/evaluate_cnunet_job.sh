@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
-# Submit the evaluation of a trained network to a cluster by evaluate_cnunet.sh; see --help.
+# Submit the evaluation of a trained CNUNet to a cluster; --help explains.
 set -euo pipefail
-exec bash "$(dirname -- "${BASH_SOURCE[0]}")/evaluate_job.sh" cnunet data/mini_mixtures/test.json "$@"
+# shellcheck source=scripts/submit.sh
+source "$(dirname -- "${BASH_SOURCE[0]}")/../submit.sh"
+launch evaluate_job cnunet "$@"

@@ -58,6 +58,7 @@ class Site:
             "PYTHON": sys.executable,
             "OMP_NUM_THREADS": "1",
             "LANG": "C.UTF-8",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             **env,
         }
         if self.scheduler is not None:
@@ -77,6 +78,19 @@ class Site:
         done = self.run("bash", ROOT / "scripts" / name, *arguments, **env)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def submit(
+        self,
+        tag: str,
+        name: str,
+        *command: object,
+        cluster: str = "here",
+        walltime: str = "0:10:00",
+    ) -> subprocess.CompletedProcess[str]:
+        """Submit a command by the program that all launchers are made of."""
+        words = ["--cluster", cluster, "--walltime", walltime, "--gpus", "0", "--name", name]
+        program = [sys.executable, "-m", "seloss.cli.cluster.submit"]
+        return self.run(*program, *words, "--run-dir", self.experiments / tag, "--", *command)
 
     def status(self, tag: str) -> str:
         """Return what status.sh says of an experiment."""

@@ -70,9 +70,9 @@ def test_an_array_gives_each_task_its_own(stopped):
         for status in (0, 3)
     ]
     (site.folder / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
-    script = site.root / "scripts" / "cluster" / "submit.py"
-    words = [script, "--run-dir", site.experiments / "ARRAY", "--name", "eval", "--walltime", "1"]
-    done = site.run(sys.executable, *words, "--tasks", site.folder / "tasks.json", "--cluster=here")
+    program = [sys.executable, "-m", "seloss.cli.cluster.submit", "--cluster=here"]
+    words = ["--run-dir", site.experiments / "ARRAY", "--name", "eval", "--walltime", "1"]
+    done = site.run(*program, *words, "--tasks", site.folder / "tasks.json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("is job") == 2
     for status, kind in ((0, "finished"), (3, "failed")):
@@ -83,6 +83,30 @@ def test_an_array_gives_each_task_its_own(stopped):
         log = site.experiments / "ARRAY" / "logs" / f"eval_{site.job(tag, 'eval')}.log"
         assert "été it's" in log.read_text(encoding="utf-8")
     assert "status 3" in site.status("ARRAY3")
+
+
+def test_a_job_that_waits_keeps_its_command_when_others_get_its_name(stopped):
+    """OAR reads the submitted file only when the job starts."""
+    site = stopped
+    (site.folder / "clusters" / "held.yml").write_text("scheduler: oar\noptions: [--hold]\n")
+    words = ("python3", "-c", "import sys; open(sys.argv[1], 'a').write(sys.argv[2])")
+    told = site.folder / "told"
+    assert site.submit("WAITS", "echo", *words, told, "first ", cluster="held").returncode == 0
+    job = site.job("WAITS", "echo")
+    (site.experiments / "WAITS" / "logs" / "echo.jobs").unlink()  # else it is active
+    assert site.submit("WAITS", "echo", *words, told, "second ").returncode == 0
+    site.wait("the second", lambda: told.is_file() and told.read_text() == "second ")
+    assert site.run("oarresume", job).returncode == 0
+    site.wait("the first", lambda: told.read_text() == "second first ")
+
+
+def test_a_folder_that_oar_cannot_log_to_gets_its_log(stopped):
+    site, tag = stopped, "it's"
+    done = site.submit(tag, "echo", "python3", "-c", "print('in the log')")
+    assert done.returncode == 0, done.stderr
+    site.wait_for_state(tag, "finished", name="echo")
+    log = site.experiments / tag / "logs" / f"echo_{site.job(tag, 'echo')}.log"
+    assert "in the log" in log.read_text()
 
 
 def test_what_oar_refuses_is_said(site):

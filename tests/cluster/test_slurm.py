@@ -31,24 +31,9 @@ def overdue(slurm, tmp_path_factory):
     """A job that will run out of its minute while the other tests run, on the second node."""
     site = Site(slurm, tmp_path_factory.mktemp("overdue"), "options: [--nodelist=n2]\n")
     ignore = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
-    script = 'source "$0"; submit here 0 0:01:00 train "$1" python3 -c "$2"'
-    run_dir = site.experiments / "SLOW"
-    done = site.run("bash", "-c", script, site.root / "scripts/submit.sh", run_dir, ignore)
+    done = site.submit("SLOW", "train", "python3", "-c", ignore, walltime="0:01:00")
     assert done.returncode == 0, done.stderr
     return site
-
-
-def submit(site: Site, *command: str, gpus: int = 0, walltime: str = "0:10:00") -> dict:
-    """Submit a command by the function that every launcher calls; return what it was given."""
-    out = site.folder / "echoed.json"
-    script = 'source "$0"; submit here "$1" "$2" echo "$3" "${@:4}"'
-    run_dir = site.experiments / "ECHO"
-    done = site.run(
-        "bash", "-c", script, site.root / "scripts/submit.sh", gpus, walltime, run_dir, *command,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    site.wait_for_state("ECHO", "finished", "failed", name="echo", seconds=60)
-    return json.loads(out.read_text(encoding="utf-8"))
 
 
 def train(site: Site, tag: str, *options: str, epochs: int, **launcher: str) -> str:
@@ -119,10 +104,7 @@ def test_a_cancelled_job_stays_cancelled(site):
     train(site, "GONE", epochs=4000)
     job = site.job("GONE")
     site.wait("the first steps", lambda: site.progress("GONE") > 0)
-    again = site.run(
-        "bash", "-c", f"source {shlex.quote(str(site.root / 'scripts/submit.sh'))}; "
-        f"submit here 0 1 train {shlex.quote(str(site.experiments / 'GONE'))} true",
-    )  # fmt: skip
+    again = site.submit("GONE", "train", "true")
     assert again.returncode == 2
     assert f"train is running already, as job {job}" in again.stderr
     scancel(site, job)
@@ -137,6 +119,31 @@ def test_a_cancelled_job_stays_cancelled(site):
     assert "stopped" in status or "failed" in status
 
 
+ASKED = """
+import os, pathlib, signal, sys
+os.kill(os.getppid(), signal.SIGUSR1)  # as SLURM does before the walltime's end
+pathlib.Path(sys.argv[1], "REQUEUE").write_text("10 0")
+"""
+
+
+def test_a_job_that_slurm_does_not_queue_again_has_failed(slurm, tmp_path):
+    site = Site(slurm, tmp_path / "site", "options: [--no-requeue]\n")
+    folder = site.experiments / "NO"
+    assert site.submit("NO", "train", "python3", "-c", ASKED, folder).returncode == 0
+    assert "scontrol requeue" in site.wait_for_state("NO", "failed", "finished")
+
+
+def test_a_job_that_others_put_into_the_queue_again_is_not_said_to_be_stopped(site):
+    """SLURM ends it by SIGTERM; it starts again by itself."""
+    code = "import os, sys, time; time.sleep(0 if 'SLURM_RESTART_COUNT' in os.environ else 99)"
+    assert site.submit("AGAIN", "echo", "python3", "-c", code).returncode == 0
+    site.wait_for_state("AGAIN", "running", name="echo")
+    assert site.run("scontrol", "requeue", site.job("AGAIN", "echo")).returncode == 0
+    assert "stopped" in site.wait_for_state("AGAIN", "stopped", name="echo")
+    site.wait("the queue", lambda: "queued" in site.status("AGAIN"), seconds=30)
+    site.wait_for_state("AGAIN", "finished", name="echo")
+
+
 def test_a_job_whose_training_fails_says_why(site):
     train(site, "WRONG", "--scale", "bark", epochs=1)
     site.wait_for_state("WRONG", "failed")
@@ -147,7 +154,15 @@ def test_a_job_whose_training_fails_says_why(site):
 
 def test_arguments_arrive_as_they_were_given(site):
     out = str(site.folder / "echoed.json")
-    arguments, environment = submit(site, "python3", "-c", ECHO, out, *ODD, gpus=2)
+    script, run_dir = (
+        'source "$0"; submit here 2 0:10:00 echo "$1" "${@:2}"',
+        site.experiments / "ECHO",
+    )
+    words = ["python3", "-c", ECHO, out, *ODD]
+    done = site.run("bash", "-c", script, site.root / "scripts/submit.sh", run_dir, *words)
+    assert done.returncode == 0, done.stderr
+    site.wait_for_state("ECHO", "finished", "failed", name="echo", seconds=60)
+    arguments, environment = json.loads((site.folder / "echoed.json").read_text(encoding="utf-8"))
     assert arguments == [out, *ODD]
     assert environment["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert environment["SELOSS_EXPERIMENTS"] == str(site.experiments)
@@ -179,7 +194,7 @@ def test_what_a_dry_run_shows_is_what_slurm_takes(site):
     submission, _, script = shown.partition("\n\n")
     assert not (site.experiments / "DRY").exists()
     path = site.folder / "shown.sh"
-    path.write_text(script.partition("\n")[2], encoding="utf-8")
+    path.write_text(script.partition("\n")[2].partition("\n# ")[0], encoding="utf-8")
     words = [word for word in shlex.split(submission)[1:-1] if not word.startswith("--output")]
     done = site.run("sbatch", "--test-only", *words, path)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""What needs no scheduler: profiles, what would be submitted, what becomes of a job here."""
+"""Profiles, submissions as a dry run shows them, and jobs on this machine: no scheduler needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,68 +14,75 @@ from pathlib import Path
 
 import pytest
 
+from seloss.cli.cluster.profile import read_profile, resolve_scheduler
+
 ROOT = Path(__file__).resolve().parents[3]
-SUBMIT = ROOT / "scripts" / "submit.sh"
 PATIENCE_S = 300  # on a busy machine; nothing here takes long
-ODD = ["a b", "it's", 'say "hi"', "$HOME `id` \\ *", "été 日本", "", "line\nbreak", "--flag=x y"]
+ODD = [
+    "a b",
+    "it's",
+    'say "hi"',
+    "$HOME `id` \\ *",
+    "été 日本",
+    "",
+    "line\nbreak",
+    "--",
+    "--flag=x y",
+]
+PROGRAM = [sys.executable, "-m", "seloss.cli.cluster.submit"]
 
 
 @pytest.fixture
-def place(tmp_path):
-    """Experiments and profiles in a folder with a space."""
-    (tmp_path / "my clusters").mkdir()
-    return tmp_path
+def place(folder) -> Path:
+    return folder
 
 
-def profile(place: Path, text: str, name: str = "mine") -> None:
-    (place / "my clusters" / f"{name}.yml").write_text(text, encoding="utf-8")
+def profile(place: Path, text: str) -> None:
+    (place / "clusters" / "mine.yml").write_text(text, encoding="utf-8")
 
 
-def environment(place: Path, **changes: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "SELOSS_CLUSTERS": str(place / "my clusters"),
-        "SELOSS_EXPERIMENTS": str(place / "my experiments"),
-        "PYTHON": sys.executable,
-        **changes,
-    }
+def words_of(
+    place: Path, *command: object, cluster: str = "mine", gpus: str = "0", walltime: str = "1"
+) -> list[str]:
+    words = ["--cluster", cluster, f"--gpus={gpus}", "--walltime", walltime, "--name", "train"]
+    words += ["--run-dir", str(place / "experiments" / "XP"), "--"]
+    return [*words, *map(str, command)]
 
 
-def submit(
-    place: Path, *words: str, cluster="mine", gpus="0", walltime="1", **changes: str
-) -> subprocess.CompletedProcess[str]:
-    """Call the function that all launchers call."""
-    script = 'source "$0"; submit "$1" "$2" "$3" train "$4" "${@:5}"'
-    run_dir = str(place / "my experiments" / "XP")
+def submit(place: Path, *command: object) -> subprocess.CompletedProcess[str]:
+    """Run a command here, as all launchers do."""
     return subprocess.run(
-        ["bash", "-c", script, str(SUBMIT), cluster, gpus, walltime, run_dir, *words],
+        [*PROGRAM, *words_of(place, *command, cluster="local")],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
         check=False,
-        cwd=place,
-        env=environment(place, **changes),
     )
 
 
-def shown(place: Path, **options: str) -> tuple[list[str], str]:
+@pytest.fixture
+def shown(launch, place):
     """Return the submission that a dry run shows, and the file it submits."""
-    done = submit(place, "true", **{"DRY_RUN": "1", **options})
-    assert done.returncode == 0, done.stderr
-    submission, _, script = done.stdout.partition("\n\n")
-    assert not (place / "my experiments").exists()
-    return shlex.split(submission), script
+
+    def shown(*options: str, **place_words: str) -> tuple[list[str], str]:
+        done = launch("submit", "--dry-run", *options, *words_of(place, "true", **place_words))
+        assert done.returncode == 0, done.stderr
+        submission, _, script = done.stdout.partition("\n\n")
+        assert not (place / "experiments").exists()
+        return shlex.split(submission), script
+
+    return shown
 
 
-def test_a_submission_to_slurm(place):
+def test_a_submission_to_slurm(place, shown):
     profile(
         place,
         "scheduler: slurm\npartition: gpu\naccount: speech\ngpu_type: h100\nmemory: 32G\ncpus: 4\n"
         "grace: 90\nmodules: [cuda/12.4]\nenvironment: {NCCL_SOCKET_IFNAME: eth0}\n"
         'conda: {root: "/opt/my conda", name: se}\noptions: ["--exclude=n1,n2"]\n',
     )
-    words, script = shown(place, gpus="2", walltime="36", NODES="3")
-    log = place / "my experiments" / "XP" / "logs" / "train_%j.log"
+    words, script = shown("--nodes", "3", gpus="2", walltime="36")
+    log = place / "experiments" / "XP" / "logs" / "train_%j.log"
     assert words[0] == "sbatch"
     assert set(words[1:-1]) == {
         "--parsable", "--job-name=XP.train", f"--output={log}", "--open-mode=append", "--nodes=3",
@@ -92,13 +98,13 @@ def test_a_submission_to_slurm(place):
     assert f"cd -- '{place}'" in lines or f"cd -- {place}" in lines
 
 
-def test_a_submission_to_oar(place):
+def test_a_submission_to_oar(place, shown):
     profile(
         place,
         "scheduler: oar\nqueue: production\naccount: speech\nproperty: \"gpu_model = 'H200'\"\n"
         "besteffort: true\ngrace: 120\noptions: [-t, night]\n",
     )
-    words, _ = shown(place, gpus="2", walltime="36:30", NODES="2")
+    words, _ = shown("--nodes", "2", gpus="2", walltime="36:30")
     assert words[:5] == ["oarsub", "-n", "XP.train", "-l", "host=2/gpu=2,walltime=36:30:00"]
     pairs = list(zip(words[5:-1:2], words[6:-1:2], strict=True))
     assert ("-p", "gpu_model = 'H200'") in pairs
@@ -106,45 +112,63 @@ def test_a_submission_to_oar(place):
         assert pair in pairs
     assert ("--checkpoint", "120") in pairs
     assert ("-q", "production") in pairs
+    log = "train_%jobid%.log"
+    assert {("-d", str(place / "experiments/XP/logs")), ("-O", log), ("-E", log)} <= set(pairs)
     assert shlex.split(words[-1])[0] == "bash"
 
 
-def test_oar_without_gpus_counts_cores_and_a_profile_may_say_otherwise(place):
+@pytest.mark.parametrize(("tag", "name"), [("it's", "train"), ("XP", "evàl")])
+def test_what_oar_cannot_name_is_opened_by_the_job(place, launch, tag, name):
+    profile(place, "scheduler: oar\n")
+    run_dir = place / "experiments" / tag
+    words = ["--dry-run", "--cluster", "mine", "--name", name, "--run-dir", run_dir, "--", "true"]
+    text = launch("submit", *words).stdout
+    assert "-d / -O /dev/null -E /dev/null" in text
+    log = shlex.quote(str(run_dir / "logs" / name))
+    assert f'exec >>{log}_"$OAR_JOB_ID.log"' in text
+
+
+def test_other_content_is_another_file(place, launch, shown, monkeypatch):
+    """A job that waits finds its own; the same submission is the same file."""
+    profile(place, "scheduler: slurm\n")
+    paths = [shown()[0][-1], shown()[0][-1]]
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    paths.append(shown()[0][-1])
+    done = launch("submit", "--dry-run", *words_of(place, "false"))
+    paths.append(shlex.split(done.stdout.partition("\n\n")[0])[-1])
+    assert paths[0] == paths[1]
+    assert len(set(paths)) == 3
+    assert re.fullmatch(r"train_[0-9a-f]{8}\.sh", Path(paths[0]).name)
+
+
+def test_oar_without_gpus_counts_cores_and_a_profile_may_say_otherwise(place, shown):
     profile(place, "scheduler: oar\ncpus: 3\n")
-    assert "host=1/core=6,walltime=1:00:00" in shown(place, RANKS="2")[0]
+    assert "host=1/core=6,walltime=1:00:00" in shown("--ranks", "2")[0]
     profile(place, "scheduler: oar\nresource: \"{cluster = 'x'}/nodes={nodes}/gpu={gpus}\"\n")
-    assert "{cluster = 'x'}/nodes=1/gpu=4,walltime=1:00:00" in shown(place, gpus="4")[0]
+    assert "{cluster = 'x'}/nodes=1/gpu=4,walltime=1:00:00" in shown(gpus="4")[0]
 
 
-def test_a_dash_is_what_the_profile_says(place):
+def test_a_dash_is_what_the_profile_says(place, shown):
     profile(place, 'scheduler: slurm\ngpus: 3\nnodes: 2\nwalltime: "5:30:00"\n')
-    words, _ = shown(place, gpus="-", walltime="-")
+    words, _ = shown(gpus="-", walltime="-")
     assert {"--gres=gpu:3", "--nodes=2", "--time=5:30:00"} <= set(words)
 
 
-def test_the_grace_is_shorter_than_the_walltime(place):
+def test_the_grace_is_shorter_than_the_walltime(place, shown):
     profile(place, "scheduler: slurm\ngrace: 300\n")
-    assert "--signal=B:USR1@60" in shown(place, walltime="0:02:00")[0]
+    assert "--signal=B:USR1@60" in shown(walltime="0:02:00")[0]
 
 
 @pytest.mark.parametrize(
     ("commands", "scheduler"),
     [(["sbatch"], "slurm"), (["oarsub"], "oar"), (["sbatch", "oarsub"], "slurm"), ([], "local")],
 )
-def test_auto_finds_the_scheduler(place, commands, scheduler):
+def test_auto_finds_the_scheduler(place, monkeypatch, commands, scheduler):
     (place / "bin").mkdir()
     for command in commands:
         (place / "bin" / command).touch(mode=0o755)  # only looked for
-    code = "import profiles; print(profiles.resolve_scheduler(profiles.read_profile('auto')))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT / "scripts" / "cluster",
-        env=environment(place, PATH=str(place / "bin")),
-    )
-    assert done.stdout.strip() == scheduler
+    monkeypatch.setenv("PATH", str(place / "bin"))
+    assert resolve_scheduler(read_profile("auto")) == scheduler
 
 
 @pytest.mark.parametrize(
@@ -165,39 +189,52 @@ def test_auto_finds_the_scheduler(place, commands, scheduler):
         ("x: !!python/object/apply:os.system [id]\n", "is not YAML"),
     ],
 )
-def test_a_wrong_profile_is_refused(place, text, message):
+def test_a_wrong_profile_is_refused(place, launch, text, message):
     profile(place, text)
-    done = submit(place, "true")
+    done = launch("submit", *words_of(place, "true"))
     assert done.returncode == 2
     assert message in done.stderr
     assert "mine.yml" in done.stderr or "walltime" in message
 
 
-def test_an_unknown_cluster_names_the_known(place):
+def test_an_unknown_cluster_names_those_there_are(place, launch):
     profile(place, "scheduler: slurm\n")
-    done = submit(place, "true", cluster="yours")
+    done = launch("submit", *words_of(place, "true", cluster="yours"))
     assert done.returncode == 2
     assert "cluster must be one of auto, local, mine; got 'yours'" in done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "configs/clusters").glob("*.yml")))
-def test_the_profiles_that_come_with_it_are_valid(place, name):
-    clusters = str(ROOT / "configs" / "clusters")
-    words, _ = shown(place, cluster=name, gpus="-", walltime="-", SELOSS_CLUSTERS=clusters)
+def test_the_profiles_that_come_with_it_are_valid(shown, monkeypatch, name):
+    monkeypatch.setenv("SELOSS_CLUSTERS", str(ROOT / "configs" / "clusters"))
+    words, _ = shown(cluster=name, gpus="-", walltime="-")
     assert words[0] in ("sbatch", "oarsub")
 
 
-def echo(place: Path) -> list[str]:
-    code = "import json, sys; json.dump(sys.argv[2:], open(sys.argv[1], 'w'))"
-    return [sys.executable, "-c", code, str(place / "echoed.json")]
-
-
 def test_arguments_arrive_as_they_were_given(place):
-    done = submit(place, *echo(place), *ODD, cluster="local")
+    code = "import json, sys; json.dump(sys.argv[2:], open(sys.argv[1], 'w')); print('été')"
+    done = submit(place, sys.executable, "-c", code, place / "echoed.json", *ODD)
     assert done.returncode == 0, done.stderr
     assert json.loads((place / "echoed.json").read_text(encoding="utf-8")) == ODD
-    logs = place / "my experiments" / "XP" / "logs"
+    logs = place / "experiments" / "XP" / "logs"
     assert (logs / "train.state").read_text().startswith("finished ")
+    assert done.stdout == (logs / "train.log").read_text(encoding="utf-8") == "été\n"
+
+
+def test_both_streams_keep_their_way_and_reach_the_log(place):
+    done = submit(place, "sh", "-c", "echo out; echo err >&2; exec 1>&- 2>&-; sleep 0.2; exit 3")
+    assert (done.stdout, done.returncode) == ("out\n", 3)
+    assert done.stderr.startswith("err\n")
+    log = (place / "experiments" / "XP" / "logs" / "train.log").read_text(encoding="utf-8")
+    assert {"out", "err"} <= set(log.split())
+    assert "failed: status 3" in log
+
+
+def test_a_command_that_is_not_there_has_failed(place):
+    done = submit(place, place / "nowhere")
+    assert done.returncode == 127
+    assert f"No such file or directory: '{place / 'nowhere'}'" in done.stderr
+    assert "status 127" in status(place, "XP")
 
 
 PREEMPTED = """
@@ -208,23 +245,21 @@ n = int(count.read_text()) if count.exists() else 0
 count.write_text(str(n + 1))
 if codes[n] == "75":
     if os.environ.get("ASKED") != "no":
-        os.kill(os.getppid(), signal.SIGUSR1)  # the scheduler tells job.sh
+        os.kill(os.getppid(), signal.SIGUSR1)  # the scheduler tells job.py
     (folder / "REQUEUE").write_text(f"{10 * (n + 1)} {10 * n if len(sys.argv) < 4 else 99}\\n")
 sys.exit(int(codes[n]))
 """
 
 
 def preempted(place: Path, codes: str, *more: str) -> subprocess.CompletedProcess[str]:
-    run_dir = place / "my experiments" / "XP"
-    return submit(
-        place, sys.executable, "-c", PREEMPTED, str(run_dir), codes, *more, cluster="local"
-    )
+    run_dir = place / "experiments" / "XP"
+    return submit(place, sys.executable, "-c", PREEMPTED, run_dir, codes, *more)
 
 
 def test_a_command_that_was_asked_to_stop_is_started_again(place):
     done = preempted(place, "75,75,0")
     assert done.returncode == 0, done.stderr
-    assert (place / "my experiments" / "XP" / "count").read_text() == "3"
+    assert (place / "experiments" / "XP" / "count").read_text() == "3"
     assert "stopped after step 10" in done.stderr
     assert "stopped after step 20" in done.stderr
 
@@ -233,7 +268,7 @@ def test_one_that_somebody_stopped_by_a_file_is_not_started_again(place, monkeyp
     monkeypatch.setenv("ASKED", "no")
     done = preempted(place, "75,0")
     assert done.returncode == 75
-    assert (place / "my experiments" / "XP" / "count").read_text() == "1"
+    assert (place / "experiments" / "XP" / "count").read_text() == "1"
     assert "after step 10" in status(place, "XP")
 
 
@@ -241,12 +276,12 @@ def test_one_that_makes_no_step_is_given_up(place):
     done = preempted(place, "75,75,0", "no step")
     assert done.returncode == 1
     assert "no step was made between two stops" in done.stderr
-    assert (place / "my experiments" / "XP" / "count").read_text() == "1"
+    assert (place / "experiments" / "XP" / "count").read_text() == "1"
 
 
 def test_a_failure_is_told_with_its_reason(place):
     code = "import sys; sys.exit('train.py: error: the disk is full')"
-    done = submit(place, sys.executable, "-c", code, cluster="local")
+    done = submit(place, sys.executable, "-c", code)
     assert done.returncode == 1
     told = status(place, "XP")
     assert "failed" in told
@@ -255,24 +290,21 @@ def test_a_failure_is_told_with_its_reason(place):
 
 def status(place: Path, *tags: str) -> str:
     command = ["bash", str(ROOT / "scripts" / "status.sh"), *tags]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment(place)
-    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def running(place: Path, code: str) -> subprocess.Popen[str]:
     """Start a command on this machine and wait until it runs."""
-    script = 'source "$0"; submit local 0 1 train "$1" "${@:2}"'
-    run_dir = place / "my experiments" / "XP"
+    run_dir = place / "experiments" / "XP"
     process = subprocess.Popen(
-        ["bash", "-c", script, str(SUBMIT), str(run_dir), sys.executable, "-c", code, str(run_dir)],
+        [*PROGRAM, *words_of(place, sys.executable, "-c", code, run_dir, cluster="local")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(place),
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + PATIENCE_S
     while not (run_dir / "up").exists():
@@ -296,11 +328,10 @@ while not (folder / "STOP").exists():
 
 def test_the_schedulers_signal_becomes_a_file_that_training_sees(place):
     process = running(place, WAITS)
-    told = status(place, "XP")
-    assert "epoch 2 of 10, step 5 of 10, 3600 s an epoch, at most " in told
-    assert re.search(r"most 8:(30|2\d) h to go", told)  # less what has passed since
-    state = (place / "my experiments" / "XP" / "logs" / "train.state").read_text().split()
-    os.kill(int(state[2]), signal.SIGUSR1)
+    text = status(place, "XP")
+    assert "epoch 2 of 10, step 5 of 10, 3600 s an epoch, at most " in text
+    assert re.search(r"most 8:(30|2\d) h to go", text)  # less what has passed since
+    os.kill(process.pid, signal.SIGUSR1)
     errors = process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == 0, errors
     assert "asked to stop" in errors
@@ -308,36 +339,74 @@ def test_the_schedulers_signal_becomes_a_file_that_training_sees(place):
 
 def test_a_terminated_job_ends_its_command_and_is_not_started_again(place):
     process = running(place, WAITS)
-    state = (place / "my experiments" / "XP" / "logs" / "train.state").read_text().split()
-    os.kill(int(state[2]), signal.SIGTERM)
+    os.kill(process.pid, signal.SIGTERM)
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
     assert "stopped" in status(place)
 
 
-def test_a_killed_job_does_not_look_as_if_it_ran(place):
+def test_what_a_command_says_at_control_c_is_heard(place):
+    """A terminal sends the signal to all processes at once."""
+    process = running(
+        place,
+        WAITS.replace("while", "try:\n  while", 1).replace(
+            "    time.sleep(0.05)",
+            "    time.sleep(0.05)\nexcept KeyboardInterrupt:\n  time.sleep(1)\n"
+            "  sys.exit('stopped; the same command resumes')",
+        ),
+    )
+    os.killpg(process.pid, signal.SIGINT)
+    errors = process.communicate(timeout=PATIENCE_S)[1]
+    assert process.returncode == 130, errors
+    assert "stopped; the same command resumes" in errors
+    assert "stopped; the same" in (place / "experiments/XP/logs/train.log").read_text()
+
+
+def test_a_killed_job_does_not_look_as_if_it_ran_and_two_do_not_run_at_once(place):
     process = running(place, WAITS)
+    second = submit(place, "true")
+    assert second.returncode == 1
+    assert "train is running already" in second.stderr
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE_S)
     assert "its process was killed" in status(place)
 
 
-def test_a_dead_process_that_nobody_has_waited_for_does_not_look_as_if_it_ran(place):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
-    logs = place / "my experiments" / "XP" / "logs"
-    logs.mkdir(parents=True)
-    state = f"running {int(time.time())} {dead.pid} on {socket.gethostname()}\n"
-    (logs / "train.state").write_text(state)
-    try:
-        assert "its process was killed" in status(place)
-    finally:
-        dead.wait()
+@pytest.mark.usefixtures("folder")
+def test_a_training_that_no_launcher_started_is_seen(place):
+    """Its lock and files are those of ``seloss.train.run.experiment``."""
+    run_dir = place / "experiments" / "BARE"
+    run_dir.mkdir(parents=True)
+    (run_dir / "conf.yml").touch()
+    (run_dir / "progress.json").write_text(
+        '{"epoch": 1, "epochs": 10, "batch": 5, "batches": 10, "step": 15, "time": 0}'
+    )
+    code = "import fcntl, sys; f = open(sys.argv[1], 'a'); fcntl.lockf(f, fcntl.LOCK_EX); "
+    code += "print('up', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, run_dir / ".lock"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout.readline() == "up\n"
+    progress = "epoch 2 of 10, step 5 of 10;"
+    assert re.search(f"BARE +train +running +{progress} started by train.py", status(place))
+    holder.communicate("")
+    assert re.search(f"BARE +train +stopped +{progress} the same command", status(place))
+    (run_dir / "best_model.pth").touch()
+    assert re.search(r"BARE +train +finished", status(place))
 
 
 def test_nothing_submitted_is_said(place):
-    (place / "my experiments" / "XP").mkdir(parents=True)
+    (place / "experiments" / "XP").mkdir(parents=True)
     assert "nothing was submitted" in status(place, "XP")
+
+
+def test_an_experiment_that_is_not_there_is_named(launch, place):
+    done = launch("status", "XP")
+    assert done.returncode == 1
+    assert f"no experiment {place / 'experiments' / 'XP'}" in done.stderr
 
 
 def test_the_scripts_pass_shellcheck():

@@ -1,11 +1,10 @@
-"""Which runs a sweep is (tests/cluster submits one)."""
+"""Runs of a sweep (tests/cluster submits one)."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,27 +22,10 @@ runs:
 
 
 @pytest.fixture
-def sweep(tmp_path):
+def sweep(launch, folder):
     def sweep(text: str, *words: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "my sweep.yml").write_text(text, encoding="utf-8")
-        return subprocess.run(
-            ["bash", str(ROOT / "scripts/train/sweep.sh"), *words, "my sweep.yml"],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-            cwd=tmp_path,
-            env={
-                **os.environ,
-                "SELOSS_EXPERIMENTS": str(tmp_path / "experiments"),
-                "SELOSS_TRAIN_JSON": str(ROOT / "README.md"),
-                "SELOSS_VALID_JSON": str(ROOT / "README.md"),
-                "SELOSS_TEST_JSON": str(ROOT / "README.md"),
-                "SELOSS_CLUSTERS": str(tmp_path),
-                "PYTHON": sys.executable,
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-            },
-        )
+        (folder / "my sweep.yml").write_text(text, encoding="utf-8")
+        return launch("sweep", *words, "my sweep.yml", "local", "-", "-")
 
     return sweep
 
@@ -51,32 +33,30 @@ def sweep(tmp_path):
 def test_every_combination_is_one_run_with_its_own_folder(sweep):
     done = sweep(SWEEP, "--dry-run")
     commands = [shlex.split(line) for line in done.stdout.splitlines() if "train.py" in line]
-    if commands[0][0] != sys.executable:  # a scheduler was found: its file shows them
-        commands = [words[words.index("--", 5) + 1 : -1] for words in commands]
     assert len(commands) == 10
     flags = [dict(zip(words[2::2], words[3::2], strict=True)) for words in commands]
-    tags = [Path(one["--exp_dir"]).name for one in flags]
+    tags = [Path(options["--exp_dir"]).name for options in flags]
     assert tags[:4] == ["xp1-s0", "xp1-s1", "it's mel_wo_seed0", "it's mel_wo_seed1"]
     assert "it's linear_softmax_seed1" in tags
-    assert {one["--epochs"] for one in flags} == {"3"}
+    assert {options["--epochs"] for options in flags} == {"3"}
     assert flags[0]["--segment"] == "null"
     assert flags[0]["--shuffle_mics"] == "false"
     assert flags[-1]["--weights_type"] == "softmax"
 
 
-def test_what_is_trained_is_left_out(sweep, tmp_path):
+def test_what_is_trained_is_left_out(sweep, folder):
     for tag in ("xp1-s0", "it's mel_wo_seed1"):
-        (tmp_path / "experiments" / tag).mkdir(parents=True)
-        (tmp_path / "experiments" / tag / "best_model.pth").touch()
+        (folder / "experiments" / tag).mkdir(parents=True)
+        (folder / "experiments" / tag / "best_model.pth").touch()
     assert "10 runs, 8 to train" in sweep(SWEEP, "--dry-run").stderr
     assert "10 runs, 2 to evaluate" in sweep(SWEEP, "--dry-run", "--stage", "evaluate").stderr
 
 
-def test_the_seeds_of_a_configuration_are_one_system(sweep, tmp_path):
+def test_the_seeds_of_a_configuration_are_one_system(sweep, folder):
     for tag in ("xp1-s0", "xp1-s1", "it's mel_wo_seed1"):
-        table = tmp_path / "experiments" / tag / "README" / "metrics" / "metrics_by_sample.csv"
+        table = folder / "experiments" / tag / "unseen" / "metrics" / "metrics_by_sample.csv"
         table.parent.mkdir(parents=True)
-        model = tmp_path / "experiments" / tag / "best_model.pth"
+        model = folder / "experiments" / tag / "best_model.pth"
         model.touch()
         os.utime(model, (1e9, 1e9))
         table.touch()
@@ -90,7 +70,7 @@ def test_the_seeds_of_a_configuration_are_one_system(sweep, tmp_path):
 def test_too_little_to_compare_is_said(sweep):
     done = sweep(SWEEP, "--stage", "compare")
     assert done.returncode == 1
-    assert "0 configuration(s) are judged on README: too few" in done.stderr
+    assert "0 configuration(s) are evaluated on unseen: too few" in done.stderr
 
 
 @pytest.mark.parametrize(
