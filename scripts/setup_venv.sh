@@ -40,10 +40,10 @@ if ! supported "$have" || [[ -n ${PYTHON:-} && $(version_of "$PYTHON") != "$have
 fi
 
 # What the installation depends on: when this is as it was, there is nothing to do.
-wanted=$(cat requirements.txt pyproject.toml external_repo/asteroid/pyproject.toml \
+digest=$(cat requirements.txt pyproject.toml external_repo/asteroid/pyproject.toml \
   external_repo/asteroid/assembly/*.py | sha256sum)
 stamp=$venv/.installed
-[[ ! -f $stamp || $(<"$stamp") != "$wanted" ]] || exit 0
+[[ ! -f $stamp || $(<"$stamp") != "$digest" ]] || exit 0
 
 echo "setup: installing the pinned requirements into $venv (some minutes, once)"
 # Modules are compiled when they are first imported: most of these packages' never are.
@@ -53,4 +53,4 @@ install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check -
   echo "setup: the better speech recogniser does not install here (see pyproject.toml); " \
     "evaluation.recognise --recogniser pocketsphinx works without it" >&2
 "$venv/bin/python" -m pip check --disable-pip-version-check
-printf '%s\n' "$wanted" >"$stamp"
+printf '%s\n' "$digest" >"$stamp"

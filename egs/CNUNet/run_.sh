@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train CNUNet in two stages and judge it; see --help.
+# Train CNUNet in two stages and evaluate it; see --help.
 set -euo pipefail
 # shellcheck source=scripts/submit.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
@@ -13,17 +13,17 @@ Usage: run_.sh [options] [-- options of train.py]
 
 Stages: 1 store embeddings of the noisy speech, train with them (experiment TAG_stage1)
         2 store the latents that it gives for the training and validation data
-        3 train the causal network that is drawn to them (TAG_stage2); judge both
+        3 train the causal network that is drawn to them (TAG_stage2); evaluate both
 
   --stage N, --stop_stage N   first and last stage (1 and 3); or both as --stage 1..3
   --tag NAME                  the experiments are NAME_stage1 and NAME_stage2 (CNUNet)
-  --baseline                  stage 3 also trains and judges NAME_plain: no embeddings, no latents
+  --baseline                  stage 3 also trains and evaluates NAME_plain: no embeddings, no latents
   --oracle                    stage 1 gets embeddings of the clean speech, on the test set too: tables,
                               samples and reports say so, of stage 2 as well, and the experiments
                               are called NAME_oracle_stage1 and NAME_oracle_stage2
   --test FILE                 test set (\$SELOSS_TEST_JSON, else data/mini_mixtures/test.json)
   --metrics LIST              measures ($metrics)
-  --jobs N                    processes that judge, and that store embeddings and latents (1)
+  --jobs N                    processes that evaluate, and that store embeddings and latents (1)
   --id LIST                   GPUs to use, such as 0 or 0,1 (default: all there are)
   --dry-run                   print what would be run
   -h, --help                  this text
@@ -77,7 +77,7 @@ store() {
   submit local 0 0 "store_$1" "$first" "$python" "$recipe/store.py" "${given[@]}"
 }
 
-judge() {
+evaluate() {
   local given=(--metrics "$metrics")
   [[ -z $jobs ]] || given+=(--jobs "$jobs")
   [[ ${DRY_RUN:-0} != 1 ]] || given+=(--dry-run)
@@ -94,9 +94,9 @@ for ((now = stage; now <= stop_stage; now++)); do
     3)
       train "${tag}_stage2" 2 --stage1 "$first"
       ((!baseline)) || train "$plain" 0
-      judge "${tag}_stage1"
-      judge "${tag}_stage2"
-      ((!baseline)) || judge "$plain"
+      evaluate "${tag}_stage1"
+      evaluate "${tag}_stage2"
+      ((!baseline)) || evaluate "$plain"
       ;;
   esac
 done

@@ -15,8 +15,8 @@ Usage: run_.sh [options] [-- options of train.py]
 
 Stages: 0 arrays of training, validation and test, from the mini corpus if there are none
         1 one training for each loss
-        2 enhance the test set with each and judge it
-        3 tables of PESQ and STOI by noise and SNR, a figure of one sample, a page to listen to
+        2 enhance the test set with each and evaluate it
+        3 tables of PESQ and STOI by noise and SNR, a plot of one sample, a page to listen to
 
   --stage N, --stop_stage N   first and last stage (0 and 3); or both as --stage 1..3
   --losses "NAME ..."         names in configs/losses, sums or one's own, as train_dccrn.sh takes
@@ -24,7 +24,7 @@ Stages: 0 arrays of training, validation and test, from the mini corpus if there
                               (default: $CLASSIC)
   --tag PREFIX                experiments are called PREFIX_LOSS (DCCRN)
   --data FOLDER               with train.npy, valid.npy and test.npy (data/dccrn)
-  --sample ID                 of the figure (default: the first sample at 0 dB or more)
+  --sample ID                 of the plot (default: the first sample at 0 dB or more)
   --id LIST                   GPUs to use, such as 0 or 0,1 (default: all there are)
   --device NAME, --jobs N     of stage 2: cpu, cuda ...; processes
   --cluster NAME, --gpus N, --walltime T   of stage 1, as train_dccrn.sh takes them (local; all; 24).
@@ -33,7 +33,7 @@ Stages: 0 arrays of training, validation and test, from the mini corpus if there
   --dry-run                   print what would be run
   -h, --help                  this text
 
-Stopped and started again it goes on where it was. The same comparison with a small network,
+Stopped and started again it resumes. The same comparison with a small network,
 for CPUs: run_.sh --tag SMALL -- --config egs/DCCRN/conf_small.yml
 Published otherwise too: $OTHERS.
 EOF
@@ -96,14 +96,14 @@ fi
 
 if within 2; then
   for tag in "${tags[@]}"; do
-    say 2 "judging $tag"
+    say 2 "evaluating $tag"
     bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dccrn.sh" ${dry[@]+"${dry[@]}"} \
       ${device:+--device "$device"} ${jobs:+--jobs "$jobs"} 1,2 "$tag" "$data/test.npy"
   done
 fi
 
 if within 3; then
-  say 3 "tables, figure and page"
+  say 3 "tables, plot and page"
   root=$(dirname -- "$(experiment_folder "$prefix")")
   out=$root/${prefix}_comparison
   common=("${tags[@]}" --root "$root" --testset test)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train and judge DCUnets of several depths, masks, losses and forms; tabulate them. See --help.
+# Train and evaluate DCUnets of several depths, masks, losses and forms; tabulate them. See --help.
 set -euo pipefail
 # shellcheck source=scripts/submit.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
@@ -16,7 +16,7 @@ Usage: compare.sh [options] [-- options of train.py for every network]
   --out FOLDER     of table.csv and table.md (default: experiments/PREFIX)
   --metrics LIST   that are measured (default: the published ones)
   --cluster NAME --gpus N --walltime W   as of train_dcunet.sh (default: local, -, -)
-  --tabulate       only judge and tabulate: training has been done, on a cluster say
+  --tabulate       only evaluate and tabulate: training has been done, on a cluster say
   --dry-run        print the commands instead of running them
   -h, --help       this text
 
@@ -44,7 +44,7 @@ while (($#)); do
   shift
 done
 
-# Every wanted network once: tag, depth, mask, loss, form.
+# Every requested network once: tag, depth, mask, loss, form.
 tags=() runs=()
 for form in $forms; do
   for depth in $depths; do

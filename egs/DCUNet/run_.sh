@@ -10,7 +10,7 @@ help() {
   cat <<'EOT'
 Usage: run_.sh [options] [-- options of train.py]
 
-  --stage N        first stage: 0 prepares data, 1 trains, 2 enhances the test set, 3 judges it (0);
+  --stage N        first stage: 0 prepares data, 1 trains, 2 enhances the test set, 3 evaluates it (0);
                    1..2: first and last
   --stop_stage N   last stage (3)
   --tag NAME       name of the experiment (DCUNet)
@@ -54,16 +54,16 @@ dry=()
 [[ ${DRY_RUN:-0} != 1 ]] || dry=(--dry-run)
 [[ -z $id ]] || export CUDA_VISIBLE_DEVICES=$id
 
-wanted() { ((stage <= $1 && $1 <= stop_stage)); }
-if wanted 0; then
+requested() { ((stage <= $1 && $1 <= stop_stage)); }
+if requested 0; then
   "$(project_python)" "$PROJECT_ROOT/scripts/data/voicebank_demand.py" --mini "$PROJECT_ROOT/data/mini" \
     --out "$PROJECT_ROOT/data/voicebank" ${data[@]+"${data[@]}"} ${dry[@]+"${dry[@]}"}
 fi
-if wanted 1; then
+if requested 1; then
   bash "$PROJECT_ROOT/scripts/train/train_dcunet.sh" "$tag" "$network" "$loss" local - - \
     "$mask" "$form" -- ${extra[@]+"${extra[@]}"}
 fi
 for number in 2 3; do
-  ! wanted "$number" ||
+  ! requested "$number" ||
     bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dcunet.sh" $((number - 1)) "$tag"
 done

@@ -18,6 +18,18 @@ from tests.data import make_manifest
 TINY = "--enc_dim 8 --feature_dim 8 --hidden_dim 8 --n_layers 1 --window_ms 16 --segment 0.3"
 TINY_OPTIONS = [*TINY.split(), "--num_workers", "0", "--batch_size", "1", "--listen", "0"]
 
+# A training that would ask to be started again even when it is ended for good.
+RISING = """
+import pathlib, signal, sys, time
+def leave(*_):
+    (folder / "REQUEUE").write_text("10 0")
+    sys.exit(75)
+folder = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGTERM, leave)
+(folder / "up").touch()
+time.sleep(300)
+"""
+
 
 class Site:
     """Folders for one test on one scheduler (or none: this machine).
@@ -45,6 +57,11 @@ class Site:
         path = make_manifest(self.folder / "data", name=f"{name}.json", prefix=name, **options)  # type: ignore[arg-type]
         self._own(self.folder)
         return path
+
+    def make_training_data(self) -> None:
+        """Write what a training of some steps needs."""
+        self.make_data("train", n_items=61, n_mics=2, seconds=0.4)
+        self.make_data("valid", n_items=5, seconds=0.4, seed=9)
 
     def run(self, *command: object, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the project on the front end."""
@@ -79,6 +96,12 @@ class Site:
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def train(self, tag: str, *options: str, epochs: int, **launcher: str) -> str:
+        """Train a tiny network by its launcher."""
+        before = [word for key, value in launcher.items() for word in (f"--{key}", value)]
+        words = [tag, "xp1", "here", "0", "0:30:00", "--", *TINY_OPTIONS, "--epochs", epochs]
+        return self.script("train/train_fasnet.sh", *before, *words, *options)
+
     def submit(
         self,
         tag: str,
@@ -91,6 +114,18 @@ class Site:
         words = ["--cluster", cluster, "--walltime", walltime, "--gpus", "0", "--name", name]
         program = [sys.executable, "-m", "seloss.cli.cluster.submit"]
         return self.run(*program, *words, "--run-dir", self.experiments / tag, "--", *command)
+
+    def submit_rising(self, tag: str) -> str:
+        """Submit a training that asks to be started again at SIGTERM, wait until it runs.
+
+        Returns:
+            The job.
+        """
+        folder = self.experiments / tag
+        done = self.submit(tag, "train", "python3", "-c", RISING, folder)
+        assert done.returncode == 0, done.stderr
+        self.wait("its start", (folder / "up").is_file)
+        return self.job(tag)
 
     def status(self, tag: str) -> str:
         """Return what status.sh says of an experiment."""

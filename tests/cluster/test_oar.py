@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.cluster.site import TINY_OPTIONS, Site
+from tests.cluster.site import Site
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -18,22 +18,14 @@ ECHO = "import json, os, sys; json.dump([sys.argv[1:], dict(os.environ)], open(s
 @pytest.fixture(scope="module")
 def site(oar):
     site = Site(oar, oar.home / "my site é")
-    site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
-    site.make_data("valid", n_items=5, seconds=0.4, seed=9)
+    site.make_training_data()
     return site
-
-
-def train(site: Site, tag: str, *options: str, epochs: int, nodes: str = "1") -> str:
-    return site.script(
-        "train/train_fasnet.sh", "--nodes", nodes, tag, "xp1", "here", "0", "0:30:00",
-        "--", *TINY_OPTIONS, "--epochs", epochs, *options,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def stopped(site):
     """A training on two nodes that OAR's signal has stopped in its first epoch."""
-    train(site, "TWO", epochs=2, nodes="2")
+    site.train("TWO", epochs=2, nodes="2")
     site.wait("the first steps", lambda: site.progress("TWO") > 0)
     done = site.run("oardel", "-c", site.job("TWO"))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,22 +49,25 @@ def test_arguments_arrive_as_they_were_given(stopped):
     assert environment["OAR_JOB_NAME"] == "ECHO.echo"
 
 
+ARRAY = """
+import argparse, pathlib, sys
+from seloss.cli.cluster.job import Task
+from seloss.cli.cluster.profile import make_request
+from seloss.cli.cluster.submit import carry_out
+root = pathlib.Path(sys.argv[1])
+code = "import sys; print(sys.argv[1]); sys.exit(int(sys.argv[2]))"
+command = [sys.executable, "-c", code, "été it's"]
+tasks = [Task(str(root / f"ARRAY{i}"), "eval", [*command, str(i)]) for i in (0, 3)]
+args = argparse.Namespace(cluster="here", gpus="0", walltime="1", nodes=1, ranks=1, parallel=0)
+request = make_request(args, root / "ARRAY" / "logs", "eval", "ARRAY.eval")
+carry_out(request, tasks, dry_run=False)
+"""
+
+
 def test_an_array_gives_each_task_its_own(stopped):
     """One task fails, the other does not."""
     site = stopped
-    code = "import sys; print(sys.argv[1]); sys.exit(int(sys.argv[2]))"
-    tasks = [
-        {
-            "run_dir": str(site.experiments / f"ARRAY{status}"),
-            "name": "eval",
-            "command": [sys.executable, "-c", code, "été it's", str(status)],
-        }
-        for status in (0, 3)
-    ]
-    (site.folder / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
-    program = [sys.executable, "-m", "seloss.cli.cluster.submit", "--cluster=here"]
-    words = ["--run-dir", site.experiments / "ARRAY", "--name", "eval", "--walltime", "1"]
-    done = site.run(*program, *words, "--tasks", site.folder / "tasks.json")
+    done = site.run(sys.executable, "-c", ARRAY, site.experiments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("is job") == 2
     for status, kind in ((0, "finished"), (3, "failed")):
@@ -121,23 +116,15 @@ def test_what_oar_refuses_is_said(site):
 
 def test_a_deleted_job_is_not_started_again(stopped):
     site = stopped
-    train(site, "GONE", epochs=4000)
-    job = site.job("GONE")
-    site.wait("the first steps", lambda: site.progress("GONE") > 0)
+    job = site.submit_rising("GONE")
     assert site.run("oardel", job).returncode == 0
     site.wait("the end", lambda: "failed" in site.status("GONE"))
     assert "OAR says Error" in site.status("GONE")
     assert site.run("oarstat", "-J", "--array", job).stdout.count('"Job_Id"') == 1
 
 
-def test_two_nodes_stopped_and_started_again_learn_what_one_process_learns(stopped):
+def test_two_nodes_stopped_and_started_again_learn_what_one_process_learns(stopped, learning_curve):
     site = stopped
-    alone = Site(None, site.folder / "alone")
-    alone.run("ln", "-s", site.folder / "data", alone.folder / "data")
-    alone.script(
-        "train/train_fasnet.sh", "ALONE", "xp1", "here", "0", "1",
-        "--", *TINY_OPTIONS, "--epochs", 2, "--batch_size", "2",
-    )  # fmt: skip
     state = site.wait_for_state("TWO", "finished", "failed")
     assert state.startswith("finished"), site.logs()
     second = state.split()[2]
@@ -147,5 +134,5 @@ def test_two_nodes_stopped_and_started_again_learn_what_one_process_learns(stopp
     assert "resuming" in log.read_text()
     assert "finished" in site.status("TWO")
     # float32 sums in another order, amplified by two epochs of training
-    for ours, theirs in zip(site.history("TWO"), alone.history("ALONE"), strict=True):
+    for ours, theirs in zip(site.history("TWO"), learning_curve, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3)

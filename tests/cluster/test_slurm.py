@@ -21,8 +21,7 @@ ECHO = "import json, os, sys; json.dump([sys.argv[1:], dict(os.environ)], open(s
 @pytest.fixture
 def site(slurm, tmp_path):
     site = Site(slurm, tmp_path / "my site é")
-    site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
-    site.make_data("valid", n_items=5, seconds=0.4, seed=9)
+    site.make_training_data()
     return site
 
 
@@ -36,26 +35,14 @@ def overdue(slurm, tmp_path_factory):
     return site
 
 
-def train(site: Site, tag: str, *options: str, epochs: int, **launcher: str) -> str:
-    before = [word for key, value in launcher.items() for word in (f"--{key}", value)]
-    return site.script(
-        "train/train_fasnet.sh", *before, tag, "xp1", "here", "0", "0:30:00",
-        "--", *TINY_OPTIONS, "--epochs", epochs, *options,
-    )  # fmt: skip
-
-
 def scancel(site: Site, *arguments: str) -> None:
     done = site.run("scancel", *arguments)
     assert done.returncode == 0, done.stderr
 
 
-def test_two_nodes_stopped_and_queued_again_learn_what_one_process_learns(site):
-    """The walltime's signal comes in the first epoch; the reference is never interrupted."""
-    alone = Site(None, site.folder / "alone")
-    alone.run("ln", "-s", site.folder / "data", alone.folder / "data")
-    train(alone, "ALONE", "--batch_size", "2", epochs=2)
-
-    said = train(site, "TWO", epochs=2, nodes="2")
+def test_two_nodes_stopped_and_queued_again_learn_what_one_process_learns(site, learning_curve):
+    """The walltime's signal comes in the first epoch."""
+    said = site.train("TWO", epochs=2, nodes="2")
     job = site.job("TWO")
     assert f"TWO: train is job {job} on here (slurm)" in said
     site.wait("the first steps", lambda: site.progress("TWO") > 0)
@@ -72,7 +59,7 @@ def test_two_nodes_stopped_and_queued_again_learn_what_one_process_learns(site):
     assert "requeue.ckpt" in log
     assert "finished" in site.status("TWO")
     # float32 sums in another order, amplified by two epochs of training
-    for ours, theirs in zip(site.history("TWO"), alone.history("ALONE"), strict=True):
+    for ours, theirs in zip(site.history("TWO"), learning_curve, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-3)
     assert (site.experiments / "TWO" / "best_model.pth").is_file()
 
@@ -82,9 +69,8 @@ def test_a_job_that_is_pushed_aside_goes_on_from_its_last_checkpoint(slurm, tmp_
     site = Site(
         slurm, tmp_path / "site", "options: [--partition=besteffort, --nodelist=n1, --exclusive]\n"
     )
-    site.make_data("train", n_items=61, n_mics=2, seconds=0.4)
-    site.make_data("valid", n_items=5, seconds=0.4, seed=9)
-    train(site, "POOR", "--checkpoint_minutes", "0.01", epochs=400, ranks="2")
+    site.make_training_data()
+    site.train("POOR", "--checkpoint_minutes", "0.01", epochs=400, ranks="2")
     timed = site.experiments / "POOR" / "checkpoints" / "timed.ckpt"
     site.wait("a checkpoint inside an epoch", timed.is_file)
     rich = site.run(
@@ -101,9 +87,7 @@ def test_a_job_that_is_pushed_aside_goes_on_from_its_last_checkpoint(slurm, tmp_
 
 
 def test_a_cancelled_job_stays_cancelled(site):
-    train(site, "GONE", epochs=4000)
-    job = site.job("GONE")
-    site.wait("the first steps", lambda: site.progress("GONE") > 0)
+    job = site.submit_rising("GONE")
     again = site.submit("GONE", "train", "true")
     assert again.returncode == 2
     assert f"train is running already, as job {job}" in again.stderr
@@ -145,7 +129,7 @@ def test_a_job_that_others_put_into_the_queue_again_is_not_said_to_be_stopped(si
 
 
 def test_a_job_whose_training_fails_says_why(site):
-    train(site, "WRONG", "--scale", "bark", epochs=1)
+    site.train("WRONG", "--scale", "bark", epochs=1)
     site.wait_for_state("WRONG", "failed")
     status = site.status("WRONG")
     assert "failed" in status

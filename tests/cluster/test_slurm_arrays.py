@@ -19,9 +19,9 @@ stages: 1,2
 options: {epochs: 1, %s}
 runs:
   - {tag: "plain-s{seed}", loss: xp1, seed: [0, 1]}
-  - {tag: "{scale}-s{seed}", loss: neg_sisdr, scale: [mel], seed: [0, 1]}
+  - {tag: "{scale}-s{seed}", loss: neg_sisdr, scale: [mel], seed: [0]}
 """
-TAGS = ["plain-s0", "plain-s1", "mel-s0", "mel-s1"]
+TAGS = ["plain-s0", "plain-s1", "mel-s0"]
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +42,26 @@ def sweep(site: Site, *options: str) -> str:
 
 @pytest.fixture(scope="module")
 def swept(site):
-    """A sweep of four trainings of which one fails, and what the second call submits."""
+    """A sweep of three trainings of which one fails, and what the second call submits."""
     shown = sweep(site, "--dry-run")
-    assert "--array=1-4%2" not in shown
-    assert "--array=1-4" in shown
+    assert "--array=1-3%2" not in shown
+    assert "--array=1-3" in shown
     first = sweep(site)
-    assert first.count("is job") == 4
+    assert first.count("is job") == 3
     array = site.job("plain-s0").partition("_")[0]
-    assert [site.job(tag) for tag in TAGS] == [f"{array}_{i}" for i in range(1, 5)]
-    site.run("scancel", site.job("mel-s1"))
-    for tag in TAGS[:3]:
+    assert [site.job(tag) for tag in TAGS] == [f"{array}_{i}" for i in range(1, 4)]
+    site.run("scancel", site.job("mel-s0"))
+    for tag in TAGS[:2]:
         assert site.wait_for_state(tag, "finished", "failed").startswith("finished")
     site.wait(
         "the cancelled one's end",
-        lambda: "failed" in site.status("mel-s1") or "stopped" in site.status("mel-s1"),
+        lambda: "failed" in site.status("mel-s0") or "stopped" in site.status("mel-s0"),
     )
     second = sweep(site, "--parallel", "2")
     assert second.count("is job") == 1
-    assert "mel-s1: train is job" in second
-    site.wait_for_state("mel-s1", "finished", "failed")
-    site.wait("the last model", lambda: (site.experiments / "mel-s1" / "best_model.pth").is_file())
+    assert "mel-s0: train is job" in second
+    site.wait_for_state("mel-s0", "finished", "failed")
+    site.wait("the last model", lambda: (site.experiments / "mel-s0" / "best_model.pth").is_file())
     return site
 
 
@@ -69,7 +69,7 @@ def test_a_sweep_submits_what_is_missing_and_ends_in_one_comparison(swept):
     site = swept
     assert "is job" not in sweep(site)  # all are finished
     evaluated = sweep(site, "--stage", "evaluate")
-    assert evaluated.count("eval_test is job") == 4
+    assert evaluated.count("eval_test is job") == 3
     for tag in TAGS:
         assert site.wait_for_state(tag, "finished", "failed", name="eval_test").startswith(
             "finished"
@@ -87,7 +87,7 @@ def test_a_sweep_submits_what_is_missing_and_ends_in_one_comparison(swept):
         json.loads((site.experiments / tag / "environment.json").read_text())["seed"]
         for tag in TAGS
     ]
-    assert seeds == [0, 1, 0, 1]
+    assert seeds == [0, 1, 0]
 
 
 def tables(site: Site, tag: str, testset: str) -> dict[str, bytes]:

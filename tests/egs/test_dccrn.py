@@ -151,7 +151,7 @@ def test_the_launcher_takes_every_way_to_name_a_loss(arrays, tmp_path, loss, fla
 @pytest.mark.parametrize(
     ("script", "arguments", "message"),
     [
-        (LAUNCHER, ["TAG", "mse"], "5 arguments are needed; got 2"),
+        (LAUNCHER, ["TAG", "mse"], "arguments are required: CLUSTER, GPUS, WALLTIME"),
         (LAUNCHER, ["TAG", "mse", "local", "many", "1"], "GPUs must be a number; got 'many'"),
         (EVALUATE, ["5", "TAG"], "STAGE must be 1 to 4, a list of them, or all; got '5'"),
         (EVALUATE, ["all", "../TAG"], "the tag must be the plain name of a folder"),

@@ -1,4 +1,4 @@
-"""Launcher of evaluation: ``evaluate_<net>.sh``, its stages one after the other.
+"""Launcher of evaluation: the stages of ``evaluate_<net>.sh``, one after the other.
 
 A stage that is started again does what is missing; one that fails ends the program with status 1.
 With ``--part I/N`` the stages that can be shared (1 and 2) are done for one part of the test set.

@@ -16,25 +16,15 @@ _LOG_TAIL_BYTES = 20_000
 
 @dataclass(frozen=True)
 class Submission:
-    """One submission of one task, a line of ``logs/NAME.jobs``.
+    """One submission of one task, a line of ``logs/NAME.jobs``."""
 
-    Attributes:
-        id: The scheduler's number; ``7_2`` for a task of an array of SLURM.
-        scheduler: slurm or oar.
-        cluster: The profile's name.
-        array: OAR's array, whose number a job keeps when it is started again; else as id.
-        index: The task's index in its array, from 1.
-        log: The log; with OAR's %jobid%, since a job that is started again has a new number.
-        time: When, in seconds since 1970.
-    """
-
-    id: str
+    id: str  # the scheduler's number; 7_2 for a task of an array of SLURM
     scheduler: str
-    cluster: str
-    array: str
-    index: int
-    log: str
-    time: float
+    cluster: str  # the profile's name
+    array: str  # OAR's, which stays when a job is started again with a new number; else as id
+    index: int  # in the array, from 1
+    log: str  # with OAR's %jobid%
+    time: float  # seconds since 1970
 
 
 def record(run_dir: Path, name: str, submission: Submission) -> None:
@@ -52,19 +42,12 @@ def last_submission(run_dir: Path, name: str) -> Submission | None:
 
 @dataclass(frozen=True)
 class State:
-    """What has become of a task.
+    """What has become of a task."""
 
-    Attributes:
-        kind: never, queued, running, requeued, finished, failed, stopped, unknown.
-        detail: Where it runs, or why it failed.
-        job: The scheduler's number of the job that said so.
-        time: When, in seconds since 1970.
-    """
-
-    kind: str
-    detail: str = ""
-    job: str = ""
-    time: float = 0.0
+    kind: str  # never, queued, running, requeued, finished, failed, stopped, unknown
+    detail: str = ""  # where it runs, or why it failed
+    job: str = ""  # the scheduler's number of the job that said so
+    time: float = 0.0  # seconds since 1970
 
     @property
     def active(self) -> bool:

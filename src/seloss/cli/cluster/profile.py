@@ -23,49 +23,27 @@ SCHEDULERS = ("local", "slurm", "oar", "auto")
 
 @dataclass(frozen=True)
 class Profile:
-    """How to submit to one cluster; every key of a profile file.
+    """How to submit to one cluster; every key of a profile file."""
 
-    Attributes:
-        scheduler: local, slurm, oar; auto: that of sbatch or oarsub if one is found, else local.
-        partition: SLURM's partition.
-        queue: OAR's queue.
-        account: SLURM's account, OAR's project.
-        property: OAR's filter, as ``cluster='grele'``.
-        resource: OAR's resource request in place of the usual one; {nodes}, {gpus} and {cores}
-            stand for the numbers of each.
-        gpu_type: SLURM's name of the GPUs, as in ``--gres=gpu:h100:2``.
-        gpus: GPUs of each node where the command's argument is ``-``.
-        nodes: Nodes where the command does not say how many.
-        cpus: Cores of each process.
-        memory: SLURM's memory of each node, as 32G.
-        walltime: Hours or H:MM:SS, where the command's argument is ``-``.
-        grace: Seconds before the walltime's end at which training is told to save: longer than a
-            validation.
-        besteffort: Let others' jobs interrupt these (OAR's type; on SLURM it is a partition's).
-        modules: Environment modules to load.
-        conda: Environment to activate: ``root`` (of the installation) and ``name``.
-        environment: Variables to set.
-        options: Further options of sbatch or oarsub, one argument each.
-    """
-
-    scheduler: str = "auto"
-    partition: str | None = None
-    queue: str | None = None
-    account: str | None = None
-    property: str | None = None
-    resource: str | None = None
-    gpu_type: str | None = None
-    gpus: int = 0
-    nodes: int = 1
-    cpus: int = 2
-    memory: str | None = None
-    walltime: str = "24"
+    scheduler: str = "auto"  # local, slurm, oar; auto: that of sbatch or oarsub, else local
+    partition: str | None = None  # SLURM's
+    queue: str | None = None  # OAR's
+    account: str | None = None  # OAR's project
+    property: str | None = None  # OAR's filter, as cluster='grele'
+    resource: str | None = None  # OAR's request, with {nodes}, {gpus}, {cores}; None: the usual one
+    gpu_type: str | None = None  # SLURM's name of the GPUs, as in --gres=gpu:h100:2
+    gpus: int = 0  # of each node, where the command says -
+    nodes: int = 1  # where the command does not say how many
+    cpus: int = 2  # cores of each process
+    memory: str | None = None  # SLURM's, of each node, as 32G
+    walltime: str = "24"  # hours or H:MM:SS, where the command says -
+    # Seconds before the walltime's end at which training is told to save: longer than a validation.
     grace: int = 300
-    besteffort: bool = False
-    modules: list[str] = field(default_factory=list)
-    conda: dict[str, str] = field(default_factory=dict)
-    environment: dict[str, str] = field(default_factory=dict)
-    options: list[str] = field(default_factory=list)
+    besteffort: bool = False  # others' jobs may interrupt these (on SLURM a partition says so)
+    modules: list[str] = field(default_factory=list)  # environment modules to load
+    conda: dict[str, str] = field(default_factory=dict)  # root (of the installation), name
+    environment: dict[str, str] = field(default_factory=dict)  # variables to set
+    options: list[str] = field(default_factory=list)  # of sbatch or oarsub, one argument each
 
     def setup_lines(self) -> list[str]:
         """Return the bash lines that prepare a node; every value is quoted."""
@@ -81,33 +59,19 @@ class Profile:
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of a cluster.
+    """What is asked of a cluster."""
 
-    Attributes:
-        cluster: The profile's name.
-        profile: The profile.
-        scheduler: slurm, oar or local.
-        nodes: Number of nodes.
-        gpus: GPUs of each.
-        ranks: Processes of each.
-        walltime: H:MM:SS.
-        title: The job's name for the scheduler.
-        folder: Where logs and the submitted files go.
-        stem: How their names begin.
-        parallel: Most tasks of an array at a time; 0: any number.
-    """
-
-    cluster: str
+    cluster: str  # the profile's name
     profile: Profile
-    scheduler: str
+    scheduler: str  # slurm, oar or local
     nodes: int
-    gpus: int
-    ranks: int
-    walltime: str
-    title: str
-    folder: Path
-    stem: str
-    parallel: int
+    gpus: int  # of each node
+    ranks: int  # processes of each node
+    walltime: str  # H:MM:SS
+    title: str  # the job's name for the scheduler
+    folder: Path  # of logs and submitted files
+    stem: str  # which their names begin with
+    parallel: int  # most tasks of an array at a time; 0: any number
 
     @property
     def grace(self) -> int:
@@ -269,22 +233,19 @@ def _check_type(path: Path, key: str, value: Any, default: Any) -> Any:
     """Return a value of the default's type."""
     if value is None:
         return default
-    where = f"{path}: {key}"
-    if isinstance(default, (bool, int)):
-        if type(value) is not type(default):
-            raise UsageError(f"{where} must be {type(default).__name__}; got {value!r}")
-        return value
-    if isinstance(default, list):
-        if not isinstance(value, list) or any(isinstance(item, (list, dict)) for item in value):
-            raise UsageError(f"{where} must be a list; got {value!r}")
-        return [str(item) for item in value]
-    if isinstance(default, dict):
-        if not isinstance(value, dict):
-            raise UsageError(f"{where} must hold 'key: value' lines; got {value!r}")
+    is_scalar = not isinstance(value, (list, dict))
+    if isinstance(default, list) and isinstance(value, list):
+        if not any(isinstance(item, (list, dict)) for item in value):
+            return [str(item) for item in value]
+    elif isinstance(default, dict) and isinstance(value, dict):
         return {str(name): str(item) for name, item in value.items()}
-    if isinstance(value, (list, dict)):
-        raise UsageError(f"{where} must be one value; got {value!r}")
-    return str(value)
+    elif type(default) is type(value) and is_scalar:
+        return value
+    elif isinstance(default, (str, type(None))) and is_scalar:
+        return str(value)
+    nouns = {list: "a list", dict: "'key: value' lines", bool: "bool", int: "int"}
+    noun = nouns.get(type(default), "one value")
+    raise UsageError(f"{path}: {key} must be {noun}; got {value!r}")
 
 
 def _check_values(path: Path, profile: Profile) -> None:

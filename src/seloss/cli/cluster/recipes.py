@@ -11,46 +11,27 @@ from .folders import ROOT
 
 
 class Word(NamedTuple):
-    """A positional argument of ``train_<net>.sh`` that is an option of the recipe.
-
-    Attributes:
-        name: As the usage shows it.
-        flag: The option.
-        help: Its values.
-        default: Value where the argument is missing; None: it must be given.
-        choices: All that is accepted; empty: the recipe decides.
-    """
+    """A positional argument of ``train_<net>.sh`` that is an option of the recipe."""
 
     name: str
     flag: str
     help: str
-    default: str | None = None
-    choices: tuple[str, ...] = ()
+    default: str | None = None  # None: the argument must be given
+    choices: tuple[str, ...] | None = None  # None: the recipe decides
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One network.
-
-    Attributes:
-        program: Its ``train.py``.
-        data: Default data; {} stands for train, valid or test.
-        maker: What makes them.
-        first: Arguments between TAG and CLUSTER.
-        last: Arguments behind WALLTIME.
-        example: Arguments of an example.
-        note: More about training.
-        metrics: The measures of the network's paper, if they differ from the default.
-    """
+    """One network."""
 
     program: str
-    data: str
-    maker: str
-    first: tuple[Word, ...]
-    last: tuple[Word, ...] = ()
+    data: str  # {} stands for train, valid or test
+    maker: str  # of the data
+    first: tuple[Word, ...]  # between TAG and CLUSTER
+    last: tuple[Word, ...] = ()  # behind WALLTIME
     example: str = ""
     note: str = ""
-    metrics: str = ""
+    metrics: str = ""  # of the network's paper, if they differ from the default
 
     def find_data(self, part: str, given: str = "") -> Path:
         """Return the data of a part: those given, else the environment's, else the default.

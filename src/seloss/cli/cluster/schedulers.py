@@ -33,18 +33,11 @@ class Allocation(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A scheduler's word about a job.
+    """A scheduler's word about a job."""
 
-    Attributes:
-        kind: queued, running, ``gone`` for a job that is over or forgotten, ``unknown`` if the
-            scheduler does not answer.
-        detail: Why it waits, or how it ended.
-        job: Its number now: OAR gives a new one to a job that it starts again.
-    """
-
-    kind: str
-    detail: str = ""
-    job: str = ""
+    kind: str  # queued, running; gone: over or forgotten; unknown: the scheduler does not answer
+    detail: str = ""  # why it waits, or how it ended
+    job: str = ""  # its number now: OAR gives a new one to a job that it starts again
 
 
 class Slurm:
@@ -78,10 +71,6 @@ class Slurm:
             return [], ""
         array = match[1]
         return [f"{array}_{i}" for i in range(1, n_tasks + 1)] if n_tasks > 1 else [array], array
-
-    def log_name(self, request: Request, job: str) -> str:
-        """Return the path of a task's log."""
-        return str(request.folder / f"{request.stem}_{job}.log")
 
     def ask(self, job: str, array: str, index: int) -> Answer:
         """Ask scontrol, which needs no accounting."""
@@ -172,10 +161,6 @@ class Oar:
         ids = sorted(re.findall(r"^OAR_JOB_ID=(\d+)\s*$", text, flags=re.MULTILINE), key=int)
         array = re.search(r"^OAR_ARRAY_ID=(\d+)\s*$", text, flags=re.MULTILINE)
         return ids, array[1] if array else ids[0] if ids else ""
-
-    def log_name(self, request: Request, job: str) -> str:
-        """Return the path of a task's log; each start of the task has a number of its own."""
-        return str(request.folder / f"{request.stem}_%jobid%.log")
 
     def ask(self, job: str, array: str, index: int) -> Answer:
         """Ask oarstat for the array, whose number stays when a task is started again."""

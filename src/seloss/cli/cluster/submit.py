@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import shlex
 import subprocess
@@ -130,7 +129,8 @@ def _submit(request: Request, plan: Plan) -> list[str]:
     if len(ids) != len(plan.tasks):
         raise SchedulerError(f"{words[0]} named no job: {output}")
     for index, (task, number) in enumerate(zip(plan.tasks, ids, strict=True), start=1):
-        log = scheduler.log_name(request, number)
+        suffix = "%jobid%" if request.scheduler == "oar" else number
+        log = str(request.folder / f"{request.stem}_{suffix}.log")
         submission = Submission(number, request.scheduler, request.cluster, array, index, log, now)
         record(Path(task.run_dir), task.name, submission)
     return ids
@@ -189,13 +189,9 @@ def _write_once(path: Path, text: str) -> None:
 
 def _work(args: argparse.Namespace) -> int:
     run_dir, name = Path(os.path.abspath(args.run_dir)), args.name + shard_suffix()
-    if args.tasks:
-        content = json.loads(Path(args.tasks).read_text(encoding="utf-8"))
-        tasks = [Task(os.path.abspath(task.pop("run_dir")), **task) for task in content]
-    else:
-        tasks = [Task(str(run_dir), name, args.extra)]
-    if not all(task.command for task in tasks):
+    if not args.extra:
         raise UsageError("a command is needed, after --")
+    tasks = [Task(str(run_dir), name, args.extra)]
     request = make_request(args, run_dir / "logs", name, f"{run_dir.name}.{name}")
     return carry_out(request, tasks, dry_run=args.dry_run)
 
@@ -206,7 +202,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser("seloss submit", text, "[options] -- COMMAND...")
     parser.add_argument("--run-dir", required=True, help="the experiment's folder")
     parser.add_argument("--name", required=True, help="of the job, as train")
-    parser.add_argument("--tasks", help="JSON list of run_dir, name, command: an array")
     add_options(parser)
     return run_launcher(parser, _work, argv)
 

@@ -73,7 +73,7 @@ def _add_words(parser: argparse.ArgumentParser, words: Sequence[Word]) -> None:
         parser.add_argument(
             word.name,
             help=text,
-            choices=word.choices or None,
+            choices=word.choices,
             **({} if word.default is None else {"nargs": "?", "default": word.default}),  # type: ignore[arg-type]
         )
 
