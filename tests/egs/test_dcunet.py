@@ -258,7 +258,7 @@ def test_the_comparison_lists_every_network_before_it_trains(tmp_path):
     [
         ("scripts/train/train_dcunet.sh", ["TAG"], "the following arguments are required: NETWORK"),
         ("scripts/evaluate/evaluate_dcunet.sh", ["9", "TAG"], "STAGE must be 1 to 4"),
-        ("scripts/evaluate/evaluate_dcunet.sh", ["1"], "the following arguments are required: EXPERIMENT_TAG"),
+        ("scripts/evaluate/evaluate_dcunet.sh", ["1"], "arguments are required: EXPERIMENT_TAG"),
         ("egs/DCUNet/compare.sh", ["--depth", "x"], "unknown argument --depth"),
         ("egs/DCUNet/run_.sh", ["--stage", "7"], "stages are 0 to 3; got '7' and '3'"),
     ],
