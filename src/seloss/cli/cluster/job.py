@@ -149,8 +149,10 @@ class Job:
         lock = stack.enter_context(self.task.path(".lock").open("a"))
         try:
             fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except (BlockingIOError, PermissionError):
             return False
+        except OSError:  # a file system without locks
+            pass
         return True
 
     @contextmanager

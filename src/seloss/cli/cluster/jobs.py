@@ -60,7 +60,7 @@ def find_state(run_dir: Path, name: str) -> State:
     written, last = _written_state(run_dir, name), last_submission(run_dir, name)
     if last is None:
         held = is_held(run_dir / "logs" / f"{name}.lock")
-        if written.kind == "running" and not held:
+        if written.kind == "running" and held is False:
             return State("failed", "its process was killed", written.job, written.time)
         return written
     if written.kind != "never" and written.time < last.time:  # of an earlier submission
@@ -85,15 +85,17 @@ def find_state(run_dir: Path, name: str) -> State:
     return State("queued", again, job)
 
 
-def is_held(lock: Path) -> bool:
-    """Return whether a process holds a record lock on a file."""
+def is_held(lock: Path) -> bool | None:
+    """Return whether a process holds a record lock on a file; None where that cannot be known."""
     try:
         with lock.open("rb") as file:
             fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
     except FileNotFoundError:
         return False
-    except OSError:  # held, or a file system without locks
-        return True
+    except OSError:  # a file system without locks
+        return None
     return False
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from .folders import ROOT, experiment_folder, interpreter
 from .job import Task
-from .profile import add_options, make_request
+from .profile import add_options, make_request, read_yaml
 from .recipes import RECIPES, Recipe, Word
 from .submit import carry_out, make_parser, run_launcher
 
@@ -32,9 +32,16 @@ def recipe_flags(net: str, values: dict[str, str]) -> list[str]:
     if net == "dcunet" and values["MASK"] in ("", "-"):
         values = {**values, "MASK": "magnitude" if values["FORM"] == "RMRn" else "tanh"}
     flags = {word.flag: values[word.name] for word in (*recipe.first, *recipe.last)}
-    if net == "dccrn" and (ROOT / "configs" / "losses" / f"{values['LOSS']}.yml").is_file():
+    if net == "dccrn" and _is_preset(values["LOSS"]):
         flags = {"--loss_preset": flags.pop("--loss"), **flags}
     return [word for flag in flags.items() for word in flag]
+
+
+def _is_preset(name: str) -> bool:
+    presets = ROOT / "configs" / "losses.yml"
+    if presets.is_file():
+        return name in read_yaml(presets)
+    return (ROOT / "configs" / "losses" / f"{name}.yml").is_file()
 
 
 def train_command(args: argparse.Namespace, recipe: Recipe, *, progress_bar: bool) -> list[str]:
