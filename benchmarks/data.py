@@ -36,7 +36,8 @@ from evaluation.work.cli import available_cpus
 from seloss.data import open_dataset
 from seloss.data.formats.array import ArrayInfo
 from seloss.data.formats.array_writer import ArrayWriter
-from seloss.data.load.mixture_dataset import SizedDataset, build_loader
+from seloss.data.formats.batch import SizedDataset
+from seloss.data.load.loader import build_loader
 from tests.data import SAMPLE_RATE, make_manifest, noise_like, speech_like
 
 from .command import run_benchmark

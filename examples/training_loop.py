@@ -16,7 +16,7 @@ import torch
 from asteroid.losses import NegSISDRLoss
 from asteroid.models import FasNetTAC
 from seloss.data import open_dataset
-from seloss.data.load.samplers import build_loader
+from seloss.data.load.loader import build_loader
 
 
 def train(manifest: str, steps: int, *, sample_rate: int = 16000) -> Iterator[float]:

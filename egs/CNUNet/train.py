@@ -19,7 +19,7 @@ from seloss.program import run_program
 from seloss.train import open_experiment, parse_recipe
 
 if TYPE_CHECKING:
-    from seloss.data.load.mixture_dataset import SizedDataset
+    from seloss.data.formats.batch import SizedDataset
 
 
 def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any]:

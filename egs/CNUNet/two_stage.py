@@ -11,7 +11,7 @@ from options import CnunetRecipe, EmbeddingConfig
 
 if TYPE_CHECKING:
     from asteroid.models import CNUNet
-    from seloss.data.load.feature_fill import Share
+    from seloss.data.load.feature_dataset import Share
     from seloss.embeddings.embedded import EmbeddedCNUNet
     from seloss.train.fit.two_stage_data import EmbeddingData, LatentData
 

@@ -13,8 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from seloss.data.formats.preparation import claim_folder
 from seloss.data.load.open_dataset import read_pairs_file
-from seloss.data.mixing.make_pairs import convert_pairs
+from seloss.data.mixing.make_pairs import convert_pairs, pair_settings
 from seloss.program import run_command
 
 
@@ -42,14 +43,13 @@ def work(options: argparse.Namespace) -> None:
         print(f"{one.id}: {one.mixture[0]} with {one.speech[0]}")
     print(f"{len(pairs)} pairs")
     if not options.dry_run:
-        made = convert_pairs(
-            options.out,
-            {name: pairs},
-            sample_rate=options.sample_rate,
-            jobs=options.jobs,
-            overwrite=options.overwrite,
-        )
-        print(made[name])
+        settings = pair_settings({name: pairs}, sample_rate=options.sample_rate)
+        writes = [name, f"{name}.json"]
+        with claim_folder(options.out, settings, writes, overwrite=options.overwrite) as claim:
+            manifests = convert_pairs(
+                claim, {name: pairs}, sample_rate=options.sample_rate, jobs=options.jobs
+            )
+        print(manifests[name])
 
 
 if __name__ == "__main__":

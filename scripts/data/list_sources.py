@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-from seloss.data.corpus.listing import Recording, read_folder, write_listing
+from seloss.data.corpus.listing import read_folder, write_listing
+from seloss.data.corpus.recording import Recording
 from seloss.data.load.fixed_set import write_fixed_set
 from seloss.data.load.on_the_fly_dataset import OnTheFlyDataset
 from seloss.data.load.source_lists import read_source_lists, write_source_lists

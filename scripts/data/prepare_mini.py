@@ -12,8 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from seloss.data.corpus.archives import cache_folder
-from seloss.data.corpus.mini_corpus import SETS, prepare
+from seloss.data.mini.archives import cache_folder
+from seloss.data.mini.corpus import SETS, prepare
 from seloss.program import run_command
 
 TABLE = Path(__file__).resolve().parents[2] / "configs" / "mini_corpus.yml"

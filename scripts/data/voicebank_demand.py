@@ -18,16 +18,33 @@ import sys
 from pathlib import Path
 
 from seloss.data.corpus.corpora import VALID_SPEAKERS, voicebank_pairs
-from seloss.data.corpus.listing import Recording, read_folder
-from seloss.data.corpus.mini_corpus import prepare
+from seloss.data.corpus.listing import read_folder
+from seloss.data.corpus.recording import Recording
+from seloss.data.corpus.splits import SPLITS
+from seloss.data.formats.preparation import Claim, claim_folder
 from seloss.data.load.source_lists import write_source_lists
-from seloss.data.mixing.make_pairs import convert_pairs, describe_plans, mix_pairs, place_recordings
+from seloss.data.mini.corpus import prepare
+from seloss.data.mixing.make_pairs import (
+    convert_pairs,
+    describe_plans,
+    mix_pairs,
+    pair_settings,
+    place_recordings,
+)
 from seloss.data.mixing.scheme import NoiseScheme, read_scheme
-from seloss.data.mixing.scheme_plan import Pools, assign, make_artificial, plan_scheme
+from seloss.data.mixing.scheme_plan import (
+    Pools,
+    artificial_recordings,
+    assign,
+    make_artificial,
+    plan_scheme,
+)
 from seloss.program import run_command
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SCHEMES = CONFIGS / "schemes"
+#: Every name that is written into the output folder.
+WRITES = [*SPLITS, *(f"{split}.json" for split in SPLITS), "artificial", "sources"]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,53 +91,38 @@ def _recordings(options: argparse.Namespace) -> tuple[list[Recording], list[Reco
     return voices, read_folder(noise, "noise"), options.scheme or scheme
 
 
-def _dry_artificial(scheme: NoiseScheme) -> list[Recording]:
-    """Return what the artificial noises will be, before they are made."""
-    seconds = scheme.artificial_seconds
-    return [
-        Recording(Path(f"{kind}-{split}"), kind, kind, split, seconds, 1)
-        for split in ("train", "valid")
-        for kind in scheme.artificial
-    ]
-
-
 def _mix(options: argparse.Namespace) -> None:
     speech, noise, scheme_file = _recordings(options)
     scheme = read_scheme(scheme_file)
     rate, seed = options.sample_rate, options.seed
-    planned = assign(scheme, speech, noise, _dry_artificial(scheme))
-    plans = plan_scheme(scheme, planned, rate, seed)
+    artificial = artificial_recordings(scheme, options.out, sample_rate=rate, seed=seed)
+    pools = assign(scheme, speech, noise, artificial)
+    plans = plan_scheme(scheme, pools, rate, seed)
     print(describe_plans(plans, rate))
     if options.dry_run:
         return
-    made = make_artificial(scheme, speech, options.out, sample_rate=rate, seed=seed)
-    pools = assign(scheme, speech, noise, made)
-    plans = plan_scheme(scheme, pools, rate, seed)
+    settings = pair_settings(plans, sample_rate=rate, seed=seed, on_the_fly=options.on_the_fly)
     if options.on_the_fly:
         del plans["train"]
-    manifests = mix_pairs(
-        options.out,
-        plans,
-        sample_rate=rate,
-        seed=seed,
-        jobs=options.jobs,
-        overwrite=options.overwrite,
-    )
-    if options.on_the_fly:
-        manifests = {"train": _write_lists(options, pools, scheme), **manifests}
+    with claim_folder(options.out, settings, WRITES, overwrite=options.overwrite) as claim:
+        make_artificial(claim, scheme, speech, sample_rate=rate, seed=seed)
+        manifests = mix_pairs(claim, plans, sample_rate=rate, seed=seed, jobs=options.jobs)
+        if options.on_the_fly:
+            manifests = {"train": _write_lists(claim, pools, scheme, rate), **manifests}
     print("\n".join(str(path) for path in manifests.values()))
 
 
-def _write_lists(options: argparse.Namespace, pools: Pools, scheme: NoiseScheme) -> Path:
-    path: Path = options.out / "train.json"
-    placed = [
-        place_recordings(options.out / "sources" / part, found, sample_rate=options.sample_rate)
-        for part, found in zip(("speech", "noise"), pools["train"], strict=True)
-    ]
+def _write_lists(claim: Claim, pools: Pools, scheme: NoiseScheme, sample_rate: int) -> Path:
+    path = claim.folder / "train.json"
+    speech, noise = (
+        place_recordings(claim, part, recordings, sample_rate=sample_rate)
+        for part, recordings in zip(("speech", "noise"), pools["train"], strict=True)
+    )
     write_source_lists(
         path,
-        *placed,
-        sample_rate=options.sample_rate,
+        speech,
+        noise,
+        sample_rate=sample_rate,
         snr_db=scheme.train.snr_db,
         repeats=scheme.repeats.get("train", 1),
         augment=scheme.augment,
@@ -136,13 +138,10 @@ def _convert(options: argparse.Namespace) -> None:
         shown = ", ".join(kinds[:20])
         print(f"{split}: {len(items)} pairs of {len(speakers)} speakers in {shown}")
     if not options.dry_run:
-        manifests = convert_pairs(
-            options.out,
-            pairs,
-            sample_rate=options.sample_rate,
-            jobs=options.jobs,
-            overwrite=options.overwrite,
-        )
+        rate = options.sample_rate
+        settings = pair_settings(pairs, sample_rate=rate)
+        with claim_folder(options.out, settings, WRITES, overwrite=options.overwrite) as claim:
+            manifests = convert_pairs(claim, pairs, sample_rate=rate, jobs=options.jobs)
         print("\n".join(str(path) for path in manifests.values()))
 
 

@@ -20,7 +20,8 @@ from asteroid.losses import build_training_loss
 from asteroid.models import DCUnet
 from auditus.metrics import get_metrics
 from seloss.data.formats.manifest import read_manifest
-from seloss.data.load.mixture_dataset import MixtureDataset, build_loader
+from seloss.data.load.loader import build_loader
+from seloss.data.load.mixture_dataset import MixtureDataset
 from seloss.train import parse_recipe, plain
 from tests.data import SAMPLE_RATE, make_manifest, make_mixture
 

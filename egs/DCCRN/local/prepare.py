@@ -19,13 +19,12 @@ from pathlib import Path
 
 from seloss.data.corpus.corpora import dns_pairs, dns_recordings, voicebank_pairs
 from seloss.data.corpus.listing import read_folder
-from seloss.data.corpus.mini_corpus import prepare
 from seloss.data.corpus.splits import SPLITS
 from seloss.data.formats.array import NOISE_CLASSES
 from seloss.data.formats.manifest import read_manifest
+from seloss.data.mini.corpus import prepare
 from seloss.data.mixing.make_arrays import adopt_array, describe_arrays, make_arrays
-from seloss.data.mixing.segment_plan import plan_from_recordings
-from seloss.data.mixing.segment_remix import plan_from_mixtures
+from seloss.data.mixing.segment_plan import plan_from_mixtures, plan_from_recordings
 from seloss.data.mixing.segments import ArrayConfig, ArrayPlan
 from seloss.program import run_command
 

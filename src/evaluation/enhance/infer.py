@@ -36,7 +36,7 @@ from evaluation.testset.testset import write_samples
 from evaluation.work.cli import add_experiment_options
 from evaluation.work.shards import Shard, add_shard_option
 from seloss.data import open_dataset
-from seloss.data.load.mixture_dataset import SizedDataset
+from seloss.data.formats.batch import SizedDataset
 from seloss.program import mark_resumable, run_command
 
 __all__ = ["enhance", "load_network", "main", "n_inputs", "pick_device", "write_testset"]

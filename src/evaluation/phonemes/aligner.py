@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from asteroid.utils.files import atomic_path
 from evaluation.testset.spoken_text import normalise
-from seloss.data.corpus.archives import cache_folder
+from seloss.data.mini.archives import cache_folder
 
 from .alignment import Alignment, Phone, alignment_of
 from .pronunciation import guess

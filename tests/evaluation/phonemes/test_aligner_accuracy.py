@@ -12,8 +12,8 @@ from evaluation.phonemes.aligner import align
 from evaluation.phonemes.alignment import Phone
 from evaluation.phonemes.classes import SILENCE, read_classes
 from evaluation.phonemes.textgrid import read_textgrid
-from seloss.data.corpus.archives import Archive, fetch, read_members
 from seloss.data.formats.audio import decode
+from seloss.data.mini.archives import Archive, fetch, read_members
 
 TABLE = Path(__file__).parents[3] / "configs" / "mini_corpus.yml"
 RATE = 16000

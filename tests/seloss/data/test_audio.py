@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from seloss.data.formats.audio import decode, read_audio, write_audio
+from seloss.data.formats.audio import (
+    decode,
+    fingerprint,
+    read_audio,
+    read_header,
+    read_samples,
+    write_audio,
+)
 
 
 def tone(rate, seconds=0.5, hz=440.0):
@@ -51,3 +58,122 @@ def test_empty_and_broken_files_are_told(tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     with pytest.raises(ValueError, match="not readable audio"):
         read_audio(tmp_path / "text.wav", 16000)
+
+
+def voice(seconds, rate, seed=0):
+    """Noise of changing band and level, which a coder spends different numbers of bits on."""
+    draw = np.random.default_rng(seed)
+    envelope = np.repeat(draw.uniform(0, 1, round(seconds * 5) + 1) ** 3, rate // 5)
+    signal = draw.standard_normal(len(envelope)) * envelope
+    return 0.2 * np.convolve(signal, np.hanning(8) / 4, mode="same")[: round(seconds * rate)]
+
+
+FORMATS = {
+    "wav": {},
+    "flac": {},
+    "mp3": {"compression_level": 0.5, "bitrate_mode": "VARIABLE"},
+    "ogg": {},
+    "opus": {"format": "OGG", "subtype": "OPUS"},
+    "aiff": {},
+    "caf": {},
+    "w64": {},
+    "au": {},
+    "sph": {"format": "NIST"},
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return the same sound in every format."""
+    folder = tmp_path_factory.mktemp("formats")
+    for suffix, options in FORMATS.items():
+        sf.write(folder / f"a.{suffix}", voice(6.0, 48000), 48000, **options)
+    return folder
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_part_holds_the_samples_of_the_whole_in_every_format(files, suffix, kept, monkeypatch):
+    if not kept:
+        monkeypatch.setattr("seloss.data.formats.audio._KEPT_SAMPLES", 0)
+    path = files / f"a.{suffix}"
+    whole = sf.read(path, always_2d=True)[0]
+    for start in (0, 1, 70001, 140003, len(whole) - 100):
+        part, rate = read_samples(path, start, 4800)
+        assert rate == 48000
+        assert np.array_equal(part, whole[start : start + 4800])
+    assert len(read_samples(path, len(whole) + 5)[0]) == 0
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_file_that_was_cut_is_refused_in_every_format(files, tmp_path, suffix):
+    content = (files / f"a.{suffix}").read_bytes()
+    path = tmp_path / f"cut.{suffix}"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"cut\.\w+ (is cut short|is not readable|ends after)"):
+        read_audio(path, 16000)
+    with pytest.raises(ValueError, match=r"cut\.\w+ (is cut short|is not readable|ends after)"):
+        fingerprint(path)
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus"])
+def test_files_that_were_joined_are_refused(files, tmp_path, suffix):
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(2 * (files / f"a.{suffix}").read_bytes())
+    with pytest.raises(ValueError, match=r"joined\.\w+ is several \w+ (files|streams) joined"):
+        read_header(path)
+
+
+def test_tags_around_an_mp3_are_no_damage(files, tmp_path):
+    content = (files / "a.mp3").read_bytes()
+    head = b"ID3\x03\0\0" + bytes([0, 0, 2, 0]) + bytes(256)
+    (tmp_path / "tagged.mp3").write_bytes(head + content + b"TAG" + bytes(125))
+    assert np.array_equal(
+        read_audio(tmp_path / "tagged.mp3", 48000), read_audio(files / "a.mp3", 48000)
+    )
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wave_file_from_a_pipe_is_whole(files, tmp_path, size):
+    content = bytearray((files / "a.wav").read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = size.to_bytes(4, "little")
+    content[4:8] = size.to_bytes(4, "little")
+    (tmp_path / "pipe.wav").write_bytes(content)
+    assert read_header(tmp_path / "pipe.wav").frames == 6 * 48000
+
+
+def test_flac_of_unknown_length_is_refused_by_name(files, tmp_path):
+    content = bytearray((files / "a.flac").read_bytes())
+    content[21] &= 0xF0  # the last 36 of the bits behind rate, channels and word length
+    content[22:26] = bytes(4)
+    (tmp_path / "pipe.flac").write_bytes(content)
+    with pytest.raises(ValueError, match=r"pipe.flac does not say how long it is"):
+        read_audio(tmp_path / "pipe.flac", 16000)
+
+
+def test_equal_audio_has_one_fingerprint_in_any_lossless_file_and_silence_has_none(tmp_path):
+    signal = np.concatenate([np.zeros(70000), np.rint(3000 * voice(1.0, 16000)) / 32768])
+    for name, options in (("a.wav", {}), ("b.flac", {}), ("c.wav", {"subtype": "FLOAT"})):
+        sf.write(tmp_path / name, signal, 16000, **options)
+    sf.write(tmp_path / "d.wav", signal[1:], 16000)
+    marks = [fingerprint(tmp_path / name) for name in ("a.wav", "b.flac", "c.wav", "d.wav")]
+    assert marks[0] == marks[1] == marks[2] != marks[3]
+    sf.write(tmp_path / "e.wav", np.full(70000, 0.25), 16000)
+    assert fingerprint(tmp_path / "e.wav") == ""
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_published(tmp_path, monkeypatch):
+    real = sf.write
+
+    def full(path, *arguments, **options):
+        real(path, *arguments, **options)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+
+    monkeypatch.setattr("seloss.data.formats.audio.sf.write", full)
+    for suffix in ("wav", "ogg"):
+        subtype = "VORBIS" if suffix == "ogg" else "PCM_16"
+        with pytest.raises(OSError, match=r"a\.\w+ could not be written .*MB are free"):
+            write_audio(tmp_path / f"a.{suffix}", voice(2.0, 16000), 16000, subtype)
+    assert not list(tmp_path.iterdir())

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from seloss.data.formats.manifest import validate_manifest
-from seloss.data.load.buckets import BucketSampler, padding_share
-from seloss.data.load.mixture_dataset import MixtureDataset, build_loader
-from seloss.data.load.samplers import EpochSampler, StepSampler
+from seloss.data.load.loader import build_loader
+from seloss.data.load.mixture_dataset import MixtureDataset
+from seloss.data.load.samplers import BucketSampler, EpochSampler, StepSampler, padding_share
 from tests.data import make_manifest
 
 LENGTHS = np.random.default_rng(0).integers(1_000, 9_000, 83).tolist()

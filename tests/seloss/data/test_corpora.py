@@ -9,9 +9,8 @@ import soundfile as sf
 from seloss.data import open_dataset
 from seloss.data.corpus.corpora import dns_pairs, dns_recordings, read_log, voicebank_pairs
 from seloss.data.formats.mixture import DataError
-from seloss.data.mixing.make_pairs import convert_pairs
 from tests.data import noise_like, speech_like
-from tests.seloss.data.corpus import energy_db, make_noise, write
+from tests.seloss.data.corpus import convert, energy_db, make_noise, write
 
 RATE = 48000
 TRAIN = [f"{speaker}_{n:03d}" for speaker in ("p226", "p227", "p287", "p228") for n in (1, 2)]
@@ -46,7 +45,7 @@ def test_the_published_tree_gives_three_manifests_at_16_khz(tmp_path):
         "valid": 4,
         "test": 4,
     }
-    manifests = convert_pairs(tmp_path / "out", pairs, sample_rate=16000, progress=False)
+    manifests = convert(tmp_path / "out", pairs)
     valid = open_dataset(manifests["valid"], sample_rate=16000)
     assert {one.speaker for one in valid.items} == {"p226", "p287"}
     test = open_dataset(manifests["test"], sample_rate=16000)
@@ -63,7 +62,7 @@ def test_the_published_tree_gives_three_manifests_at_16_khz(tmp_path):
 
 def test_files_of_the_right_rate_stay_where_they_are(tmp_path):
     pairs = voicebank_pairs(make_tree(tmp_path / "vb", rate=16000))
-    manifests = convert_pairs(tmp_path / "out", pairs, sample_rate=16000, progress=False)
+    manifests = convert(tmp_path / "out", pairs)
     assert not list((tmp_path / "out").rglob("*.wav"))
     assert len(open_dataset(manifests["train"], sample_rate=16000)) == 4
 

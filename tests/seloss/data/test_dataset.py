@@ -8,7 +8,9 @@ import soundfile as sf
 import torch
 
 from seloss.data.formats.manifest import DataError, read_manifest
-from seloss.data.load.mixture_dataset import EpochSampler, MixtureDataset, build_loader
+from seloss.data.load.loader import build_loader
+from seloss.data.load.mixture_dataset import MixtureDataset
+from seloss.data.load.samplers import EpochSampler
 from tests.data import SAMPLE_RATE, make_manifest
 
 

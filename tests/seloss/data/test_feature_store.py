@@ -14,9 +14,13 @@ import torch
 from seloss.data import open_dataset
 from seloss.data.formats.feature_store import FeatureStore, audio_hash
 from seloss.data.formats.mixture import DataError
-from seloss.data.load.feature_dataset import FeatureDataset, collate_features
-from seloss.data.load.feature_fill import fill_store, plan_store
-from seloss.data.load.samplers import build_loader
+from seloss.data.load.feature_dataset import (
+    FeatureDataset,
+    collate_features,
+    fill_store,
+    plan_store,
+)
+from seloss.data.load.loader import build_loader
 from tests.data import make_manifest
 
 IDENTITY = {"model": "envelope", "layer": 3}

@@ -11,12 +11,12 @@ import yaml
 
 from seloss.data import open_dataset
 from seloss.data.corpus.listing import read_folder, write_listing
-from seloss.data.corpus.mini_corpus import _state_of
-from seloss.data.corpus.mini_table import Archive, list_takes, listings_of
-from seloss.data.mixing.make_pairs import mix_pairs
+from seloss.data.mini.corpus import _state_of
+from seloss.data.mini.table import Archive, list_takes, listings_of
 from seloss.data.mixing.scheme import NoiseScheme
 from seloss.data.mixing.scheme_plan import assign, plan_scheme
 from tests.data import noise_like, speech_like
+from tests.seloss.data.corpus import mix as mix_plans
 
 TABLE = Path(__file__).parents[3] / "configs" / "mini_corpus.yml"
 SCHEME = {
@@ -50,7 +50,7 @@ def mix(corpora, out):
     scheme: NoiseScheme = read_scheme(corpora / "scheme.yml")
     speech, noise = (read_folder(corpora / part, part) for part in ("speech", "noise"))
     plans = plan_scheme(scheme, assign(scheme, speech, noise), 16000, 0)
-    mix_pairs(out, plans, sample_rate=16000, seed=0)
+    mix_plans(out, plans)
 
 
 def test_a_listing_tells_the_gender_and_so_does_the_manifest(corpora):

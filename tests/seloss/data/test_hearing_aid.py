@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from seloss.data.corpus.hearing_aid import hear, read_head_responses
+from seloss.data.mini.hearing_aid import hear, read_head_responses
 
 
 def harmonics(directions):

@@ -10,7 +10,9 @@ from seloss.data.formats.manifest import DataError
 
 def sound(path, seconds=0.1, channels=1, rate=16000):
     path.parent.mkdir(parents=True, exist_ok=True)
-    sf.write(path, np.full((round(seconds * rate), channels), 0.1), rate)
+    shape = (round(seconds * rate), channels)
+    draw = np.random.default_rng(sum(str(path).encode()))
+    sf.write(path, 0.1 * draw.standard_normal(shape), rate)
 
 
 def groups(folder, part="speech"):
@@ -49,7 +51,16 @@ def test_a_librispeech_tree_is_read_as_it_is(tmp_path):
         ("p225_001.wav", "p225", None),
         ("babble7.wav", "babble", None),
         ("123.wav", "123", None),
-        ("testing/a.wav", "testing", None),
+        ("tester/a.wav", "tester", None),
+        ("TRAIN/DR1/FCJF0/SA1.wav", "FCJF0", "train"),
+        ("val/anna/a.wav", "anna", "valid"),
+        ("validation/anna/a.wav", "anna", "valid"),
+        ("Eval/anna/a.wav", "anna", "test"),
+        ("tr/anna/a.wav", "anna", "train"),
+        ("cv/anna/a.wav", "anna", "valid"),
+        ("tt/anna/a.wav", "anna", "test"),
+        ("si_et_05/440/a.wav", "440", "test"),
+        ("alice/2023-05-01.wav", "alice", None),
     ],
 )
 def test_a_tree_says_group_and_split(tmp_path, name, group, split):
@@ -126,3 +137,140 @@ def test_errors_say_what_and_where(tmp_path):
         read_folder(tmp_path, "speech")
     told = [(problem.line, problem.what[:12]) for problem in caught.value.problems]
     assert told == [(2, "does not exi"), (3, "is not reada"), (4, "is empty")]
+
+
+def test_linked_folders_are_searched_once_and_what_is_left_out_is_named(tmp_path, caplog):
+    sound(tmp_path / "elsewhere" / "train" / "103" / "a.wav")
+    corpus = tmp_path / "corpus"
+    sound(corpus / "test" / "61" / "b.opus.flac")
+    (corpus / "train").symlink_to(tmp_path / "elsewhere" / "train")
+    (corpus / "test" / "61" / "loop").symlink_to(corpus)
+    (corpus / "test" / "61" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (corpus / "test" / "61" / "c.m4a").write_bytes(b"not for libsndfile")
+    (corpus / "test" / "61" / "._b.wav").write_bytes(b"\0\5\x16\7")
+    assert groups(corpus) == {
+        "train/103/a.wav": ("103", "train"),
+        "test/61/b.opus.flac": ("61", "test"),
+    }
+    assert "1 left out, .m4a cannot be read (convert to FLAC): c.m4a" in caplog.text
+    assert "1 left out, links that lead nowhere" in caplog.text
+    assert "1 left out, folders that another path leads to" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".opus", {"format": "OGG", "subtype": "OPUS"}),
+        (".oga", {"format": "OGG", "subtype": "VORBIS"}),
+        (".sph", {"format": "NIST"}),
+        (".caf", {}),
+        (".rf64", {"format": "RF64"}),
+        (".MP3", {"format": "MP3", "subtype": "MPEG_LAYER_III"}),
+        (".snd", {"format": "AU"}),
+        (".aifc", {"format": "AIFF"}),
+    ],
+)
+def test_every_suffix_that_can_be_read_is_taken(tmp_path, suffix, options):
+    path = tmp_path / "anna" / f"a{suffix}"
+    path.parent.mkdir()
+    sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(16000), 16000, **options)
+    assert groups(tmp_path) == {f"anna/a{suffix}": ("anna", None)}
+
+
+def test_a_listing_is_reached_through_a_link_and_its_real_paths_count(tmp_path, caplog):
+    real = tmp_path / "disk" / "speech"
+    sound(real / "1.wav")
+    sound(real / "2.wav")
+    write_listing(real / "speech.csv", [{"path": real / "1.wav", "speaker": "s1", "split": "eval"}])
+    (tmp_path / "link").symlink_to(real)
+    assert groups(tmp_path / "link") == {"1.wav": ("s1", "test")}
+    assert "1 audio files of the folder are not in it and are left out: 2.wav" in caplog.text
+    write_listing(real / "speech.csv", [{"path": "../other/3.wav", "speaker": "s1"}])
+    with pytest.raises(DataError, match=r"line 2, item '../other/3.wav': is not in this folder"):
+        read_folder(tmp_path / "link", "speech")
+
+
+def test_a_split_of_an_unknown_name_is_refused_with_its_line(tmp_path):
+    rows = [
+        {"path": f"{name}.wav", "speaker": name, "split": split}
+        for name, split in (("a", "validation"), ("b", "TEST"), ("c", "heldout"), ("d", ""))
+    ]
+    for row in rows:
+        sound(tmp_path / row["path"])
+    write_listing(tmp_path / "speech.csv", rows)
+    with pytest.raises(DataError, match=r"line 4, item 'c.wav': split must be .*got 'heldout'"):
+        read_folder(tmp_path, "speech")
+    write_listing(tmp_path / "speech.csv", [rows[0], rows[1], rows[3]])
+    assert [split for _, split in groups(tmp_path).values()] == ["valid", "test", None]
+
+
+def test_a_folder_beside_those_of_the_splits_is_named_and_a_noise_may_be_called_train(
+    tmp_path, caplog
+):
+    sound(tmp_path / "speech" / "train-clean-100" / "103" / "a.wav")
+    sound(tmp_path / "speech" / "own" / "me" / "a.wav")
+    assert groups(tmp_path / "speech") == {
+        "own/me/a.wav": ("me", None),
+        "train-clean-100/103/a.wav": ("103", "train"),
+    }
+    assert "own beside train-clean-100 is no name of a split" in caplog.text
+    for kind in ("street", "train"):
+        sound(tmp_path / "noise" / kind / "2023-05-01.wav")
+    assert groups(tmp_path / "noise", "noise") == {
+        "street/2023-05-01.wav": ("street", None),
+        "train/2023-05-01.wav": ("train", None),
+    }
+
+
+def origins(folder, part="noise"):
+    return {one.name: one.origin for one in read_folder(folder, part)}
+
+
+def test_channels_and_copies_are_one_recording_whatever_their_names(tmp_path):
+    draw = np.random.default_rng(1)
+    scene, other = 0.1 * draw.standard_normal((2, 32000))
+    hum = 0.2 * np.sin(2 * np.pi * 50 * np.arange(32000) / 16000)
+
+    def put(name, signal, subtype="PCM_16"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        sf.write(tmp_path / name, signal, 16000, subtype=subtype)
+
+    put("cafe/ch01.wav", scene)
+    put("cafe/ch02.wav", draw.standard_normal(32000) * 0.1)  # by its name alone
+    put("park/left.wav", scene[::-1])
+    put("park/right.wav", np.roll(scene[::-1], 11) + 0.02 * draw.standard_normal(32000))
+    put("park/later.wav", other)
+    put("hall/one.wav", hum + 0.01 * draw.standard_normal(32000))  # of one hum, but not one sound
+    put("hall/two.wav", hum + 0.01 * draw.standard_normal(32000))
+    put("bus/renamed.flac", sf.read(tmp_path / "park" / "later.wav")[0])
+    found = origins(tmp_path)
+    assert found["cafe/ch01.wav"] == found["cafe/ch02.wav"] == "cafe"
+    assert found["park/right.wav"] == found["park/left.wav"]
+    assert found["bus/renamed.flac"] == found["park/later.wav"]
+    assert len({found[name] for name in found if name.startswith(("park", "hall"))}) == 4
+
+
+def test_a_column_of_the_listing_names_the_recording(tmp_path):
+    rows = [{"path": f"{n}.wav", "noise_type": "bus", "recording": "ride"} for n in "ab"]
+    for row in rows:
+        sound(tmp_path / row["path"])
+    write_listing(tmp_path / "noise.csv", rows)
+    assert set(origins(tmp_path).values()) == {"ride"}
+
+
+def test_responses_that_lie_flat_belong_to_the_room_that_their_names_begin_with(tmp_path):
+    for name in ("meeting_head0", "meeting_head1", "meeting_far0", "hall-1"):
+        sound(tmp_path / f"{name}.wav")
+    assert {group for group, _ in groups(tmp_path, "rir").values()} == {"meeting", "hall"}
+
+
+@pytest.mark.parametrize("part", ["speech", "noise"])
+def test_one_sample_that_is_not_finite_is_named_before_any_work(tmp_path, part):
+    signal = 0.1 * np.random.default_rng(0).standard_normal(80000)
+    signal[70000] = np.nan
+    (tmp_path / "a").mkdir()
+    sf.write(tmp_path / "a" / "x.wav", signal, 16000, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"a/x.wav': has samples that are not finite.*from 70000"):
+        read_folder(tmp_path, part)
+    sf.write(tmp_path / "a" / "x.wav", np.nan_to_num(signal), 16000, subtype="FLOAT")
+    assert len(read_folder(tmp_path, part)) == 1

@@ -242,9 +242,8 @@ def test_a_wrong_file_of_any_role_is_told(tmp_path, role, how, said):
 
 
 @pytest.mark.parametrize("how", ["nan", "inf"])
-def test_long_files_are_checked_in_every_block(tmp_path, monkeypatch, how):
-    monkeypatch.setattr("seloss.data.formats.validation._BLOCK", 1000)
-    path = make_manifest(tmp_path, n_items=1, seconds=0.2)
+def test_long_files_are_checked_in_every_block(tmp_path, how):
+    path = make_manifest(tmp_path, n_items=1, seconds=6.0)  # of two blocks
     target = tmp_path / "audio" / "item0" / "speech_mic1.wav"
     samples, rate = sf.read(target, dtype="float32")
     samples[1000:] = 0  # sound in the first block alone is sound
@@ -319,14 +318,14 @@ def test_a_second_check_only_reads_what_changed(tmp_path, monkeypatch):
         opened.append(os.path.basename(name))
         return real(name, *rest, **options)
 
-    monkeypatch.setattr("seloss.data.formats.validation.sf.SoundFile", watched)
+    monkeypatch.setattr("seloss.data.formats.audio.sf.SoundFile", watched)
     monkeypatch.setattr("seloss.data.formats.manifest.warn_if_not_a_sum", lambda items: None)
     check(path)
     assert opened == []
     spoil(tmp_path / "audio" / "item2" / "speech_mic2.wav", "nan")
     opened.clear()
     assert "not finite" in complaint(path).what
-    assert opened == ["speech_mic2.wav"]
+    assert set(opened) == {"speech_mic2.wav"}
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', '{"a": [1, 2, 3, 4, 5, 6, 7, 8, 9]}'])

@@ -13,9 +13,9 @@ import soundfile as sf
 import yaml
 
 from seloss.data.corpus.listing import read_folder
-from seloss.data.corpus.mini_corpus import SAMPLE_RATE, prepare
 from seloss.data.corpus.splits import split_noise, split_speech
 from seloss.data.formats.manifest import DataError
+from seloss.data.mini.corpus import SAMPLE_RATE, prepare
 from tests.data import noise_like, speech_like
 
 TABLE = Path(__file__).parents[3] / "configs" / "mini_corpus.yml"

@@ -7,11 +7,12 @@ import pytest
 import soundfile as sf
 from scipy.signal import correlate
 
-from seloss.data.corpus.listing import Recording
+from seloss.data.corpus.recording import Recording
 from seloss.data.formats.manifest import DataError
 from seloss.data.mixing.room_mixture import PEAK, render, snr_db
 from seloss.data.mixing.room_plan import MixingConfig, Plan
 from tests.data import noise_like, speech_like
+from tests.seloss.data.corpus import energy_db
 
 RATE = 16000
 CONFIG = MixingConfig(rt60_s=(0.15, 0.2), seconds=1.0, max_seconds=2.0)
@@ -47,17 +48,19 @@ def test_the_snr_is_an_energy_ratio_at_the_reference_exact_to_a_hundredth_of_a_d
     sounds, wanted, geometry
 ):
     images = render(plan(sounds, snr_db=wanted), replace(CONFIG, geometry=geometry))
-    speech, noise = (
-        np.asarray(image[0], dtype=np.float64) for image in (images.speech, images.noise)
-    )
-    ratio = 10 * np.log10((speech @ speech) / (noise @ noise))
+    ratio = energy_db(images.speech[0], images.noise[0])
     assert ratio == pytest.approx(wanted, abs=0.01)
     assert images.facts["snr_db"] == pytest.approx(ratio, abs=1e-4)
 
 
-def test_decibels_are_ten_logarithms_of_energy():
-    assert snr_db(np.array([10, 0]), np.array([0, 1])) == pytest.approx(20.0)
-    assert snr_db(np.full(4, 30000, dtype=np.int16), np.full(4, 30000, dtype=np.int16)) == 0.0
+def test_decibels_are_ten_logarithms_of_energy_about_the_mean():
+    speech, noise = np.array([10.0, -10.0]), np.array([1.0, -1.0])
+    assert snr_db(speech, noise) == pytest.approx(20.0)
+    assert snr_db(speech + 3, noise - 500) == pytest.approx(20.0)  # an offset is no energy
+    loud = np.array([30000, -30000], dtype=np.int16)  # whose squares 16 bits do not hold
+    assert snr_db(loud, loud) == 0.0
+    assert snr_db(speech, np.full(2, 0.1)) == np.inf
+    assert np.isnan(snr_db(np.full(2, 0.3), np.zeros(2)))
 
 
 @pytest.mark.parametrize("level", [-40.0, -26.0, -6.0])

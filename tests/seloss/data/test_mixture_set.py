@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from seloss.data.corpus.listing import write_listing
+from seloss.data.corpus.listing import read_folder, write_listing
 from seloss.data.formats.manifest import DataError, read_manifest, validate_manifest
 from seloss.data.mixing.make_mixtures import describe, make_mixtures, plan_mixtures, read_corpora
 from seloss.data.mixing.room_plan import MixingConfig
 from tests.data import noise_like, speech_like
+from tests.seloss.data.corpus import energy_db
 
 RATE = 16000
 CONFIG = MixingConfig(rt60_s=(0.12, 0.2), seconds=0.8, max_seconds=1.0)
@@ -112,7 +113,7 @@ def test_files_hold_what_the_manifest_says(made):
             m, s, n = (sf.read(path, dtype="float32")[0] for path in (mixture, speech, noise))
             assert np.array_equal(m, s + n)
         s, n = (sf.read(paths[0])[0] for paths in (item.speech, item.noise))
-        assert 10 * np.log10(np.sum(s**2) / np.sum(n**2)) == pytest.approx(item.snr_db, abs=0.01)
+        assert energy_db(s, n) == pytest.approx(item.snr_db, abs=0.01)
 
 
 def test_processes_do_not_change_a_sample(made, corpora, tmp_path):
@@ -171,7 +172,7 @@ def test_other_settings_or_recordings_are_not_mixed_in(made, corpora, tmp_path):
     with pytest.raises(DataError, match=r"seed was 0, is 1"):
         make_mixtures(tmp_path, replace(CONFIG, seed=1), {"train": 1}, corpora, jobs=1)
     fewer = {**corpora, "noise": [one for one in corpora["noise"] if one.name != "pink/0.wav"]}
-    with pytest.raises(DataError, match=r"noise was"):
+    with pytest.raises(DataError, match=r"noise: other than before"):
         make_mixtures(tmp_path, CONFIG, {"train": 1}, fewer, jobs=1)
     assert contents(tmp_path) == before
     other = replace(CONFIG, seed=1)
@@ -183,14 +184,33 @@ def test_other_settings_or_recordings_are_not_mixed_in(made, corpora, tmp_path):
     make_mixtures(tmp_path, other, {"train": 1}, corpora, jobs=1, progress=False)
 
 
-def test_a_recording_that_cannot_be_used_is_named(corpus, tmp_path):
+def test_silent_noises_are_left_out_and_counted_and_a_corpus_of_nothing_else_is_refused(
+    tmp_path, caplog
+):
     folder = make_corpus(tmp_path / "corpus")
+    sf.write(folder / "noise" / "hum" / "0.wav", np.full(RATE, 0.1), RATE)  # a constant offset
+    noise = read_folder(folder / "noise", "noise")
+    assert "1 silent files are left out: hum/0.wav" in caplog.text
+    assert {one.name for one in noise if one.group == "hum"} == {"hum/1.wav", "hum/2.wav"}
     for path in (folder / "noise").rglob("*.wav"):
         sf.write(path, np.zeros(RATE), RATE)
+    with pytest.raises(DataError, match=r"noise: 1 problem.*\n.*is silent in every file"):
+        read_folder(folder / "noise", "noise")
+
+
+def test_a_recording_that_changes_under_the_work_is_named_and_can_be_put_right(tmp_path):
+    folder = make_corpus(tmp_path / "corpus")
     corpora = read_corpora(folder / "speech", folder / "noise")
+    contents = {path: path.read_bytes() for path in (folder / "noise").rglob("*.wav")}
+    for path in contents:
+        sf.write(path, np.zeros(RATE), RATE)
     with pytest.raises(DataError, match=r"(?s)item 'train-00000'.*noise/\w+/\d\.wav.*silent"):
         make_mixtures(tmp_path / "out", CONFIG, {"train": 1}, corpora, jobs=1, progress=False)
     assert not list((tmp_path / "out").rglob("item.json"))
+    for path, content in contents.items():
+        path.write_bytes(content)
+    make_mixtures(tmp_path / "out", CONFIG, {"train": 1}, corpora, jobs=1, progress=False)
+    assert len(read_manifest(tmp_path / "out" / "train.json")) == 1
 
 
 def test_a_split_without_recordings_is_told(corpora):

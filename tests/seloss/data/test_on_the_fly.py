@@ -12,7 +12,7 @@ import torch
 from seloss.data import open_dataset
 from seloss.data.corpus.listing import read_folder
 from seloss.data.formats.mixture import DataError
-from seloss.data.load.mixture_dataset import build_loader
+from seloss.data.load.loader import build_loader
 from seloss.data.load.source_lists import write_source_lists
 from tests.seloss.data.corpus import energy_db, make_noise, make_speech
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seloss.data.corpus.listing import Recording
+from seloss.data.corpus.recording import Recording
 from seloss.data.formats.manifest import DataError
 from seloss.data.mixing.room_plan import MixingConfig, draw_plan
 

@@ -14,12 +14,18 @@ from scipy.signal import welch
 
 from seloss.data.corpus.listing import read_folder
 from seloss.data.formats.mixture import DataError
+from seloss.data.formats.preparation import claim_folder
 from seloss.data.mixing.artificial import make_babble, make_speech_shaped
-from seloss.data.mixing.make_pairs import describe_plans, mix_pairs
+from seloss.data.mixing.make_pairs import describe_plans, mix_pairs, pair_settings
 from seloss.data.mixing.scheme import NoiseScheme, Part, read_scheme
-from seloss.data.mixing.scheme_plan import assign, make_artificial, plan_scheme
+from seloss.data.mixing.scheme_plan import (
+    artificial_recordings,
+    assign,
+    make_artificial,
+    plan_scheme,
+)
 from tests.data import noise_like
-from tests.seloss.data.corpus import energy_db, make_noise, make_speech, write
+from tests.seloss.data.corpus import WRITES, energy_db, make_noise, make_speech, mix, write
 
 ROOT = Path(__file__).resolve().parents[3]
 RATE = 16000
@@ -42,9 +48,11 @@ def corpora(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(corpora, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    artificial = make_artificial(SCHEME, corpora[0], out, sample_rate=RATE, seed=0)
+    artificial = artificial_recordings(SCHEME, out, sample_rate=RATE, seed=0)
     plans = plan_scheme(SCHEME, assign(SCHEME, *corpora, artificial), RATE, 0)
-    manifests = mix_pairs(out, plans, sample_rate=RATE, seed=0, progress=False)
+    with claim_folder(out, pair_settings(plans, sample_rate=RATE, seed=0), WRITES) as claim:
+        make_artificial(claim, SCHEME, corpora[0], sample_rate=RATE, seed=0)
+        manifests = mix_pairs(claim, plans, sample_rate=RATE, seed=0, progress=False)
     return {split: json.loads(path.read_text()) for split, path in manifests.items()}, out, plans
 
 
@@ -128,11 +136,14 @@ def test_a_second_start_makes_what_is_missing_and_other_settings_are_refused(mad
     name = path.stem
     path.unlink()
     before = {one: one.stat().st_mtime_ns for one in out.rglob("*.wav")}
-    mix_pairs(out, plans, sample_rate=RATE, seed=0, progress=False)
+    mix(out, plans)
     changed = {one.stem for one, time in before.items() if one.stat().st_mtime_ns != time}
     assert changed == {name}
-    with pytest.raises(DataError, match="holds other mixtures"):
-        mix_pairs(out, plans, sample_rate=RATE, seed=1, progress=False)
+    with pytest.raises(DataError, match=r"other settings \(seed was 0, is 1\)"):
+        mix(out, plans, seed=1)
+    shorter = {**plans, "test": plans["test"][:-1]}
+    with pytest.raises(DataError, match=r"other settings \(test: other than before\)"):
+        mix(out, shorter)
 
 
 def test_the_published_scheme_is_the_default_one():
@@ -199,11 +210,11 @@ def test_artificial_noises_are_of_speakers_outside_the_scheme_where_there_are_si
 ):
     others = make_speech(tmp_path / "o", [f"q{i}" for i in range(6)], n_files=1)
     speech = [*corpora[0], *read_folder(others, "speech")]
-    first = make_artificial(SCHEME, speech, tmp_path / "a", sample_rate=RATE, seed=0)
-    alone = make_artificial(
-        SCHEME, read_folder(others, "speech"), tmp_path / "b", sample_rate=RATE, seed=0
-    )
-    for one, two in zip(first, alone, strict=True):
+    noises = []
+    for name, voices in (("a", speech), ("b", read_folder(others, "speech"))):
+        with claim_folder(tmp_path / name, {}, ()) as claim:
+            noises.append(make_artificial(claim, SCHEME, voices, sample_rate=RATE, seed=0))
+    for one, two in zip(*noises, strict=True):
         assert one.path.read_bytes() == two.path.read_bytes()
 
 
@@ -215,4 +226,4 @@ def test_silence_for_a_noise_is_refused(tmp_path, corpora):
     scheme = replace(SCHEME, artificial=())
     plans = plan_scheme(scheme, assign(scheme, corpora[0], [*rest, *silent]), RATE, 0)
     with pytest.raises(DataError, match=r"n.wav"):
-        mix_pairs(tmp_path / "o", plans, sample_rate=RATE, seed=0, progress=False)
+        mix(tmp_path / "o", plans)

@@ -1,12 +1,13 @@
 """Splits that share no speaker and no noise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seloss.data.corpus.listing import Recording
+from seloss.data.corpus.recording import Recording
 from seloss.data.corpus.splits import SPLITS, split_noise, split_rooms, split_speech
 from seloss.data.formats.manifest import DataError
 
@@ -92,11 +93,43 @@ def test_a_speaker_in_two_given_splits_is_refused():
         split_speech([*recordings({"a": 1, "b": 1}, "train"), *recordings({"a": 1}, "test")], 0)
 
 
-def test_too_few_speakers_are_told_and_few_rooms_are_shared():
+def test_too_few_speakers_or_rooms_are_refused():
     few = recordings({"a": 4, "b": 4})
     with pytest.raises(DataError, match="at least 3 speakers to split; found 2: a, b"):
         split_speech(few, 0)
-    assert all(names(split_rooms(few, 0))[split] == {one.name for one in few} for split in SPLITS)
+    with pytest.raises(DataError, match=r"a room for each of train, valid, test.*found 2: a, b"):
+        split_rooms(few, 0)
+    pools = split_rooms(few, 0, ["train", "test"])
+    assert sorted([*groups(pools["train"]), *groups(pools["test"])]) == ["a", "b"]
+    assert len(groups(split_rooms(recordings({"a": 2}), 0, ["test"])["test"])) == 1
+
+
+@given(st.integers(0, 5))
+def test_the_files_of_one_recording_go_to_one_split(seed):
+    """DEMAND: 16 channels of each place; a type with several places is divided by place."""
+    channels = [
+        replace(one, recording=f"{one.group}{int(one.name.split('/')[1]) // 16}")
+        for one in recordings({f"n{index}": 64 for index in range(5)})
+    ]
+    pools = split_noise(channels, seed)
+    origins = [{one.origin for one in pools[split]} for split in SPLITS]
+    assert all(origins)
+    assert sum(map(len, origins)) == len(set.union(*origins)) == 20
+    assert sum(map(len, pools.values())) == 5 * 64
+
+
+@pytest.mark.parametrize("divide", [split_speech, split_noise, split_rooms])
+def test_one_recording_in_two_given_splits_is_refused(divide):
+    some = [
+        *recordings({"a": 2}, "train"),
+        *recordings({"b": 2}, "valid"),
+        *recordings({"c": 2}, "test"),
+    ]
+    copy = replace(some[-1], recording=some[0].name)
+    with pytest.raises(
+        DataError, match=r"'a/0': recording \(or the same audio.* in test and train"
+    ):
+        divide([*some[:-1], copy], 0)
 
 
 def test_rooms_with_one_response_are_left_out():

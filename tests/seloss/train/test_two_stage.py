@@ -9,7 +9,7 @@ import torch
 from asteroid.losses.compressed_spectrum import CompressedSpectrumLoss
 from asteroid.models import BaseModel, CNUNet
 from seloss.data import open_dataset
-from seloss.data.load.samplers import build_loader
+from seloss.data.load.loader import build_loader
 from seloss.embeddings import DistilledXlsr
 from seloss.embeddings.embedded import EmbeddedCNUNet
 from seloss.train.fit.two_stage_data import EmbeddingData, LatentData

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seloss.data.draw import rank
+from seloss.data.formats.audio_files import find_audio, walk_files
 from seloss.data.formats.mixture import DataError, Mixture, Problem
 
 from .file_pairs import PAIRINGS, pair_folders
-from .listing import Recording, read_folder
+from .listing import read_folder
+from .recording import Recording
+from .splits import refuse_shared
 
 __all__ = ["dns_pairs", "dns_recordings", "is_voicebank_tree", "read_log", "voicebank_pairs"]
 
+_LOG = logging.getLogger(__name__)
 Splits = dict[str, list[Mixture]]
 _DNS_SPEECH = ("datasets/clean", "datasets_fullband/clean_fullband", "clean_fullband", "clean")
 _DNS_NOISE = ("datasets/noise", "datasets_fullband/noise_fullband", "noise_fullband", "noise")
@@ -90,13 +95,26 @@ def is_voicebank_tree(root: str | Path) -> bool:
     return bool(list(Path(root).glob("noisy_testset_wav*")))
 
 
-def _folder(root: Path, prefix: str) -> Path | None:
-    """Return the folder of that name, which an archive may hold once more within itself."""
-    found = [path for path in sorted(root.glob(f"{prefix}*")) if path.is_dir()]
-    if not found:
-        return None
-    inner = found[0] / found[0].name
-    return inner if inner.is_dir() else found[0]
+def _sets(root: Path, split: str) -> dict[str, tuple[Path, Path]]:
+    """Return the name of each set of a split (``trainset_28spk``) -> its noisy and clean folder.
+
+    Raises:
+        FileNotFoundError: If there is none, or one of the two is missing.
+    """
+    folders: dict[str, dict[str, Path]] = {}
+    for side in ("noisy", "clean"):
+        for path in sorted(root.glob(f"{side}_{split}set*")):
+            if path.is_dir():
+                name = path.name.removeprefix(f"{side}_").removesuffix("_wav")
+                # an archive may hold the folder once more within itself
+                inner = path / path.name
+                folders.setdefault(name, {})[side] = inner if inner.is_dir() else path
+    for name, sides in (folders or {f"{split}set*": {}}).items():
+        for side in ("noisy", "clean"):
+            if side not in sides:
+                lacks = f"{side}_{name}_wav"
+                raise FileNotFoundError(f"{root} has no {lacks}: it is no Voice Bank + DEMAND tree")
+    return {name: (sides["noisy"], sides["clean"]) for name, sides in folders.items()}
 
 
 def read_log(path: Path) -> dict[str, dict[str, Any]]:
@@ -124,17 +142,24 @@ def read_log(path: Path) -> dict[str, dict[str, Any]]:
     return facts
 
 
-def _logged(root: Path, name: str) -> dict[str, dict[str, Any]]:
-    found = sorted(root.glob(f"**/{name}*.txt"))
-    return read_log(found[0]) if found else {}
+def _logged(root: Path, name: str, noisy: Path) -> dict[str, dict[str, Any]]:
+    """Return what the log of a set, and of no other, says; warn of what it does not."""
+    logs = [path for path in walk_files(root) if path.name == f"log_{name}.txt"]
+    facts = read_log(logs[0]) if logs else {}
+    lacking = [path.stem for path in find_audio(noisy) if path.stem not in facts]
+    if lacking:
+        where = logs[0].name if logs else f"no log_{name}.txt in {root}"
+        message = "%s: noise type and SNR of %d utterances are not known, such as %s"
+        _LOG.warning(message, where, len(lacking), lacking[0])
+    return facts
 
 
 def voicebank_pairs(root: str | Path, valid_speakers: Sequence[str] = VALID_SPEAKERS) -> Splits:
     """Return the mixtures of a Voice Bank + DEMAND tree as it is published.
 
-    ``clean_trainset_28spk_wav``, ``noisy_trainset_28spk_wav`` (or 56spk), ``clean_testset_wav`` and
-    ``noisy_testset_wav``; ``log_trainset_28spk.txt`` and ``log_testset.txt`` tell noise and SNR
-    where they are.
+    ``clean_trainset_28spk_wav``, ``noisy_trainset_28spk_wav`` (56spk; or both, which are trained on
+    together), ``clean_testset_wav`` and ``noisy_testset_wav``; ``log_trainset_28spk.txt`` and
+    ``log_testset.txt`` tell noise and SNR where they are.
 
     Args:
         root: Where these folders lie.
@@ -146,38 +171,26 @@ def voicebank_pairs(root: str | Path, valid_speakers: Sequence[str] = VALID_SPEA
             share a speaker or a noise.
     """
     root = Path(root)
-    found: Splits = {}
-    for split in ("train", "test"):
-        noisy, clean = (_folder(root, f"{kind}_{split}set") for kind in ("noisy", "clean"))
-        if noisy is None or clean is None:
-            lacks = f"{'clean' if noisy else 'noisy'}_{split}set*_wav"
-            raise FileNotFoundError(f"{root} has no {lacks}: it is no Voice Bank + DEMAND tree")
-        facts = _logged(root, f"log_{split}set")
-        found[split] = pair_folders(noisy, clean, PAIRINGS["voicebank"], facts=facts)
-    _refuse_leaks(root, found)
-    speakers = {one.speaker for one in found["train"]}
+    pairs: Splits = {"train": [], "test": []}
+    for split, items in pairs.items():
+        for name, (noisy, clean) in _sets(root, split).items():
+            facts = _logged(root, name, noisy)
+            items += pair_folders(noisy, clean, PAIRINGS["voicebank"], facts=facts)
+    for what in ("speaker", "noise_type"):
+        sides = {split: {getattr(one, what) for one in items} for split, items in pairs.items()}
+        refuse_shared(str(root), what, sides)
+    speakers = {one.speaker for one in pairs["train"]}
     missing = [name for name in valid_speakers if name not in speakers]
     if missing or not speakers - set(valid_speakers):
         names = ", ".join(sorted(str(one) for one in speakers))
         what = f"validation speakers must be some of {names}; got {', '.join(valid_speakers)}"
         raise DataError(str(root), [Problem(0, "valid", what)])
-    kinds = {one.noise_type for one in found["train"] if one.noise_type}
+    kinds = {one.noise_type for one in pairs["train"] if one.noise_type}
     splits: Splits = {"train": [], "valid": [], "test": []}
-    for one in found["train"]:
+    for one in pairs["train"]:
         split = "valid" if one.speaker in valid_speakers else "train"
         splits[split].append(replace(one, seen=True if kinds else None))
-    for one in found["test"]:
+    for one in pairs["test"]:
         seen = one.noise_type in kinds if kinds and one.noise_type else False
         splits["test"].append(replace(one, seen=seen))
     return splits
-
-
-def _refuse_leaks(root: Path, found: Mapping[str, Sequence[Mixture]]) -> None:
-    """Refuse a speaker or a noise that is in training and in the test."""
-    problems = []
-    for name in ("speaker", "noise_type"):
-        sets = [{getattr(one, name) for one in found[split]} for split in ("train", "test")]
-        shared = sorted(str(one) for one in sets[0] & sets[1] if one is not None)
-        problems += [Problem(0, one, f"{name} is in training and in the test") for one in shared]
-    if problems:
-        raise DataError(str(root), problems)

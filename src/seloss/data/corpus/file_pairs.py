@@ -1,4 +1,4 @@
-"""Noisy and clean recordings of the same utterances, found by a rule that is given as a pattern.
+"""Noisy and clean recordings of the same utterances, paired by a rule that is a pattern.
 
 A pattern is a path below the folder, in which ``{name}`` stands for any text without a slash, ``*``
 too but without a name, ``**`` for any text. A noisy and a clean file belong together if every name
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import soundfile as sf
-
+from seloss.data.formats.audio import read_header
+from seloss.data.formats.audio_files import walk_files
 from seloss.data.formats.mixture import DataError, Mixture, Problem
 
 __all__ = ["PAIRINGS", "PairingRule", "pair_folders"]
@@ -94,10 +94,10 @@ def _find(
     rule = _compile(pattern)
     found: dict[tuple[str, ...], tuple[Path, dict[str, str]]] = {}
     twice: list[Problem] = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(walk_files(folder)):
         name = path.relative_to(folder).as_posix()
         match = rule.fullmatch(name)
-        if match is None or not path.is_file():
+        if match is None:
             continue
         texts = match.groupdict()
         key = tuple(texts[one] for one in shared)
@@ -169,18 +169,20 @@ def _mixture(
     try:
         if "snr_db" in known:
             known["snr_db"] = float(known["snr_db"])
-        heads = [sf.info(path) for path in (noisy[0], clean[0])]
-    except (ValueError, sf.LibsndfileError, RuntimeError) as error:
+        headers = [read_header(path) for path in (noisy[0], clean[0])]
+    except (ValueError, OSError) as error:
         return Problem(0, noisy[0].name, f"cannot be used: {error}")
-    sizes = [(head.samplerate, head.frames, head.channels) for head in heads]
-    if sizes[0] != sizes[1] or not heads[0].frames:
-        words = " and ".join(f"{n} samples, {c} channel(s) at {r} Hz" for r, n, c in sizes)
+    sizes = {(header.sample_rate, header.frames, header.channels) for header in headers}
+    if len(sizes) > 1:
+        words = " and ".join(
+            f"{h.frames} samples, {h.channels} channel(s) at {h.sample_rate} Hz" for h in headers
+        )
         return Problem(0, noisy[0].name, f"noisy and clean must be equal in size; got {words}")
     return Mixture(
         id="-".join(noisy[0].relative_to(folder).with_suffix("").parts),
         mixture=(noisy[0],),
         speech=(clean[0],),
         noise=(),
-        length=heads[0].frames,
+        length=headers[0].frames,
         **{**known, **facts},
     )

@@ -1,18 +1,18 @@
-"""Train, valid and test parts of a corpus that share no speaker and no noise recording."""
+"""Train, valid and test parts of a corpus that share no speaker, room or noise recording."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from seloss.data.draw import rank
 from seloss.data.formats.mixture import DataError, Problem
 
-from .listing import Recording
+from .recording import Recording
 
-__all__ = ["SPLITS", "Pools", "split_noise", "split_rooms", "split_speech"]
+__all__ = ["SPLITS", "Pools", "refuse_shared", "split_noise", "split_rooms", "split_speech"]
 
 SPLITS = ("train", "valid", "test")
 #: Part of the speakers, or of a noise type's recordings, that valid and test get each.
@@ -23,15 +23,12 @@ UNSEEN = 0.2
 Pools = dict[str, list[Recording]]
 
 
-def _pools(recordings: Sequence[Recording]) -> Pools:
-    return {split: [one for one in recordings if one.split == split] for split in SPLITS}
-
-
-def _assign(recordings: Sequence[Recording], splits: dict[str, str], by: str) -> list[Recording]:
-    """Give the recordings without a split that of their group or name."""
-    return [
+def _pools(recordings: Sequence[Recording], splits: Mapping[str, str], by: str) -> Pools:
+    """Return the recordings of each split; those without one get that of their group or name."""
+    placed = [
         one if one.split else replace(one, split=splits[getattr(one, by)]) for one in recordings
     ]
+    return {split: [one for one in placed if one.split == split] for split in SPLITS}
 
 
 def _share(names: Sequence[str], part: float) -> int:
@@ -48,6 +45,31 @@ def _places(groups: set[str], *key: object) -> dict[str, str]:
     }
 
 
+def refuse_shared(source: str, what: str, names: Mapping[str, Collection[str | None]]) -> None:
+    """Refuse a name, of a speaker or a recording, that two splits have.
+
+    Args:
+        source: What the names come from, for the message.
+        what: What the names are.
+        names: Split -> names; None is no name.
+
+    Raises:
+        DataError: Names the first ten.
+    """
+    splits: dict[str, set[str]] = {}
+    for split, mine in names.items():
+        for name in mine:
+            if name is not None:
+                splits.setdefault(name, set()).add(split)
+    shared = [
+        Problem(0, name, f"{what} is in {' and '.join(sorted(where))}")
+        for name, where in sorted(splits.items())
+        if len(where) > 1
+    ]
+    if shared:
+        raise DataError(source, shared)
+
+
 def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
     """Return the recordings of each split; no speaker is in two.
 
@@ -62,37 +84,31 @@ def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
     if free and len(free) < len(SPLITS):
         what = f"needs at least 3 speakers to split; found {len(free)}: {', '.join(sorted(free))}"
         raise DataError("speech", [Problem(0, "speaker", what)])
-    pools = _pools(_assign(recordings, _places(free, seed, "speakers"), "group"))
-    places: dict[str, set[str]] = {}
-    for split, pool in pools.items():
-        for one in pool:
-            places.setdefault(one.group, set()).add(split)
-    shared = [
-        Problem(0, name, f"speaker is in {' and '.join(sorted(found))}")
-        for name, found in places.items()
-        if len(found) > 1
-    ]
-    if shared:
-        raise DataError("speech", shared)
+    pools = _pools(recordings, _places(free, seed, "speakers"), "group")
+    speakers = {split: {one.group for one in pool} for split, pool in pools.items()}
+    refuse_shared("speech", "speaker", speakers)
+    _refuse_shared_origins("speech", pools)
     return pools
 
 
 def _noise_places(free: Sequence[Recording], seed: int) -> dict[str, str]:
-    """Return recording -> split: unseen types as a whole, of the others single recordings."""
+    """Return origin -> split: unseen types as a whole, of the others single recordings."""
     types = rank({one.group for one in free}, seed, "noise types")
     unseen = set(types[: _share(types, UNSEEN)]) if len(types) > 1 else set()
-    where: dict[str, str] = {}
-    for kind in types:
-        names = rank([one.name for one in free if one.group == kind], seed, "noises", kind)
-        held = _share(names, HELD_OUT) if len(names) >= len(SPLITS) else 0
-        for at, name in enumerate(names):
-            held_out = "test" if at < held else "valid" if at < 2 * held else "train"
-            where[name] = "test" if kind in unseen else held_out
-    if "valid" not in where.values():
-        left = [kind for kind in types if kind not in unseen]
+    places: dict[str, str] = {}
+    for noise_type in types:
+        mine = [one.origin for one in free if one.group == noise_type]
+        origins = rank(mine, seed, "noises", noise_type)
+        held = _share(origins, HELD_OUT) if len(origins) >= len(SPLITS) else 0
+        for at, origin in enumerate(origins):
+            split = "test" if at < held else "valid" if at < 2 * held else "train"
+            # a recording that two types have goes where its first type put it
+            places.setdefault(origin, "test" if noise_type in unseen else split)
+    if "valid" not in places.values():
+        left = [noise_type for noise_type in types if noise_type not in unseen]
         if len(left) > 1:
-            where |= {one.name: "valid" for one in free if one.group == left[-1]}
-    return where
+            places |= {one.origin: "valid" for one in free if one.group == left[-1]}
+    return places
 
 
 def split_noise(recordings: Sequence[Recording], seed: int) -> Pools:
@@ -100,22 +116,55 @@ def split_noise(recordings: Sequence[Recording], seed: int) -> Pools:
 
     A split given by a listing or folder is kept. Of the noise types without one, a fifth, at least
     one, goes to test as a whole; of the others' recordings a tenth each to test and valid where a
-    type has three or more. If no type has, one type goes to valid as a whole.
+    type has three or more. If no type has, one type goes to valid as a whole. The files of one
+    recording (its channels, its copies) go together.
+
+    Raises:
+        DataError: If given splits share a recording.
     """
     free = [one for one in recordings if one.split is None]
-    return _pools(_assign(recordings, _noise_places(free, seed), "name"))
+    pools = _pools(recordings, _noise_places(free, seed), "origin")
+    _refuse_shared_origins("noise", pools)
+    return pools
 
 
-def split_rooms(recordings: Sequence[Recording], seed: int) -> Pools:
-    """Return the room responses of each split; no room is in two, unless there are too few.
+def split_rooms(
+    recordings: Sequence[Recording], seed: int, splits: Sequence[str] = SPLITS
+) -> Pools:
+    """Return the room responses of each split; no room is in two.
 
     A room with a single response is left out: talker and noise each need one. A split given by a
-    listing or folder is kept. With fewer than three rooms and no splits given,
-    all splits share them.
+    listing or folder is kept.
+
+    Args:
+        recordings: The responses.
+        seed: Of the order in which rooms without a split are dealt out.
+        splits: Those that need a room.
+
+    Raises:
+        DataError: If there are fewer rooms than splits that need one, or given splits share a room.
     """
     counts = Counter((one.group, one.channels) for one in recordings)
     recordings = [one for one in recordings if counts[one.group, one.channels] > 1]
     free = {one.group for one in recordings if one.split is None}
-    if free and len(free) < len(SPLITS):
-        return {split: [r for r in recordings if r.split in (None, split)] for split in SPLITS}
-    return _pools(_assign(recordings, _places(free, seed, "rooms"), "group"))
+    if len(free) >= len(SPLITS) or not free:
+        places = _places(free, seed, "rooms")
+    elif len(free) < len(splits):
+        rooms = ", ".join(sorted(free))
+        what = (
+            f"needs a room for each of {', '.join(splits)}, with two responses or more; found "
+            f"{len(free)}: {rooms}. A room is a sub-folder, or what the names of its files begin "
+            "with (hall_1.wav, hall_2.wav), or the column 'room' of a listing rir.csv"
+        )
+        raise DataError("rir", [Problem(0, "room", what)])
+    else:
+        places = dict(zip(rank(free, seed, "rooms"), (*splits, *SPLITS), strict=False))
+    pools = _pools(recordings, places, "group")
+    refuse_shared("rir", "room", {s: {one.group for one in pool} for s, pool in pools.items()})
+    _refuse_shared_origins("rir", pools)
+    return pools
+
+
+def _refuse_shared_origins(source: str, pools: Pools) -> None:
+    origins = {split: {one.origin for one in pool} for split, pool in pools.items()}
+    refuse_shared(source, "recording (or the same audio under another name)", origins)

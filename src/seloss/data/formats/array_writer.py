@@ -1,14 +1,14 @@
-"""Write an array of segments row by row: any size in little memory, carried on after a kill."""
+"""Array of segments written row by row: any size in little memory, resumed after a kill."""
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from asteroid.utils.files import write_text
 from seloss.program import mark_resumable
 
-from .array import ArrayInfo, read_info, write_info
+from .array import ArrayInfo, read_info, sidecar_of, write_info
 from .mixture import DataError, Problem
 
 __all__ = ["ArrayWriter", "is_complete"]
@@ -48,6 +48,7 @@ class ArrayWriter:
     """Write the items of one array in their order; `done` says how many a killed run has left.
 
     A hidden file grows beside the target and takes its name when it is whole. A context manager.
+    Only one process may write: see `preparation.claim_folder`.
 
     Args:
         info: What the array will hold. Its `columns` may still lack what only the audio says:
@@ -67,25 +68,20 @@ class ArrayWriter:
         self._item_bytes = 2 * info.shape[-1] * _DTYPE.itemsize
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file that may be written."""
+        return self.info.path, sidecar_of(self.info.path), self._part, self._state
+
+    @property
     def size(self) -> int:
         """Bytes of the finished array."""
         return len(self._header) + math.prod(self.info.shape) * _DTYPE.itemsize
 
     def __enter__(self) -> ArrayWriter:
-        """Open the file; go on with one that was made of the same.
-
-        Raises:
-            DataError: If another process is writing it.
-        """
+        """Open the file; one that was begun from the same is continued."""
         self.info.path.parent.mkdir(parents=True, exist_ok=True)
         self._part.touch()
         self._file: BinaryIO = self._part.open("r+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.close()
-            what = "is being written by another process: wait for its end"
-            raise DataError(str(self.info.path), [Problem(0, "array", what)]) from None
         state = self._read_state()
         self.done, self._measured = state["done"], state["measured"]
         if not self.done:

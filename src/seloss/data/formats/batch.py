@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Item", "ItemFacts", "collate"]
+__all__ = ["Batch", "Item", "ItemFacts", "Key", "SizedDataset", "collate"]
+
+#: Epoch and index of an item.
+Key = tuple[int, int]
 
 
 class Item(NamedTuple):
@@ -68,3 +71,23 @@ def collate(items: Sequence[Item]) -> Batch:
         mixture[row, :mics, :samples] = item.mixture
         sources[row, :, :samples] = item.sources
     return Batch(mixture, sources, n_mics, lengths, tuple(item.id for item in items))
+
+
+class SizedDataset(Protocol):
+    """What every data set of ours is: items by ``(epoch, index)``, and what is known about each."""
+
+    sample_rate: int
+
+    @property
+    def items(self) -> list[ItemFacts]:
+        """What is known about each item."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each item as it is given out, near enough to put similar ones together."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+
+    def __getitem__(self, key: int | Key) -> Item:
+        """Return item ``(epoch, index)``; an index alone means epoch 0."""

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from asteroid.utils.files import write_text
 from seloss.data.draw import generator
 from seloss.data.formats.array import ArrayInfo, read_info
-from seloss.data.formats.batch import Item, ItemFacts
+from seloss.data.formats.batch import Item, ItemFacts, Key
 from seloss.data.formats.mixture import DataError, Problem
 
 __all__ = ["ArrayDataset", "check_samples", "validate_array"]
@@ -27,7 +27,6 @@ _LOG = logging.getLogger(__name__)
 #: Bytes that are looked at, and mapped, at a time.
 _BLOCK_BYTES = 32 << 20
 _MANY_BYTES = 1 << 30
-Key = tuple[int, int]
 
 
 def _rows(info: ArrayInfo) -> NDArray[Any]:

@@ -9,8 +9,7 @@ import numpy as np
 
 from seloss.data.formats.array import ArrayInfo, read_info
 from seloss.data.formats.array_writer import ArrayWriter, is_complete
-
-from .mixture_dataset import SizedDataset
+from seloss.data.formats.batch import SizedDataset
 
 __all__ = ["write_fixed_set"]
 

@@ -9,42 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import soundfile as sf
 import torch
 from torch.utils.data import Dataset
 
 from seloss.data.draw import generator
-from seloss.data.formats.batch import Item, ItemFacts
+from seloss.data.formats.audio import read_header, read_samples
+from seloss.data.formats.batch import Item, ItemFacts, Key
 from seloss.data.formats.mixture import DataError, Mixture, Problem
 
-from .samplers import EpochSampler, build_loader
-
-__all__ = ["EpochSampler", "MixtureDataset", "SizedDataset", "build_loader"]
-
-Key = tuple[int, int]
-
-
-class SizedDataset(Protocol):
-    """What every data set of ours is: items by ``(epoch, index)``, and what is known about each."""
-
-    sample_rate: int
-
-    @property
-    def items(self) -> list[ItemFacts]:
-        """What is known about each item."""
-
-    @property
-    def lengths(self) -> list[int]:
-        """Samples of each item as it is given out, near enough to put similar ones together."""
-
-    def __len__(self) -> int:
-        """Return the number of items."""
-
-    def __getitem__(self, key: int | Key) -> Item:
-        """Return item ``(epoch, index)``; an index alone means epoch 0."""
+__all__ = ["MixtureDataset"]
 
 
 class MixtureDataset(Dataset[Item]):
@@ -131,12 +106,11 @@ class MixtureDataset(Dataset[Item]):
         return Item(stacked[: len(mics)], stacked[len(mics) :], item.id)
 
     def _read(self, path: Path, start: int, frames: int) -> np.ndarray:
-        with sf.SoundFile(path) as audio:
-            if audio.samplerate != self.sample_rate or audio.channels != 1:
-                found = f"{audio.channels} channel(s) at {audio.samplerate} Hz"
-                raise ValueError(f"{path} must be mono at {self.sample_rate} Hz; got {found}")
-            audio.seek(start)
-            samples: np.ndarray = audio.read(frames, dtype="float32")
+        header = read_header(path)
+        if header.sample_rate != self.sample_rate or header.channels != 1:
+            actual = f"{header.channels} channel(s) at {header.sample_rate} Hz"
+            raise ValueError(f"{path} must be mono at {self.sample_rate} Hz; got {actual}")
+        samples: np.ndarray = read_samples(path, start, frames, dtype="float32")[0][:, 0]
         if len(samples) < frames:
             raise ValueError(
                 f"{path} ends {frames - len(samples)} samples before its manifest says"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from seloss.data.draw import generator
-from seloss.data.formats.batch import Item, ItemFacts
+from seloss.data.formats.batch import Item, ItemFacts, Key
 from seloss.data.mixing.additive import PEAK, mix_at_snr
 from seloss.data.mixing.effects import clip, equalise, limit_band
 from seloss.data.mixing.excerpt import read_lively
@@ -26,7 +26,6 @@ from .source_lists import SourceLists
 
 __all__ = ["OnTheFlyDataset"]
 
-Key = tuple[int, int]
 Samples = NDArray[np.float32]
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import yaml
 
 from seloss.data.corpus.file_pairs import PAIRINGS, PairingRule, pair_folders
+from seloss.data.formats.batch import SizedDataset
 from seloss.data.formats.manifest import validate_manifest
 from seloss.data.formats.mixture import DataError, Mixture, Problem
 
 from .array_dataset import ArrayDataset, validate_array
-from .mixture_dataset import MixtureDataset, SizedDataset
+from .mixture_dataset import MixtureDataset
 from .on_the_fly_dataset import OnTheFlyDataset
 from .source_lists import read_source_lists
 

@@ -1,4 +1,4 @@
-"""Which items a loader asks for, in which order, on which of several processes.
+"""Orders in which a loader asks for items: shuffled, by length, divided among processes.
 
 The order of an epoch is one permutation, the same in every process, and step `k` of a run takes the
 items ``[k * n, (k + 1) * n)`` of it, `n` being the batch size times the number of processes. So the
@@ -9,24 +9,18 @@ stopped in the middle of an epoch goes on with the very next item.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from seloss.data.draw import generator
-from seloss.data.formats.batch import Item, collate
+from seloss.data.formats.batch import Key
 
-from .workers import start_worker
+__all__ = ["BucketSampler", "EpochSampler", "StepSampler", "describe_padding", "padding_share"]
 
-if TYPE_CHECKING:
-    from .mixture_dataset import SizedDataset
-
-__all__ = ["EpochSampler", "StepSampler", "build_loader"]
-
-Key = tuple[int, int]
+#: Above this share of padding a number of steps is suggested.
+_MUCH_PADDING, _SUGGESTED_STEPS = 0.1, 16
 
 
 class EpochSampler(Sampler[Key]):
@@ -80,6 +74,65 @@ class EpochSampler(Sampler[Key]):
         """Yield the keys of the present epoch."""
         epoch = self.epoch
         return ((epoch, int(index)) for index in self.order()[self.rank :: self.world])
+
+
+class BucketSampler(EpochSampler):
+    """An epoch's order in which the items of a step are of similar length.
+
+    The items of ``n_steps`` steps, drawn at random, are sorted by length and cut into steps; these
+    come in random order, a last one that is not full at the end. With ``n_steps`` 1 the steps are
+    those of `EpochSampler`, in another order; the more steps, the less padding, and the more an
+    item's company follows from its length.
+
+    Args:
+        lengths: Of the items, in any unit.
+        step_size: Items of a step, in all processes.
+        n_steps: How many steps' items are sorted together.
+        seed: Of the order.
+
+    Raises:
+        ValueError: ``step_size`` or ``n_steps`` is not positive.
+    """
+
+    def __init__(self, lengths: Sequence[int], step_size: int, n_steps: int, seed: int = 0) -> None:
+        super().__init__(len(lengths), seed)
+        if step_size < 1 or n_steps < 1:
+            raise ValueError(
+                f"step_size and n_steps must be at least 1; got {step_size} and {n_steps}"
+            )
+        self.lengths = np.asarray(lengths)
+        self.step_size, self.n_steps = step_size, n_steps
+        self._begun_with = step_size
+
+    def set_epoch(self, epoch: int, done: int | None = None, step_size: int | None = None) -> None:
+        """Set the epoch; see `EpochSampler`.
+
+        Args:
+            epoch: From 0.
+            done: How many keys of this epoch were used before a run was stopped.
+            step_size: Of the run then: the rest of its epoch keeps the order that it began with.
+        """
+        if epoch != self.epoch or done is not None:
+            self._begun_with = (step_size if done else None) or self.step_size
+        super().set_epoch(epoch, done)
+
+    def order(self) -> np.ndarray:
+        """Return the indices of the present epoch in their order, for all processes."""
+        size, drawn = self._begun_with, super().order()
+        draw = generator(self.seed, self.epoch, "buckets")
+        steps: list[np.ndarray] = []
+        last: list[np.ndarray] = []
+        for first in range(0, len(drawn), size * self.n_steps):
+            some = drawn[first : first + size * self.n_steps]
+            some = some[np.argsort(self.lengths[some], kind="stable")]
+            if rest := len(some) % size:  # any lengths may be in the step that is not full
+                start = size * int(draw.integers(len(some) // size + 1))
+                last = [some[start : start + rest]]
+                some = np.delete(some, np.s_[start : start + rest])
+            steps += np.split(some, len(some) // size) if len(some) else []
+        shuffled = [steps[index] for index in draw.permutation(len(steps))]
+        order: np.ndarray = np.concatenate([drawn[:0], *shuffled, *last])
+        return order
 
 
 class StepSampler(Sampler[list[Key]]):
@@ -150,61 +203,44 @@ class StepSampler(Sampler[list[Key]]):
         return (n_items * self.rank) // self.world, (n_items * (self.rank + 1)) // self.world
 
 
-def build_loader(
-    dataset: SizedDataset,
-    batch_size: int,
-    *,
-    shuffle: bool,
-    num_workers: int = 0,
-    seed: int = 0,
-    rank: int = 0,
-    world: int = 1,
-    bucket_steps: int = 0,
-    pin_memory: bool | None = None,
-) -> DataLoader[Item]:
-    """Return a loader of `Batch`; the last, smaller batch is kept.
+def padding_share(sampler: EpochSampler, lengths: Sequence[int], batch_size: int) -> float:
+    """Return what share of the batches of the present epoch is padding, 0 to 1.
 
     Args:
-        dataset: What to load; its own ``collate``, if it has one, makes the batches.
-        batch_size: Mixtures per batch (of one process).
-        shuffle: Whether each epoch has an order of its own; then the batches are those of
-            `StepSampler`. Else each process gets its share of the items, none of them twice.
-        num_workers: Processes that read ahead; 0 reads in this one.
-        seed: Of the order, and of the global generators in each worker, which a user's own
-            transform may draw from.
-        rank: Which of several training processes this is.
-        world: How many there are.
-        bucket_steps: Sort the items of so many shuffled steps by length (the dataset's
-            ``lengths``); 0: leave them as they are drawn. See `bucketing.BucketSampler`.
-        pin_memory: Whether batches are copied to memory that a GPU reads by itself, meanwhile;
-            None: if there is a GPU.
+        sampler: The order.
+        lengths: Of the items.
+        batch_size: Items that are padded to the longest of them.
     """
-    options: dict[str, object] = {"batch_size": batch_size}
-    if shuffle:
-        order = _order(dataset, batch_size * world, bucket_steps, seed)
-        options = {"batch_sampler": StepSampler(order, batch_size, rank=rank, world=world)}
-    else:
-        options["sampler"] = EpochSampler(len(dataset), seed, False, rank=rank, world=world)
-    return DataLoader(
-        dataset,  # type: ignore[arg-type]
-        num_workers=num_workers,
-        collate_fn=getattr(dataset, "collate", collate),
-        generator=torch.Generator().manual_seed(seed),
-        persistent_workers=num_workers > 0,
-        worker_init_fn=start_worker,
-        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
-        **options,  # type: ignore[arg-type]
+    ordered = np.asarray(lengths)[sampler.order()]
+    starts = np.arange(0, len(ordered), batch_size)
+    longest = np.maximum.reduceat(ordered, starts)
+    counts = np.minimum(batch_size, len(ordered) - starts)
+    return 1 - float(ordered.sum()) / float((longest * counts).sum())
+
+
+def describe_padding(lengths: Sequence[int], sampler: StepSampler, n_steps: int) -> str | None:
+    """Return how much of an epoch's batches is padding, with buckets and without.
+
+    Args:
+        lengths: Of the items.
+        sampler: The steps.
+        n_steps: How many steps' items are sorted together; 0: there are no buckets.
+
+    Returns:
+        None where there are no buckets and little padding.
+    """
+    size, order = sampler.batch_size, sampler.sampler
+    plain = EpochSampler(order.n_items, order.seed)
+    plain.set_epoch(order.epoch)
+    without = 100 * padding_share(plain, lengths, size)
+    if n_steps:
+        share = 100 * padding_share(order, lengths, size)
+        return f"padding: {share:.1f} % of the batches ({without:.1f} % without data.bucket_steps)"
+    if without <= 100 * _MUCH_PADDING:
+        return None
+    buckets = BucketSampler(lengths, sampler.step_size, _SUGGESTED_STEPS, order.seed)
+    share = 100 * padding_share(buckets, lengths, size)
+    return (
+        f"padding: {without:.1f} % of the batches; --bucket_steps {_SUGGESTED_STEPS} makes it "
+        f"{share:.1f} %"
     )
-
-
-def _order(dataset: SizedDataset, step_size: int, n_steps: int, seed: int) -> EpochSampler:
-    if not n_steps:
-        return EpochSampler(len(dataset), seed)
-    from .buckets import BucketSampler
-
-    lengths = getattr(dataset, "lengths", None)
-    if lengths is None:
-        raise ValueError(
-            f"bucket_steps must be 0 for a {type(dataset).__name__}, whose lengths are not known"
-        )
-    return BucketSampler(lengths, step_size, n_steps, seed)

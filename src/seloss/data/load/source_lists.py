@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from asteroid.utils.files import write_text
-from seloss.data.corpus.listing import Recording, short_names
+from seloss.data.corpus.listing import short_names
+from seloss.data.corpus.recording import Recording
 from seloss.data.formats.mixture import DataError, Problem
 from seloss.data.formats.validation import find_file_problems
 from seloss.data.mixing.mix_options import MixOptions, Span, read_mix_options, read_span

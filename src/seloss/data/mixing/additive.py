@@ -1,8 +1,8 @@
-"""Noise added to clean speech at a wanted signal-to-noise ratio.
+"""Noise added to clean speech at a requested signal-to-noise ratio.
 
-The ratio is 10 log10 of the energy of the speech over that of the noise, over the part that is
-mixed (zeros that pad it up do not count). Where the sum would leave [-1, 1], one gain for both
-brings it back.
+The ratio is 10 log10 of the energy of the speech over that of the noise, each about its mean, over
+the part that is mixed (zeros that pad it up do not count). Where the sum would leave [-1, 1], one
+gain for both brings it back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seloss.data.draw import generator
 from seloss.data.formats.audio import Signal
 from seloss.data.formats.mixture import DataError, Problem
 
-from .excerpt import length_at, read_lively, read_part
+from .excerpt import length_at, power, read_lively, read_part
 
 __all__ = ["AdditivePlan", "mix_at_snr", "render_additive", "snr_db"]
 
@@ -29,26 +29,37 @@ _PAUSE = 1e-6
 _TRIES = 8
 
 
-def snr_db(speech: NDArray[Any], noise: NDArray[Any]) -> float:
-    """Return 10 log10 of the ratio of the energies of two signals (samples,).
+def _energy(signal: NDArray[Any]) -> float:
+    """Return the energy about the mean: an offset, as cheap hardware has it, is no sound."""
+    values = np.asarray(signal, dtype=np.float64)
+    energy = float(np.sum(np.square(values - values.mean())))
+    # what rounding leaves of an offset alone lies 300 dB below it
+    return energy if energy > 1e-24 * float(np.sum(np.square(values))) else 0.0
 
-    >>> snr_db(np.array([10.0, 0.0]), np.array([0.0, 1.0]))
+
+def snr_db(speech: NDArray[Any], noise: NDArray[Any]) -> float:
+    """Return 10 log10 of the ratio of the energies of two signals (samples,), about their means.
+
+    Infinite where the noise is silent, NaN where both are.
+
+    >>> snr_db(np.array([10.0, -10.0]), np.array([3.0, 1.0]))
     20.0
     """
-    energies = [float(np.sum(np.square(image, dtype=np.float64))) for image in (speech, noise)]
-    return 10 * float(np.log10(energies[0] / energies[1]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 10 * float(np.log10(np.divide(_energy(speech), _energy(noise))))
 
 
-def mix_at_snr(speech: Signal, noise: Signal, wanted_db: float) -> tuple[Signal, Signal]:
-    """Return speech and noise, (samples,) each, whose ratio is ``wanted_db`` and whose sum fits.
+def mix_at_snr(speech: Signal, noise: Signal, requested_db: float) -> tuple[Signal, Signal]:
+    """Return speech and noise, (samples,) each, of a requested ratio, whose sum fits.
 
     Raises:
         ValueError: If one of them is silent, so that no gain gives the ratio.
     """
-    if not (speech.any() and noise.any()):
-        silent = "noise" if speech.any() else "speech"
+    ratio = snr_db(speech, noise)
+    if not np.isfinite(ratio):
+        silent = "noise" if _energy(speech) else "speech"
         raise ValueError(f"the {silent} is silent: it has no signal-to-noise ratio")
-    noise = noise * 10 ** ((snr_db(speech, noise) - wanted_db) / 20)
+    noise = noise * 10 ** ((ratio - requested_db) / 20)
     peak = max(float(np.abs(part).max()) for part in (speech, noise, speech + noise))
     gain = min(1.0, PEAK / peak)
     return gain * speech, gain * noise
@@ -66,7 +77,7 @@ class AdditivePlan:
         noise: File of the noise; None: ``mixture`` less ``speech``.
         mixture: File of a mixture that exists already.
         aligned: Whether the noise begins where the speech does; else its place is drawn.
-        snr_db: Wanted ratio; None: that of the mixture as it is.
+        snr_db: Requested ratio; None: that of the mixture as it is.
         speaker: Who speaks, if known.
         noise_type: What disturbs, if known.
         seen: Whether training has this type of noise.
@@ -93,17 +104,13 @@ def _speech(plan: AdditivePlan, sample_rate: int, seed: int) -> tuple[int, Signa
     """Return where the speech is taken from and the speech; a pause gives way to another part."""
     speech = read_part(plan.speech, sample_rate, plan.start, plan.n_samples)
     last = length_at(plan.speech, sample_rate) - plan.n_samples
-    found = [(plan.start, speech)]
-    if _power(speech) < _PAUSE and last > 0:
+    parts = [(plan.start, speech)]
+    if power(speech) < _PAUSE and last > 0:
         draw = generator(seed, plan.id, "speech")
         for start in draw.integers(last + 1, size=_TRIES):
             part = read_part(plan.speech, sample_rate, int(start), plan.n_samples)
-            found.append((int(start), part))
-    return max(found, key=lambda one: _power(one[1]))
-
-
-def _power(signal: Signal) -> float:
-    return float(np.mean(signal**2)) if len(signal) else 0.0
+            parts.append((int(start), part))
+    return max(parts, key=lambda part: power(part[1]))
 
 
 def _noise(plan: AdditivePlan, start: int, speech: Signal, sample_rate: int, seed: int) -> Signal:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.signal import fftconvolve, welch
 
-from seloss.data.corpus.listing import Recording
+from seloss.data.corpus.recording import Recording
 from seloss.data.draw import generator, rank
 from seloss.data.formats.audio import Signal
 from seloss.data.formats.mixture import DataError, Problem

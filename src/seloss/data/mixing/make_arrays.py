@@ -8,6 +8,7 @@ import shutil
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tqdm.auto import tqdm
 from seloss.data.formats.array import ArrayInfo, read_header, sidecar_of, write_info
 from seloss.data.formats.array_writer import ArrayWriter, is_complete
 from seloss.data.formats.mixture import DataError, Problem
+from seloss.data.formats.preparation import claim_folder, digest
 
 from .additive import AdditivePlan, render_additive, snr_db
 from .segments import ArrayConfig, ArrayPlan
@@ -95,7 +97,7 @@ def make_arrays(
     """Write the arrays that are not there yet, each with its description.
 
     Args:
-        plans: What `plan_from_recordings` or `plan_from_mixtures` returned.
+        plans: What `plan_from_recordings` or `plan_from_mixtures` returned: arrays of one folder.
         config: How arrays are made.
         jobs: Threads; None: one per core.
         overwrite: Whether arrays made of other data or with other settings are replaced.
@@ -104,30 +106,40 @@ def make_arrays(
     Raises:
         DataError: If a recording cannot be used, another array is there, or the disk is too small.
     """
-    made = []
-    for plan in plans:
-        if overwrite:
-            plan.info.path.unlink(missing_ok=True)
-        if is_complete(plan.info):
-            _LOG.info("%s is there already", plan.info.path)
-            made.append(plan.info)
-            continue
-        with ArrayWriter(plan.info) as writer:
-            _refuse_small_disk(writer)
-            bar = tqdm(
-                total=len(plan.items),
-                initial=writer.done,
-                desc=plan.info.path.name,
-                unit="item",
-                disable=None if progress is None else not progress,
-            )
-            with bar:
-                left = plan.items[writer.done :]
-                for block in _blocks(left, config, jobs or os.cpu_count() or 1):
-                    writer.write([pair for pair, _ in block], [facts for _, facts in block])
-                    bar.update(len(block))
-            made.append(writer.finish())
-    return made
+    settings = {**asdict(config), "recordings": digest([plan.info.made_of for plan in plans])}
+    writers = [ArrayWriter(plan.info) for plan in plans]
+    writes = [path.name for writer in writers for path in writer.paths]
+    folder = plans[0].info.path.parent
+    with claim_folder(folder, settings, writes, overwrite=overwrite):
+        return [
+            _make_array(writer, plan.items, config, jobs, progress)
+            for writer, plan in zip(writers, plans, strict=True)
+        ]
+
+
+def _make_array(
+    writer: ArrayWriter,
+    items: Sequence[AdditivePlan],
+    config: ArrayConfig,
+    jobs: int | None,
+    progress: bool | None,
+) -> ArrayInfo:
+    if is_complete(writer.info):
+        _LOG.info("%s is there already", writer.info.path)
+        return writer.info
+    with writer:
+        _refuse_small_disk(writer)
+        with tqdm(
+            total=len(items),
+            initial=writer.done,
+            desc=writer.info.path.name,
+            unit="item",
+            disable=None if progress is None else not progress,
+        ) as bar:
+            for block in _blocks(items[writer.done :], config, jobs or os.cpu_count() or 1):
+                writer.write([pair for pair, _ in block], [facts for _, facts in block])
+                bar.update(len(block))
+        return writer.finish()
 
 
 def _refuse_small_disk(writer: ArrayWriter) -> None:

@@ -1,45 +1,40 @@
-"""A folder of mixtures with manifests, made in parallel and carried on after a kill."""
+"""Mixtures in rooms with their manifests: made in parallel, resumed after a kill."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
+import threading
+import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyroomacoustics as pra
-import soundfile as sf
 from tqdm.auto import tqdm
 
 from asteroid.utils.files import atomic_path
-from seloss.data.corpus.listing import Recording, read_folder
+from seloss.data.corpus.listing import read_folder
+from seloss.data.corpus.recording import Recording
 from seloss.data.corpus.splits import SPLITS, split_noise, split_rooms, split_speech
+from seloss.data.formats.audio import write_audio
 from seloss.data.formats.manifest import write_manifest
-from seloss.data.formats.mixture import (
-    DataError,
-    Mixture,
-    Problem,
-    mixture_from_json,
-    mixture_to_json,
-)
+from seloss.data.formats.mixture import DataError, Mixture, Problem
+from seloss.data.formats.preparation import claim_folder, digest, read_item, write_item
 from seloss.program import mark_resumable
 
 from .room_mixture import render
 from .room_plan import MixingConfig, Plan, draw_plan
 
-__all__ = ["claim_folder", "describe", "make_mixtures", "plan_mixtures", "read_corpora"]
+__all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora"]
 
 _LOG = logging.getLogger(__name__)
-_SETTINGS = "settings.json"
 _ITEM = "item.json"
-_SPLITTERS = {"speech": split_speech, "noise": split_noise, "rir": split_rooms}
+_PARTS = ("speech", "noise", "rir")
 
 
 def read_corpora(
@@ -69,9 +64,16 @@ def plan_mixtures(
         The plans, and the noise types that occur in training.
 
     Raises:
-        DataError: If a split that is asked for would be empty or two splits would share a speaker.
+        DataError: If a requested split would be empty, or two would share a speaker, a room or a
+            recording.
     """
-    pools = {part: _SPLITTERS[part](found, config.seed) for part, found in corpora.items()}
+    pools = {
+        "speech": split_speech(corpora["speech"], config.seed),
+        "noise": split_noise(corpora["noise"], config.seed),
+    }
+    if "rir" in corpora:
+        requested = [split for split in SPLITS if sizes.get(split)]
+        pools["rir"] = split_rooms(corpora["rir"], config.seed, requested)
     for split, size in sizes.items():
         for part, pool in pools.items():
             if size and not pool[split]:
@@ -85,42 +87,16 @@ def plan_mixtures(
     return plans, {one.group for one in pools["noise"]["train"]}
 
 
-def _fingerprint(
-    config: MixingConfig, corpora: Mapping[str, Sequence[Recording]]
-) -> dict[str, Any]:
-    """Return what a mixture depends on: settings and, for each corpus, a hash of what it holds."""
-    state: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    for part in _SPLITTERS:
+def _settings(config: MixingConfig, corpora: Mapping[str, Sequence[Recording]]) -> dict[str, Any]:
+    """Return what mixtures depend on: the configuration and a digest of each corpus."""
+    settings = asdict(config)
+    for part in _PARTS:
         held = [(r.name, r.group, r.split, round(r.seconds, 3)) for r in corpora.get(part, ())]
-        state[part] = hashlib.sha256(json.dumps(held).encode()).hexdigest()[:16] if held else None
-    return state
+        settings[part] = digest(held) if held else None
+    return settings
 
 
-def claim_folder(out: Path, state: Mapping[str, Any], overwrite: bool) -> None:
-    """Note the settings in the folder; refuse one that holds mixtures of other settings."""
-    path = out / _SETTINGS
-    if overwrite:
-        for split in SPLITS:
-            shutil.rmtree(out / split, ignore_errors=True)
-        path.unlink(missing_ok=True)
-    if path.is_file():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        changed = [
-            f"{key} was {old.get(key)!r}, is {value!r}"
-            for key, value in state.items()
-            if old.get(key) != value
-        ]
-        if changed:
-            what = (
-                f"holds other mixtures ({'; '.join(changed)}); choose another folder or overwrite"
-            )
-            raise DataError(str(out), [Problem(0, _SETTINGS, what)])
-        return
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(state, indent=1), encoding="utf-8")
-
-
-def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> None:
+def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> Mixture:
     """Make one mixture; its description is written last and says that it is whole."""
     images = render(plan, config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -128,8 +104,7 @@ def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> None:
     for role in ("mixture", "speech", "noise"):
         for mic, samples in enumerate(getattr(images, role), start=1):
             path = folder / f"{role}_mic{mic}.wav"
-            with atomic_path(path) as temporary:
-                sf.write(temporary, samples, config.sample_rate, subtype="PCM_16")
+            write_audio(path, samples, config.sample_rate)
             paths.setdefault(role, []).append(path)
     first = plan.utterances[0]
     grid = folder / "speech.TextGrid" if images.whole and first.textgrid else None
@@ -153,52 +128,49 @@ def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> None:
         seen=seen,
         extra=facts,
     )
-    with atomic_path(folder / _ITEM) as temporary:
-        temporary.write_text(json.dumps(mixture_to_json(item, folder)), encoding="utf-8")
+    return write_item(folder / _ITEM, item, folder)
 
 
-def _one_thread() -> None:
-    """Keep each process to one core: there are as many processes as cores."""
+def _start_worker(parent: int) -> None:
+    """Keep a worker to one core, of which each has its own, and end it with its parent."""
     pra.constants.set("num_threads", 1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)  # the parent was killed: nobody waits for this, and a resumed run does it
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(
-    plans: Sequence[Plan],
+    folders: Mapping[Plan, Path],
     config: MixingConfig,
-    out: Path,
     seen: Collection[str],
     jobs: int,
     bar: tqdm[Any],
-) -> None:
-    with ProcessPoolExecutor(jobs, initializer=_one_thread) as pool:
+) -> dict[Plan, Mixture]:
+    """Make mixtures, each in its folder."""
+    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
         tasks = {
-            pool.submit(
-                _make, plan, config, out / plan.split / plan.id, plan.noise.group in seen
-            ): plan
-            for plan in plans
+            pool.submit(_make, plan, config, folder, plan.noise.group in seen): plan
+            for plan, folder in folders.items()
         }
+        items: dict[Plan, Mixture] = {}
         try:
             for task in as_completed(tasks):
-                task.result()
+                plan = tasks[task]
+                items[plan] = task.result()
                 mark_resumable()
                 bar.update()
         except (ValueError, OSError) as error:
             pool.shutdown(cancel_futures=True)
-            failed = next(
-                plan.id for done, plan in tasks.items() if done.done() and done.exception() is error
-            )
-            raise DataError(str(out), [Problem(0, failed, str(error))]) from error
+            folder = folders[plan].parents[1]
+            raise DataError(str(folder), [Problem(0, plan.id, str(error))]) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _read_items(plans: Iterable[Plan], out: Path) -> list[Mixture]:
-    folders = [out / plan.split / plan.id for plan in plans]
-    return [
-        mixture_from_json(json.loads((f / _ITEM).read_text(encoding="utf-8")), f.absolute())
-        for f in folders
-    ]
+    return items
 
 
 def describe(plans: Sequence[Plan], seen: Collection[str]) -> str:
@@ -244,15 +216,21 @@ def make_mixtures(
     """
     out = Path(out)
     plans, seen = plan_mixtures(config, sizes, corpora)
-    claim_folder(out, _fingerprint(config, corpora), overwrite)
-    left = [plan for plan in plans if not (out / plan.split / plan.id / _ITEM).is_file()]
+    manifests = {split: out / f"{split}.json" for split in SPLITS}
+    writes = [*SPLITS, *(path.name for path in manifests.values())]
     quiet = None if progress is None else not progress
-    done = len(plans) - len(left)
-    with tqdm(total=len(plans), initial=done, desc="mixtures", unit="mix", disable=quiet) as bar:
-        if left:
-            count = max(1, min(jobs or os.cpu_count() or 1, len(left)))
-            _run(left, config, out, seen, count, bar)
-    manifests = {split: out / f"{split}.json" for split in SPLITS if sizes.get(split)}
-    for split, path in manifests.items():
-        write_manifest(path, _read_items([plan for plan in plans if plan.split == split], out))
+    with claim_folder(out, _settings(config, corpora), writes, overwrite=overwrite):
+        folders = {plan: out / plan.split / plan.id for plan in plans}
+        finished = {plan: read_item(f / _ITEM, f) for plan, f in folders.items()}
+        items = {plan: item for plan, item in finished.items() if item is not None}
+        left = {plan: folder for plan, folder in folders.items() if plan not in items}
+        with tqdm(
+            total=len(plans), initial=len(items), desc="mixtures", unit="mix", disable=quiet
+        ) as bar:
+            if left:
+                count = max(1, min(jobs or os.cpu_count() or 1, len(left)))
+                items |= _run(left, config, seen, count, bar)
+        manifests = {split: path for split, path in manifests.items() if sizes.get(split)}
+        for split, path in manifests.items():
+            write_manifest(path, [items[plan] for plan in plans if plan.split == split])
     return manifests

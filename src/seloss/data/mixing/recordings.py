@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from .excerpt import length_at, read_part
+from .excerpt import length_at, power, read_part
 
 __all__ = ["Recordings"]
 
@@ -59,7 +59,7 @@ class Recordings:
         if whole is None:
             return None
         if path not in self._powers:
-            self._powers[path] = float(np.mean(np.square(whole, dtype=np.float64)))
+            self._powers[path] = power(whole)
         return self._powers[path]
 
     def _whole(self, path: Path) -> Samples | None:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import scipy.fft
-import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from seloss.data.formats.audio import read_samples
 from seloss.data.formats.mixture import DataError, Problem
 
 __all__ = ["EARLY_S", "TARGETS", "read_responses", "reverberate"]
@@ -39,10 +39,9 @@ def read_responses(path: Path, sample_rate: int) -> Samples:
         DataError: The file is not readable audio, or a channel is silent.
     """
     try:
-        samples, rate = sf.read(path, always_2d=True)
-    except (sf.LibsndfileError, RuntimeError) as error:
-        what = f"is not readable audio ({error})"
-        raise DataError(str(path), [Problem(0, "response", what)]) from None
+        samples, rate = read_samples(path)
+    except ValueError as error:
+        raise DataError(str(path), [Problem(0, "response", str(error))]) from None
     if rate != sample_rate:
         samples = soxr.resample(samples, rate, sample_rate, quality="VHQ")
     lead, longest = round(LEAD_S * sample_rate), round(LONGEST_S * sample_rate)

@@ -1,7 +1,8 @@
-"""One mixture: an utterance and a noise, heard in a room, at a wanted SNR and level.
+"""One mixture: an utterance and a noise in a room, at a requested SNR and level.
 
 The signal-to-noise ratio is 10 log10 of the energy of the speech image over that of the noise image
-at the reference microphone, over the whole file. The speech target is the reverberant image.
+at the reference microphone, each about its mean, over the whole file. The speech target is the
+reverberant image.
 
 Files are 16-bit WAV: any tool reads them, excerpts are found without decoding what lies before, and
 since the images are rounded before they are added, mixture == speech + noise holds to the last bit.
@@ -24,7 +25,7 @@ from seloss.data.formats.audio import Signal, read_audio
 from seloss.data.formats.mixture import DataError, Problem
 
 from .additive import snr_db
-from .excerpt import FADE_S, loop
+from .excerpt import length_at, power, read_lively
 from .room_plan import MixingConfig, Plan
 from .rooms import GEOMETRIES, draw_scene, measured_rt60, simulate
 
@@ -38,6 +39,8 @@ _TRIES = 8
 #: An excerpt this much weaker than its recording is a pause: another one is drawn.
 _WEAK_DB = 15.0
 _FULL_SCALE = 32768.0
+#: Of a longer utterance only a part is read, seconds.
+_LONG_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,16 @@ class Images:
     whole: bool
 
 
-def _excerpt(signal: Signal, n_samples: int, draw: np.random.Generator, source: object) -> Signal:
+def _excerpt(signal: Signal, n_samples: int, draw: np.random.Generator) -> Signal:
     """Return (n_samples,) of a longer signal, not from a pause if it can be helped."""
-    usual = np.mean(signal**2)
-    if not usual:
-        raise DataError(str(source), [Problem(0, "samples", "is silent: every sample is zero")])
-    best, loudest = signal[:n_samples], -1.0
+    usual, best, loudest = power(signal), signal[:n_samples], -1.0
     for _ in range(_TRIES):
         start = int(draw.integers(len(signal) - n_samples + 1))
         part = signal[start : start + n_samples]
-        power = float(np.mean(part**2))
-        if power > usual / 10 ** (_WEAK_DB / 10):
+        if power(part) > usual / 10 ** (_WEAK_DB / 10):
             return part
-        if power > loudest:
-            best, loudest = part, power
+        if power(part) > loudest:
+            best, loudest = part, power(part)
     return best
 
 
@@ -85,27 +84,25 @@ def _faster(signal: Signal, factor: float) -> Signal:
 def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> tuple[Signal, bool]:
     """Return the dry speech (samples,) and whether it is one whole utterance."""
     rate = config.sample_rate
-    parts: list[Signal] = []
-    for one in plan.utterances:
-        pause = np.zeros(int(draw.uniform(*PAUSE_S) * rate))
-        parts += [read_audio(one.path, rate)[0], pause]
-    signal = _faster(np.concatenate(parts[:-1]), _speed(plan, config))
     longest = round((config.seconds if plan.split == "train" else config.max_seconds) * rate)
+    most = max(longest, round(_LONG_S * rate))
+    parts: list[Signal] = []
+    for utterance in plan.utterances:
+        pause = np.zeros(int(draw.uniform(*PAUSE_S) * rate))
+        if length_at(utterance.path, rate) > most:  # a chapter of a book: a part of it will do
+            speech = read_lively(utterance.path, rate, most, draw)
+        else:
+            speech = read_audio(utterance.path, rate)[0]
+        parts += [speech, pause]
+    signal = _faster(np.concatenate(parts[:-1]), _speed(plan, config))
+    if not power(signal):
+        path = plan.utterances[0].path
+        raise DataError(str(path), [Problem(0, "samples", "is silent: it holds no speech")])
     if plan.split == "train" and len(signal) < longest:
         signal = np.pad(signal, (0, longest - len(signal)))
     if len(signal) > longest:
-        return _excerpt(signal, longest, draw, plan.utterances[0].path), False
+        return _excerpt(signal, longest, draw), False
     return signal, plan.split != "train"
-
-
-def _dry_noise(
-    plan: Plan, n_samples: int, config: MixingConfig, draw: np.random.Generator
-) -> Signal:
-    """Return (n_samples,) of the noise, repeated if it is shorter."""
-    signal = read_audio(plan.noise.path, config.sample_rate)[0]
-    if len(signal) < n_samples:
-        signal = loop(signal, 2 * n_samples, round(FADE_S * config.sample_rate))
-    return _excerpt(signal, n_samples, draw, plan.noise.path)
 
 
 def _responses(
@@ -164,7 +161,8 @@ def render(plan: Plan, config: MixingConfig) -> Images:
     onset, n_samples = _onset(responses[0][0]), len(speech)
     # noise that began long ago: its image has no start in the file
     lead = max(len(response) for response in responses[1])
-    noise = _dry_noise(plan, n_samples + lead, config, generator(config.seed, *plan.key, "noise"))
+    draw = generator(config.seed, *plan.key, "noise")
+    noise = read_lively(plan.noise.path, config.sample_rate, n_samples + lead, draw)
     padded = np.pad(speech, (0, onset))
     images = [fftconvolve(padded, response)[onset : onset + n_samples] for response in responses[0]]
     disturbing = [

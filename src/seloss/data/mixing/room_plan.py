@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seloss.data.corpus.listing import Recording
+from seloss.data.corpus.recording import Recording
 from seloss.data.draw import generator
 from seloss.data.formats.mixture import DataError, Problem
 

@@ -8,18 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from seloss.data.corpus.listing import Recording, short_names
+from seloss.data.corpus.listing import short_names
+from seloss.data.corpus.recording import Recording
 from seloss.data.corpus.splits import SPLITS
 from seloss.data.draw import rank
 from seloss.data.formats.audio import write_audio
 from seloss.data.formats.mixture import DataError, Problem
+from seloss.data.formats.preparation import Claim
 
 from .additive import AdditivePlan
 from .artificial import ARTIFICIAL, TALKERS
 from .excerpt import length_at
 from .scheme import NoiseScheme
 
-__all__ = ["Pools", "assign", "make_artificial", "plan_scheme"]
+__all__ = ["Pools", "artificial_recordings", "assign", "make_artificial", "plan_scheme"]
 
 #: Split -> speech and noise that it may use.
 Pools = dict[str, tuple[list[Recording], list[Recording]]]
@@ -105,33 +107,47 @@ def _refuse_missing(
         raise DataError("scheme", problems)
 
 
+def artificial_recordings(
+    scheme: NoiseScheme, folder: Path, *, sample_rate: int, seed: int
+) -> list[Recording]:
+    """Return the artificial noises of training and validation, each of its own, made or not."""
+    seconds = scheme.artificial_seconds
+    recordings = []
+    for split in ("train", "valid"):
+        for noise_type in scheme.artificial:
+            name = f"{noise_type}-{split}-{seed}-{sample_rate}-{seconds:g}s.flac"
+            path = folder / "artificial" / name
+            recordings.append(Recording(path, name, noise_type, split, seconds, 1))
+    return recordings
+
+
 def make_artificial(
+    claim: Claim,
     scheme: NoiseScheme,
     speech: Sequence[Recording],
-    folder: Path,
     *,
     sample_rate: int,
     seed: int,
 ) -> list[Recording]:
-    """Write the artificial noises of training and validation, each of its own, and return them.
+    """Write the `artificial_recordings` that are not there yet, and return all of them.
 
     They are made of speakers that the scheme does not use, if there are six, else of those of
-    training; a file that is there already is kept.
+    training.
     """
     used = {*scheme.train.speakers, *scheme.test.speakers}
     others = [one for one in speech if one.group not in used]
     spare = others if len({one.group for one in others}) >= TALKERS else []
     voices = spare or [one for one in speech if one.group in scheme.speakers("train")]
-    made, seconds = [], scheme.artificial_seconds
-    for at, split in enumerate(("train", "valid")):
-        for kind in scheme.artificial:
-            mark = f"{seed}-{sample_rate}-{seconds:g}s"
-            path = folder / "artificial" / f"{kind}-{split}-{mark}.flac"
-            if not path.is_file():
-                signal = ARTIFICIAL[kind](voices, sample_rate, seconds, 2 * seed + at)
-                write_audio(path, signal / max(1.0, float(np.abs(signal).max())), sample_rate)
-            made.append(Recording(path, path.name, kind, split, seconds, 1))
-    return made
+    recordings = artificial_recordings(scheme, claim.folder, sample_rate=sample_rate, seed=seed)
+    for noise in recordings:
+        if not noise.path.is_file():
+            make = ARTIFICIAL[noise.group]
+            # training and validation are made from seeds of their own
+            of_split = 2 * seed + (noise.split == "valid")
+            signal = make(voices, sample_rate, noise.seconds, of_split)
+            signal = signal / max(1.0, float(np.abs(signal).max()))
+            write_audio(noise.path, signal, sample_rate)
+    return recordings
 
 
 def plan_scheme(

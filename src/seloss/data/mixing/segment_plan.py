@@ -1,7 +1,11 @@
-"""Arrays made of clean speech and noise, before any audio is read.
+"""Arrays of segments planned from recordings or from existing mixtures, before audio is read.
 
-Training and validation: every segment of speech at every training ratio, in a noise drawn for it.
-Test: the same segments in every cell of noise class (seen, unseen in training) and SNR class.
+From clean speech and noise: in training and validation every segment of speech has every training
+ratio, each time with a noise drawn for it; the test has the same segments in every cell of noise
+class (seen, unseen in training) and SNR class.
+
+From mixtures, at their first microphone: training and validation keep them as they are; the speech
+and noise of each test mixture are added again at every ratio, so that the test has the same grid.
 
 Source: the arrays of "DCCRN with various loss functions" (3-second segments at 16 kHz, seven SNR
 classes from -10 to 20 dB).
@@ -9,15 +13,19 @@ classes from -10 to 20 dB).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from seloss.data.corpus.listing import Recording, short_names
-from seloss.data.corpus.splits import SPLITS, split_noise, split_speech
+from seloss.data.corpus.listing import short_names
+from seloss.data.corpus.recording import Recording
+from seloss.data.corpus.splits import SPLITS, refuse_shared, split_noise, split_speech
 from seloss.data.draw import generator, rank
-from seloss.data.formats.mixture import DataError, Problem
+from seloss.data.formats.array import NOISE_CLASSES
+from seloss.data.formats.mixture import DataError, Mixture, Problem
 
 from .additive import AdditivePlan
+from .excerpt import length_at
 from .segments import (
     ArrayConfig,
     ArrayPlan,
@@ -28,27 +36,56 @@ from .segments import (
     refuse_missing,
 )
 
-__all__ = ["plan_from_recordings"]
+__all__ = ["plan_from_mixtures", "plan_from_recordings"]
+
+
+def _cut(whole: Segment, config: ArrayConfig) -> Iterator[Segment]:
+    """Yield the segments of a recording; only one that holds all of it keeps the transcript."""
+    for number, (start, n_samples) in enumerate(cut_segments(whole.n_samples, config)):
+        text = whole.transcript if n_samples == whole.n_samples else None
+        name = f"{whole.name}-{number}" if number else whole.name
+        yield replace(whole, name=name, start=start, n_samples=n_samples, transcript=text)
 
 
 def _segments_of(pool: Sequence[Recording], config: ArrayConfig) -> list[Segment]:
-    found, ids = [], short_names(pool)
-    for one in pool:
-        stem = ids[one.name]
-        length = int(one.seconds * config.sample_rate + 1e-6)
-        for number, (start, n_samples) in enumerate(cut_segments(length, config)):
-            text = one.transcript if n_samples == length else None
-            name = f"{stem}-{number}" if number else stem
-            found.append(Segment(name, one.path, start, n_samples, one.group, text))
-    return found
+    ids = short_names(pool)
+    wholes = [
+        Segment(
+            ids[recording.name],
+            recording.path,
+            0,
+            # the addend undoes a rounding of seconds just below a whole number of samples
+            int(recording.seconds * config.sample_rate + 1e-6),
+            recording.group,
+            recording.transcript,
+        )
+        for recording in pool
+    ]
+    return [segment for whole in wholes for segment in _cut(whole, config)]
+
+
+def _segments_of_pairs(items: Sequence[Mixture], config: ArrayConfig) -> list[Segment]:
+    wholes = [
+        Segment(
+            item.id,
+            item.speech[0],
+            0,
+            length_at(item.speech[0], config.sample_rate),
+            item.speaker,
+            item.transcript,
+            pair=item,
+        )
+        for item in items
+    ]
+    return [segment for whole in wholes for segment in _cut(whole, config)]
 
 
 def _pick(pool: Sequence[Recording], *key: object) -> Recording:
     """Draw a noise: its type first, so that a type with many recordings is not more frequent."""
     draw = generator(*key, "which noise")
-    kinds = sorted({one.group for one in pool})
-    kind = kinds[int(draw.integers(len(kinds)))]
-    files = sorted((one for one in pool if one.group == kind), key=lambda one: one.name)
+    types = sorted({recording.group for recording in pool})
+    noise_type = types[int(draw.integers(len(types)))]
+    files = sorted((file for file in pool if file.group == noise_type), key=lambda file: file.name)
     return files[int(draw.integers(len(files)))]
 
 
@@ -82,16 +119,16 @@ def _training_items(
     trained: set[str],
     config: ArrayConfig,
 ) -> list[AdditivePlan]:
-    """Return segments x ratios, or as many as are asked for, in an order that the seed decides."""
+    """Return segments x ratios, or as many as requested, in an order that the seed decides."""
     cells = {f"{one.name}@{snr:g}": (one, snr) for one in segments for snr in config.train_snr_db}
-    wanted = config.n_train if split == "train" else config.n_valid
+    requested = config.n_train if split == "train" else config.n_valid
     order = rank(list(cells), config.seed, split)
-    made = []
-    for index in range(len(order) if wanted is None else wanted):
+    items = []
+    for index in range(len(order) if requested is None else requested):
         cell, turn = order[index % len(order)], index // len(order)
         name = f"{split}-{cell}" + (f"-{turn}" if turn else "")
-        made.append(_in_noise(cells[cell][0], name, cells[cell][1], pool, trained, config.seed))
-    return made
+        items.append(_in_noise(cells[cell][0], name, cells[cell][1], pool, trained, config.seed))
+    return items
 
 
 def plan_from_recordings(
@@ -109,22 +146,96 @@ def plan_from_recordings(
         ]
         if empty:
             raise DataError(part, empty)
-    trained = {one.group for one in sounds["train"]}
+    trained = {recording.group for recording in sounds["train"]}
     pools = {
         name: [one for one in sounds["test"] if (one.group in trained) == (name == "seen")]
         for name in config.noise_classes
     }
     refuse_missing([name for name, pool in pools.items() if not pool], "noise")
-    made = []
+    plans = []
     for split in ("train", "valid"):
         segments = _segments_of(voices[split], config)
         items = _training_items(split, segments, sounds[split], trained, config)
-        made.append(build_plan(out, split, items, config))
+        plans.append(build_plan(out, split, items, config))
     segments = choose(_segments_of(voices["test"], config), config)
     items = [
-        _in_noise(one, f"{name}@{snr:g}-{one.name}", snr, pool, trained, config.seed)
+        _in_noise(segment, f"{name}@{snr:g}-{segment.name}", snr, pool, trained, config.seed)
         for name, pool in pools.items()
         for snr in config.snr_db
-        for one in segments
+        for segment in segments
     ]
-    return [*made, build_plan(out, "test", items, config)]
+    return [*plans, build_plan(out, "test", items, config)]
+
+
+def _kept(segment: Segment, name: str, seen: bool | None) -> AdditivePlan:
+    """Return the plan of a mixture's segment as it is."""
+    pair = segment.pair
+    assert pair is not None
+    return AdditivePlan(
+        name,
+        segment.speech,
+        segment.start,
+        segment.n_samples,
+        mixture=pair.mixture[0],
+        speaker=segment.speaker,
+        noise_type=pair.noise_type,
+        seen=seen,
+        transcript=segment.transcript,
+    )
+
+
+def _remixed(segment: Segment, name: str, snr_db: float, seen: bool) -> AdditivePlan:
+    """Return a plan that adds a mixture's own speech and noise at another ratio."""
+    plan = replace(_kept(segment, name, seen), aligned=True, snr_db=snr_db)
+    noise = segment.pair.noise if segment.pair else ()
+    return replace(plan, mixture=None, noise=noise[0]) if noise else plan
+
+
+def _kept_items(split: str, items: Sequence[Mixture], config: ArrayConfig) -> list[AdditivePlan]:
+    segments = {segment.name: segment for segment in _segments_of_pairs(items, config)}
+    names = rank(list(segments), config.seed, split)
+    requested = config.n_train if split == "train" else config.n_valid
+    return [_kept(segments[name], f"{split}-{name}", True) for name in names[:requested]]
+
+
+def plan_from_mixtures(
+    out: Path, mixtures: Mapping[str, Sequence[Mixture]], config: ArrayConfig
+) -> list[ArrayPlan]:
+    """Return the arrays to make of mixtures that exist, at their first microphone.
+
+    Args:
+        out: Folder of the arrays.
+        mixtures: Split -> mixtures, of a manifest or of pairs.
+        config: How arrays are made.
+
+    Raises:
+        DataError: If two splits share a speaker, or the test lacks a class of noise.
+    """
+    speakers = {split: {item.speaker for item in items} for split, items in mixtures.items()}
+    refuse_shared("speech", "speaker", speakers)
+    trained = {item.noise_type for item in mixtures.get("train", ()) if item.noise_type}
+    plans = [
+        build_plan(out, split, _kept_items(split, mixtures[split], config), config)
+        for split in ("train", "valid")
+        if mixtures.get(split)
+    ]
+    if not mixtures.get("test"):
+        return plans
+    classes: dict[str, list[Mixture]] = {name: [] for name in NOISE_CLASSES}
+    for item in mixtures["test"]:
+        seen = item.seen if item.seen is not None else item.noise_type in trained
+        classes["seen" if seen else "unseen"].append(item)
+    refuse_missing([name for name in config.noise_classes if not classes[name]], "mixture")
+    cells = {
+        name: choose(_segments_of_pairs(classes[name], config), config)
+        for name in config.noise_classes
+    }
+    # every cell of the array has as many items as the smaller of the two classes
+    count = min(len(segments) for segments in cells.values())
+    items = [
+        _remixed(segment, f"{name}@{snr:g}-{segment.name}", snr, name == "seen")
+        for name, segments in cells.items()
+        for snr in config.snr_db
+        for segment in segments[:count]
+    ]
+    return [*plans, build_plan(out, "test", items, config)]

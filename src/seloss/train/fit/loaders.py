@@ -12,7 +12,7 @@ from seloss.train.run.experiment import Experiment
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
-    from seloss.data.load.mixture_dataset import SizedDataset
+    from seloss.data.formats.batch import SizedDataset
 
 __all__ = ["training_loaders"]
 
@@ -42,8 +42,8 @@ def training_loaders(
         ValueError: There are fewer validation mixtures than processes.
     """
     from seloss.data import open_dataset
-    from seloss.data.load.buckets import describe_padding
-    from seloss.data.load.samplers import StepSampler, build_loader
+    from seloss.data.load.loader import build_loader
+    from seloss.data.load.samplers import StepSampler, describe_padding
     from seloss.train.run.distributed import find_layout
 
     signals: dict[str, Any] = {

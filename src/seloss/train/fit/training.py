@@ -21,7 +21,7 @@ from .loaders import training_loaders
 from .trainer import build_trainer
 
 if TYPE_CHECKING:
-    from seloss.data.load.mixture_dataset import SizedDataset
+    from seloss.data.formats.batch import SizedDataset
 
 __all__ = ["NamedMetric", "fit"]
 

@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 
 from asteroid.models.cnunet import CNUNet
-from seloss.data.formats.batch import Item
+from seloss.data.formats.batch import Item, SizedDataset
 from seloss.data.formats.feature_store import FeatureStore, heard_signal
-from seloss.data.load.feature_dataset import FeatureDataset
-from seloss.data.load.feature_fill import Share, fill_store
-from seloss.data.load.mixture_dataset import SizedDataset
+from seloss.data.load.feature_dataset import FeatureDataset, Share, fill_store
 from seloss.embeddings import SpeechEmbedder, align
 from seloss.embeddings.embedded import EmbeddedCNUNet
 

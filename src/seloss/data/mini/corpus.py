@@ -21,12 +21,12 @@ from scipy.signal import butter, sosfiltfilt
 from tqdm.auto import tqdm
 
 from asteroid.utils.files import atomic_path
+from seloss.data.corpus.listing import write_listing
 from seloss.data.formats.audio import Signal, decode, write_audio
 
 from .archives import Archive, fetch, read_members
 from .hearing_aid import hear, read_head_responses
-from .listing import write_listing
-from .mini_table import Take, compose_readme, list_takes, listings_of
+from .table import Take, compose_readme, list_takes, listings_of
 
 __all__ = ["SAMPLE_RATE", "SETS", "prepare"]
 
