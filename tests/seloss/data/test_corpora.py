@@ -68,7 +68,7 @@ def test_files_of_the_right_rate_stay_where_they_are(tmp_path):
 
 
 def test_a_noise_of_the_test_in_training_is_refused(tmp_path):
-    with pytest.raises(DataError, match="noise_type is in training and in the test"):
+    with pytest.raises(DataError, match="noise_type is in test and train"):
         voicebank_pairs(make_tree(tmp_path / "vb", test_noise=("bus", "kitchen")))
 
 
@@ -77,7 +77,7 @@ def test_a_test_speaker_in_training_is_refused(tmp_path):
     for kind in ("clean", "noisy"):
         path = root / f"{kind}_trainset_28spk_wav" / "p232_009.wav"
         write(path, speech_like(0.4, RATE), RATE)
-    with pytest.raises(DataError, match="'p232': speaker is in training and in the test"):
+    with pytest.raises(DataError, match="'p232': speaker is in test and train"):
         voicebank_pairs(root)
 
 
@@ -137,3 +137,22 @@ def test_noise_folders_of_demand_have_sixteen_channels_of_one_type(tmp_path):
     make_noise(tmp_path / "demand", ["DKITCHEN"], n_files=2)
     assert {one.group for one in read_folder(tmp_path / "demand", "noise")} == {"DKITCHEN"}
     assert sf.info(tmp_path / "demand" / "DKITCHEN" / "0.wav").channels == 1
+
+
+def test_each_set_has_its_own_log_and_both_training_sets_are_taken(tmp_path, caplog):
+    root = make_tree(tmp_path / "vb", rate=16000)
+    for side in ("clean", "noisy"):
+        for name in ("p234_001", "p246_001"):
+            path = root / f"{side}_trainset_56spk_wav" / f"{name}.wav"
+            write(path, speech_like(0.4, seed=hash_of(name + side)))
+            path.with_name(f"._{name}.wav").write_bytes(b"\0\5\x16\7 Mac OS X")
+    (root / "log_trainset_56spk.txt").write_text("p234_001 metro 10\n")
+    pairs = voicebank_pairs(root)
+    assert {one.speaker for one in pairs["train"]} == {"p227", "p228", "p234", "p246"}
+    facts = {one.id: (one.noise_type, one.snr_db) for one in pairs["train"]}
+    assert facts["p234_001"] == ("metro", 10)
+    assert facts["p246_001"] == (None, None)
+    assert "log_trainset_56spk.txt: noise type and SNR of 1 utterances are not known" in caplog.text
+    (root / "log_trainset_56spk.txt").unlink()
+    facts = {one.id: one.noise_type for one in voicebank_pairs(root)["train"]}
+    assert facts["p234_001"] is None  # and not what the log of the other set would say

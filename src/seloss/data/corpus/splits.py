@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +21,9 @@ HELD_OUT = 0.1
 #: Part of the noise types that only the test has.
 UNSEEN = 0.2
 
+_SHOWN = 5
+
+_LOG = logging.getLogger(__name__)
 Pools = dict[str, list[Recording]]
 
 
@@ -70,24 +74,52 @@ def refuse_shared(source: str, what: str, names: Mapping[str, Collection[str | N
         raise DataError(source, shared)
 
 
+def _voices(recordings: Sequence[Recording]) -> dict[str, str]:
+    """Return speaker -> the first of the speakers that have audio in common: one voice."""
+    speakers: dict[str, set[str]] = {}
+    for one in recordings:
+        speakers.setdefault(one.origin, set()).add(one.group)
+    voices = {one.group: one.group for one in recordings}
+    for together in speakers.values():
+        names = {voices[speaker] for speaker in together}
+        if len(names) > 1:
+            voices = {s: min(names) if voice in names else voice for s, voice in voices.items()}
+    return voices
+
+
+def _warn_of_copies(pools: Pools) -> None:
+    """Name recordings of which two splits that were given have copies under different names."""
+    splits: dict[str, set[str]] = {}
+    for split, pool in pools.items():
+        for one in pool:
+            splits.setdefault(one.origin, set()).add(split)
+    shared = sorted(origin for origin, where in splits.items() if len(where) > 1)
+    if shared:
+        message = "speech: %d recordings are, under different names, in two splits: %s"
+        _LOG.warning(message, len(shared), ", ".join(shared[:_SHOWN]))
+
+
 def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
     """Return the recordings of each split; no speaker is in two.
 
-    A split given by a listing or folder is kept. Of the speakers without one, a tenth, at least
-    one, goes to test and to valid, by a ranking that depends on the seed and the names alone.
+    A split given by a listing or folder is kept; a warning names equal audio in two of these. Of
+    the speakers without one, a tenth, at least one, goes to test and to valid, by a ranking that
+    depends on the seed and the names alone; those that have audio in common go together.
 
     Raises:
         DataError: If a given split shares a speaker with another, or there are fewer than three
             speakers to split.
     """
-    free = {one.group for one in recordings if one.split is None}
-    if free and len(free) < len(SPLITS):
-        what = f"needs at least 3 speakers to split; found {len(free)}: {', '.join(sorted(free))}"
+    free = _voices([one for one in recordings if one.split is None])
+    voices = set(free.values())
+    if free and len(voices) < len(SPLITS):
+        what = f"needs at least 3 speakers to split; found {len(voices)}: {', '.join(sorted(free))}"
         raise DataError("speech", [Problem(0, "speaker", what)])
-    pools = _pools(recordings, _places(free, seed, "speakers"), "group")
+    places = _places(voices, seed, "speakers")
+    pools = _pools(recordings, {name: places[voice] for name, voice in free.items()}, "group")
     speakers = {split: {one.group for one in pool} for split, pool in pools.items()}
     refuse_shared("speech", "speaker", speakers)
-    _refuse_shared_origins("speech", pools)
+    _warn_of_copies(pools)
     return pools
 
 
