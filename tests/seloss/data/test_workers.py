@@ -16,7 +16,7 @@ import torch
 
 from seloss.data.formats.batch import Item, collate
 from seloss.data.formats.mixture import DataError, Problem
-from seloss.data.load.samplers import build_loader
+from seloss.data.load.loader import build_loader
 from seloss.data.load.workers import worker_failure
 
 N_ITEMS, N_SAMPLES = 6, 50_000
