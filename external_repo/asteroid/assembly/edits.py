@@ -170,28 +170,9 @@ EDITS: tuple[Edit, ...] = (
     ),
     Edit(
         "asteroid/losses/__init__.py",
-        "from .multi_scale_spectral import SingleSrcMultiScaleSpectral\n",
-        "from .multi_scale_spectral import SingleSrcMultiScaleSpectral\n"
-        "from .catalogue import LOSSES, build_loss, build_training_loss\n"
-        "from .log_mel import LogMelLoss\n"
-        "from .loudness import PMSQELoss\n"
-        "from .multi_scale import MultiScaleSTFTLoss\n"
-        "from .sdr_xp import NegSISDRLoss, XP1Loss\n"
-        "from .signal_ratio import SDRLoss, SISNRLoss\n"
-        "from .speech_loss import SpeechLoss\n"
-        "from .squared_error import SpectrumMSELoss, WaveformMSELoss\n"
-        "from .sum_loss import SumLoss\n"
-        "from .weighted_sdr import WeightedSDRLoss\n",
-        "the project's losses are reached like upstream's",
-    ),
-    Edit(
-        "asteroid/losses/__init__.py",
         '    "SingleSrcMultiScaleSpectral",\n]',
-        '    "SingleSrcMultiScaleSpectral",\n'
-        '    "LOSSES",\n    "LogMelLoss",\n    "MultiScaleSTFTLoss",\n    "NegSISDRLoss",\n'
-        '    "PMSQELoss",\n    "SDRLoss",\n    "SISNRLoss",\n    "SpectrumMSELoss",\n'
-        '    "SpeechLoss",\n    "SumLoss",\n    "WaveformMSELoss",\n    "WeightedSDRLoss",\n'
-        '    "XP1Loss",\n    "build_loss",\n    "build_training_loss",\n]',
+        '    "SingleSrcMultiScaleSpectral",\n]\n\n'
+        "from . import catalogue\nfrom .catalogue import *\n\n__all__ += catalogue.__all__",
         "the project's losses are reached like upstream's",
     ),
     Edit(
@@ -243,41 +224,28 @@ EDITS: tuple[Edit, ...] = (
     ),
     Edit(
         "asteroid/models/__init__.py",
-        "from .conv_tasnet import ConvTasNet\n",
-        "from .cnunet import CNUNet\nfrom .conv_tasnet import ConvTasNet\n",
-        "the project's networks are found by name, as from_pretrained needs",
-    ),
-    Edit(
-        "asteroid/models/__init__.py",
-        "from .lstm_tasnet import LSTMTasNet\n",
-        "from .lstm_tasnet import LSTMTasNet\nfrom .nunet import NUNetTLS\n",
-        "the project's networks are found by name, as from_pretrained needs",
-    ),
-    Edit(
-        "asteroid/models/__init__.py",
-        '__all__ = [\n    "ConvTasNet",\n',
-        '__all__ = [\n    "CNUNet",\n    "NUNetTLS",\n    "ConvTasNet",\n',
-        "the project's networks are found by name, as from_pretrained needs",
-    ),
-    Edit(
-        "asteroid/models/__init__.py",
-        "from .dccrnet import DCCRNet\n",
-        "from .dccrn import DCCRN\n"
-        "from .dccrnet import DCCRNet\n"
-        "from .deep_complex_unet import DCUnet\n",
-        "the project's networks are found by name, as from_pretrained needs",
-    ),
-    Edit(
-        "asteroid/models/__init__.py",
-        '    "DCUNet",\n    "DCCRNet",\n',
-        '    "DCCRN",\n    "DCUnet",\n    "DCUNet",\n    "DCCRNet",\n',
-        "the project's networks are found by name, as from_pretrained needs",
+        "    if (\n"
+        "        custom_model.__name__ in globals().keys()\n"
+        "        or custom_model.__name__.lower() in globals().keys()\n"
+        "    ):\n",
+        "    if isinstance(globals().get(custom_model.__name__), type):\n",
+        "a submodule with a network's name in small letters (dccrn) was taken for a network",
     ),
     Edit(
         "asteroid/models/__init__.py",
         "        cls = to_get.get(identifier.lower())\n",
         "        exact = globals().get(identifier)\n"
         "        cls = exact if isinstance(exact, type) else to_get.get(identifier.lower())\n",
-        "DCUnet (the project's) and DCUNet (upstream's) differ by one capital",
+        "names that differ only in capitals (DCUnet, DCUNet) gave the same network",
+    ),
+    Edit(
+        "asteroid/models/__init__.py",
+        "        return cls\n"
+        '    raise ValueError(f"Could not interpret model name : {str(identifier)}")\n',
+        "        return cls\n"
+        '    raise ValueError(f"Could not interpret model name : {str(identifier)}")\n\n\n'
+        "from . import registration\nfrom .registration import *\n\n"
+        "__all__ += registration.__all__\n",
+        "the project's networks are registered, so that from_pretrained finds them",
     ),
 )

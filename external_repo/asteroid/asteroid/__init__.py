@@ -9,20 +9,21 @@ import lazy_loader
 __version__ = "0.7.0+seloss.1"
 project_root = str(Path(__file__).resolve().parent.parent)
 
-_models = [
-    "ConvTasNet",
-    "DCCRNet",
-    "DCUNet",
-    "DPRNNTasNet",
-    "DPTNet",
-    "DeMask",
-    "FasNetTAC",
-    "LSTMTasNet",
-]
-_submodules = ["data", "dsp", "engine", "losses", "masknn", "metrics", "models", "utils"]
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=_submodules, submod_attrs={"models": _models}
+    __name__,
+    submodules=[
+        *("binarize", "complex_nn", "data", "dsp", "engine", "losses", "masknn", "metrics"),
+        *("models", "scripts", "separate", "utils"),
+    ],
+    submod_attrs={
+        "models": [
+            *("ConvTasNet", "DCCRNet", "DCUNet", "DPRNNTasNet", "DPTNet", "DeMask", "FasNetTAC"),
+            "LSTMTasNet",
+        ],
+        "utils": ["deprecation_utils", "torch_utils"],
+    },
 )
+__all__ = [*__all__, "available_models", "show_available_models"]
 
 
 def available_models() -> dict[str, str]:

@@ -18,11 +18,15 @@ from .loudness import PMSQELoss
 from .multi_scale import MultiScaleSTFTLoss
 from .sdr_xp import NegSISDRLoss, XP1Loss
 from .signal_ratio import SDRLoss, SISNRLoss
+from .speech_loss import SpeechLoss
 from .squared_error import SpectrumMSELoss, WaveformMSELoss
 from .sum_loss import SumLoss
 from .weighted_sdr import WeightedSDRLoss
 
 __all__ = ["LOSSES", "build_loss", "build_part", "build_training_loss", "get_loss"]
+__all__ += ["CompressedSpectrumLoss", "LogMelLoss", "MultiScaleSTFTLoss", "NegSISDRLoss"]
+__all__ += ["PMSQELoss", "SDRLoss", "SISNRLoss", "SpectrumMSELoss", "SpeechLoss", "SumLoss"]
+__all__ += ["WaveformMSELoss", "WeightedSDRLoss", "XP1Loss"]
 
 LOSSES: Registry[type[nn.Module]] = Registry("loss")
 LOSSES.register("neg_sisdr")(NegSISDRLoss)

@@ -15,15 +15,13 @@ from asteroid.masknn.nested.conv import ConvNormAct, join
 from asteroid.masknn.nested.dense_block import DilatedDenseBlock
 from asteroid.masknn.nested.embedding_fusion import EmbeddingFusion
 from asteroid.masknn.nested.unit import NestedUnit
-from asteroid.masknn.stream.program import FrameProgram
 from asteroid.masknn.stream.state import StreamState
 
-from .framed import FramedModel, write_bins
+from .framed import DEPTHS, FramedModel, check_norm, check_sizes, write_bins
 
 __all__ = ["CNUNet"]
 
 BRANCHES = {"both": ("mask", "spectrum"), "mask": ("mask",), "spectrum": ("spectrum",)}
-DEPTHS = (6, 5, 4, 4, 4, 3)
 
 
 class CNUNet(FramedModel):
@@ -35,7 +33,7 @@ class CNUNet(FramedModel):
     outputs the compressed spectrum itself; the waveforms of both are averaged.
 
     On a stream (:meth:`stream`) it runs frame by frame, on one core faster than the signal arrives
-    (:meth:`frame_program`).
+    (:func:`~asteroid.masknn.stream.program.write_program`).
 
     With ``embedding_dim`` the network takes speech embeddings, which are fused into the input of
     the dense block (stage 1 of the two-stage training). The skip connections stay as they are.
@@ -168,16 +166,6 @@ class CNUNet(FramedModel):
         outputs = {name: each(latent, skips, state) for name, each in self.decoders.items()}
         return {**outputs, "latent": latent}
 
-    def frame_program(self) -> FrameProgram:
-        """Return the network between its spectra written out for one frame at a time.
-
-        Raises:
-            ValueError: The network is not causal or takes embeddings.
-        """
-        from asteroid.masknn.stream.write_cnunet import write_cnunet
-
-        return write_cnunet(self)
-
     def encode(
         self, x: Tensor, state: StreamState | None = None, embeddings: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
@@ -224,24 +212,3 @@ class _Decoder(nn.Module):
             y = stage(up(join([y, skip], 2), state), state)[0]
         output: Tensor = self.exit(y)
         return output
-
-
-def check_sizes(channels: int, inner: int, depths: tuple[int, ...], n_fft: int) -> None:
-    """Refuse channels and depths of which no nested U-Net can be built."""
-    for name, value in (("channels", channels), ("inner_channels", inner)):
-        if value < 2 or value % 2:
-            raise ValueError(f"{name} must be even and at least 2; got {value}")
-    if not depths or min(depths) < 1:
-        raise ValueError(f"depths must be positive, one per stage; got {list(depths)}")
-    steps = max([len(depths), *(level + depth for level, depth in enumerate(depths))])
-    if n_fft // 2 % 2**steps:
-        raise ValueError(
-            f"n_fft / 2 must be divisible by 2^{steps} (the deepest path of depths "
-            f"{list(depths)}); got n_fft = {n_fft}"
-        )
-
-
-def check_norm(norm: str) -> None:
-    """Refuse normalisations that look ahead or do not exist."""
-    if norm not in ("cumulative", "frame"):
-        raise ValueError(f"norm must be one of cumulative, frame; got {norm!r}")

@@ -14,11 +14,11 @@ from asteroid.masknn.stream.state import StreamState
 from .base_models import BaseModel
 
 if TYPE_CHECKING:
-    from asteroid.masknn.stream.program import FrameProgram
-
     from .streaming import WaveStream
 
-__all__ = ["FramedModel"]
+__all__ = ["DEPTHS", "FramedModel", "check_norm", "check_sizes", "write_bins"]
+
+DEPTHS = (6, 5, 4, 4, 4, 3)  # of the nested U-Nets: steps down in each stage
 
 
 class FramedModel(BaseModel):
@@ -115,14 +115,6 @@ class FramedModel(BaseModel):
         times: Tensor = (ends - self.win_length / 2) / self.sample_rate
         return times
 
-    def frame_program(self) -> FrameProgram:
-        """Return the network between its spectra written out for one frame at a time.
-
-        Raises:
-            ValueError: There is no such form of this network.
-        """
-        raise ValueError(f"{type(self).__name__} cannot be compiled frame by frame")
-
     def stream(self, batch: int = 1, engine: str = "auto") -> WaveStream:
         """Return a :class:`WaveStream` of this network, for signals that arrive piece by piece.
 
@@ -161,3 +153,24 @@ def _reference_channel(mixture: Tensor) -> Tensor:
 def write_bins(parts: Tensor) -> Tensor:
     """Put a row of zeros for the constant bin below ``(..., freq, frames)``."""
     return F.pad(parts, (0, 0, 1, 0))
+
+
+def check_sizes(channels: int, inner: int, depths: tuple[int, ...], n_fft: int) -> None:
+    """Refuse channels and depths of which no nested U-Net can be built."""
+    for name, value in (("channels", channels), ("inner_channels", inner)):
+        if value < 2 or value % 2:
+            raise ValueError(f"{name} must be even and at least 2; got {value}")
+    if not depths or min(depths) < 1:
+        raise ValueError(f"depths must be positive, one per stage; got {list(depths)}")
+    steps = max([len(depths), *(level + depth for level, depth in enumerate(depths))])
+    if n_fft // 2 % 2**steps:
+        raise ValueError(
+            f"n_fft / 2 must be divisible by 2^{steps} (the deepest path of depths "
+            f"{list(depths)}); got n_fft = {n_fft}"
+        )
+
+
+def check_norm(norm: str) -> None:
+    """Refuse normalisations that look ahead or do not exist."""
+    if norm not in ("cumulative", "frame"):
+        raise ValueError(f"norm must be one of cumulative, frame; got {norm!r}")

@@ -13,8 +13,7 @@ from asteroid.masknn.nested.dense_block import DilatedDenseBlock
 from asteroid.masknn.nested.unit import NestedUnit
 from asteroid.masknn.stream.state import StreamState
 
-from .cnunet import DEPTHS, check_norm, check_sizes
-from .framed import FramedModel, write_bins
+from .framed import DEPTHS, FramedModel, check_norm, check_sizes, write_bins
 
 __all__ = ["NUNetTLS"]
 

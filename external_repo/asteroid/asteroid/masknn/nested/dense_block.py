@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asteroid.masknn.stream.fused_conv import fused
 from asteroid.masknn.stream.state import StreamState, with_past
 
 from .causal_norm import MapNorm
@@ -64,6 +65,20 @@ class ComplexDepthPoint(nn.Module):
         assert re.bias is not None
         assert im.bias is not None
         return torch.cat(rows), torch.cat([re.bias - im.bias, re.bias + im.bias])
+
+
+@fused.register(ComplexDepthPoint)
+class _FusedDepthPoint(nn.Module):
+    """A :class:`ComplexDepthPoint` whose joint weights are computed once."""
+
+    def __init__(self, block: ComplexDepthPoint) -> None:
+        super().__init__()
+        self.block = block
+        with torch.no_grad():
+            self.depth, self.point = block.depth_weights(), block.point_weights()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block.apply_weights(x, self.depth, self.point)
 
 
 class _DepthPoint(nn.Sequential):

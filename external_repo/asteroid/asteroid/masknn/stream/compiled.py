@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  (numba's matrix product)
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["FAST_MATH", "Floats", "Operation", "compiled", "source_key"]
+__all__ = ["FAST_MATH", "Floats", "compiled", "source_key"]
 
 Floats = NDArray[np.float32]
-Operation = Any  # an array of 16 integers
 # sums may be reordered, so that they run on vectors; NaN and infinity keep their meaning
 FAST_MATH = {"reassoc", "contract"}
 compiled = njit(fastmath=FAST_MATH, error_model="numpy")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
+from functools import singledispatch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asteroid.masknn.complex.conv import ComplexConv2d
-from asteroid.masknn.nested.dense_block import ComplexDepthPoint
 
-__all__ = ["FusedConv", "fuse"]
+__all__ = ["FusedConv", "fuse", "fused"]
 
 
 class FusedConv(nn.Module):
@@ -54,17 +54,21 @@ class FusedConv(nn.Module):
         return F.conv1d(taps, self.folded, self.bias, rows[0], rows[1], rows[2]).unsqueeze(3)
 
 
-class _FusedDepthPoint(nn.Module):
-    """A :class:`ComplexDepthPoint` whose joint weights are computed once."""
+@singledispatch
+def fused(module: nn.Module) -> nn.Module | None:
+    """Return what stands for a module on a stream; None: itself, its children replaced.
 
-    def __init__(self, block: ComplexDepthPoint) -> None:
-        super().__init__()
-        self.block = block
-        with torch.no_grad():
-            self.depth, self.point = block.depth_weights(), block.point_weights()
+    Layers that can do better on a stream register what replaces them.
+    """
+    return None
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.block.apply_weights(x, self.depth, self.point)
+
+@fused.register(nn.Conv2d)
+@fused.register(ComplexConv2d)
+def _(module: nn.Conv2d | ComplexConv2d) -> nn.Module | None:
+    exact = type(module) in (nn.Conv2d, ComplexConv2d)  # a subclass may compute something else
+    padded = isinstance(module, ComplexConv2d) and module.causal
+    return FusedConv(module) if exact and module.groups == 1 and not padded else None
 
 
 def fuse(network: nn.Module) -> nn.Module:
@@ -74,16 +78,6 @@ def fuse(network: nn.Module) -> nn.Module:
 
 def _replace(module: nn.Module) -> nn.Module:
     for name, child in module.named_children():
-        if isinstance(child, ComplexDepthPoint):
-            setattr(module, name, _FusedDepthPoint(child))
-        elif _is_plain(child):
-            setattr(module, name, FusedConv(child))  # type: ignore[arg-type]
-        else:
-            _replace(child)
+        replacement = fused(child)
+        setattr(module, name, _replace(child) if replacement is None else replacement)
     return module
-
-
-def _is_plain(module: nn.Module) -> bool:
-    if isinstance(module, ComplexConv2d):
-        return module.groups == 1 and not module.causal
-    return type(module) is nn.Conv2d and module.groups == 1

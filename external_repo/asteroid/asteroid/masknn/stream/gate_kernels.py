@@ -1,14 +1,14 @@
 """What the operations of a :class:`.FrameProgram` do for the attention over time and frequency.
 
-As in :mod:`.frame_kernels`.
+As in :mod:`.kernels`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .compiled import Floats, Operation, compiled
-from .program import MEMORY, TAPS
+from .compiled import Floats, compiled
+from .program import MEMORY, TAPS, Apply, Average, Gates
 
 __all__ = ["apply", "average", "gates", "sum_rows"]
 
@@ -25,12 +25,11 @@ def sum_rows(memory: Floats, start: int, rows: int, size: int, columns: Floats) 
 
 
 @compiled
-def average(op: Operation, memory: Floats, columns: Floats) -> None:
+def average(op: Average, memory: Floats, columns: Floats) -> None:
     """Take the mean over the rows of a map."""
-    start, rows, channels = op[1], op[2], op[3]
-    sum_rows(memory, start, rows, channels, columns)
-    for i in range(channels):
-        columns[i] /= np.float32(rows)
+    sum_rows(memory, op.offset, op.rows, op.channels, columns)
+    for i in range(op.channels):
+        columns[i] /= np.float32(op.rows)
 
 
 @compiled
@@ -55,40 +54,41 @@ def average_recent(memory: Floats, ring: int, slot: int, place: int, size: int) 
 
 
 @compiled
-def gates(op: Operation, frame: int, weights: Floats, memory: Floats, products: Floats) -> None:
+def gates(op: Gates, frame: int, weights: Floats, memory: Floats, products: Floats) -> None:
     """Two filters over time, a moving average between them, ReLU and sigmoid.
 
     A filter adds what a frame contributes to the outputs to come, each in its slot of a ring.
     """
-    size, first_bias, first, recent, later, place = op[1], op[2], op[3], op[4], op[5], op[6]
+    size, place, first_bias = op.size, op.place, op.parameters
     second, second_bias, now = first_bias + 2, first_bias + 2 + 2 * TAPS, frame % TAPS * size
     for tap in range(TAPS):
-        to = first + (frame + tap) % TAPS * size
+        to = op.first + (frame + tap) % TAPS * size
         for i in range(size):
             memory[to + i] += products[i * TAPS + tap]
-    take(memory, first + now, place, size)
-    if recent >= 0:
-        average_recent(memory, recent, frame % MEMORY, place, size)
+    take(memory, op.first + now, place, size)
+    if op.recent >= 0:
+        average_recent(memory, op.recent, frame % MEMORY, place, size)
     for i in range(size):
         value = memory[place + i] + weights[first_bias + i % 2]
         memory[place + i] = np.float32(0) if value < 0 else value
     for tap in range(TAPS):
-        to = later + (frame + tap) % TAPS * size
+        to = op.later + (frame + tap) % TAPS * size
         for i in range(size):
             memory[to + i] += memory[place + i] * weights[second + 2 * tap + i % 2]
-    take(memory, later + now, place, size)
+    take(memory, op.later + now, place, size)
     for i in range(size):
         value = memory[place + i] + weights[second_bias + i % 2]
         memory[place + i] = np.float32(1) / (np.float32(1) + np.exp(-value))
 
 
 @compiled
-def apply(op: Operation, frame: int, memory: Floats) -> None:
+def apply(op: Apply, frame: int, memory: Floats) -> None:
     """Multiply by the gates like a complex number by a complex one, and add a map."""
-    start, rows, channels, time, freq = op[1], op[2], op[3], op[4], op[5]
-    added, place = op[6] + frame % op[8] * op[7], op[9] + frame % op[11] * op[10]
-    for row in range(rows):
-        to = freq + 4 * row
+    start, channels, time = op.offset, op.channels, op.time
+    added = op.added_offset + frame % op.added_frames * op.added_size
+    place = op.to_offset + frame % op.to_frames * op.to_size
+    for row in range(op.rows):
+        to = op.freq + 4 * row
         re_re, re_im = memory[time] * memory[to], memory[time + 1] * memory[to + 1]
         im_re, im_im = memory[time + 2] * memory[to + 2], memory[time + 3] * memory[to + 3]
         at = row * 2 * channels

@@ -2,8 +2,7 @@
 
 The functions are compiled by numba (some seconds once; the result is kept in ``__pycache__``) and
 work on five flat arrays: parameters, memory, running statistics in float64, gathered columns,
-products. Their first argument is an operation, whose numbers each function names. ``frame`` counts
-from 0.
+products. Their first argument is an operation of :mod:`.program`. ``frame`` counts from 0.
 """
 
 from __future__ import annotations
@@ -12,46 +11,62 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
-from .compiled import FAST_MATH, Floats, Operation, compiled, source_key
+from .compiled import FAST_MATH, Floats, compiled, source_key
 from .gate_kernels import apply, average, gates, sum_rows
-from .program import APPLY, AVERAGE, FINISH, GATES, GATHER, GATHER_PARTS, MULTIPLY
+from .program import (
+    NORM_KINDS,
+    OPERATIONS,
+    Apply,
+    Average,
+    Finish,
+    Gates,
+    Gather,
+    Multiply,
+)
 
 __all__ = ["run"]
 
+# numba takes numbers for constants, but neither types nor dictionaries
+GATHER, GATHER_PARTS, MULTIPLY, FINISH, AVERAGE, GATES, APPLY = range(len(OPERATIONS))
+N_GATHER, _, N_MULTIPLY, N_FINISH, N_AVERAGE, N_GATES, N_APPLY = (
+    len(each._fields) for each in OPERATIONS
+)
+NOT_NORMED, CUMULATIVE = NORM_KINDS[None], NORM_KINDS["cumulative"]
+
 
 @compiled
-def gather(op: Operation, frame: int, memory: Floats, columns: Floats) -> None:
+def gather(op: Gather, frame: int, memory: Floats, columns: Floats) -> None:
     """Copy ``taps`` rows around each ``stride``-th row of a map side by side."""
-    offset, size, frames, delay, rows, channels = op[1], op[2], op[3], op[4], op[5], op[6]
-    stride, dilation, taps, column, width = op[7], op[8], op[9], op[10], op[11]
-    start = offset + ((frame - delay) % frames) * size
-    for out in range(rows // stride):
-        to, row = column + out * width, out * stride - taps // 2 * dilation
-        if row >= 0 and dilation == 1 and row + taps <= rows:
+    rows, channels = op.rows, op.channels
+    start = op.offset + ((frame - op.delay) % op.frames) * op.size
+    for out in range(rows // op.stride):
+        to, row = op.column + out * op.width, out * op.stride - op.taps // 2 * op.dilation
+        if row >= 0 and op.dilation == 1 and row + op.taps <= rows:
             begin = start + row * channels
-            for i in range(taps * channels):
+            for i in range(op.taps * channels):
                 columns[to + i] = memory[begin + i]
         else:
-            for _tap in range(taps):
+            for _tap in range(op.taps):
                 inside = row >= 0 and row < rows
                 begin = start + row * channels
                 for i in range(channels):
                     columns[to + i] = memory[begin + i] if inside else np.float32(0)
                 to += channels
-                row += dilation
+                row += op.dilation
 
 
 @compiled
-def gather_parts(op: Operation, frame: int, memory: Floats, columns: Floats) -> None:
+def gather_parts(op: Gather, frame: int, memory: Floats, columns: Floats) -> None:
     """Copy likewise the real parts, the imaginary parts and their sums, to a matrix each."""
-    offset, size, frames, delay, rows, channels = op[1], op[2], op[3], op[4], op[5], op[6]
-    stride, dilation, taps, column, width = op[7], op[8], op[9], op[10], op[11]
-    start, matrix = offset + ((frame - delay) % frames) * size, rows // stride * width
-    for out in range(rows // stride):
-        to, row = column + out * width, out * stride - taps // 2 * dilation
-        for _tap in range(taps):
+    rows, channels = op.rows, op.channels
+    start = op.offset + ((frame - op.delay) % op.frames) * op.size
+    matrix = rows // op.stride * op.width
+    for out in range(rows // op.stride):
+        to, row = op.column + out * op.width, out * op.stride - op.taps // 2 * op.dilation
+        for _tap in range(op.taps):
             begin = start + row * 2 * channels
             re_to, im_to = (
                 columns[to : to + channels],
@@ -71,30 +86,31 @@ def gather_parts(op: Operation, frame: int, memory: Floats, columns: Floats) -> 
                     im_to[i] = 0
                     both_to[i] = 0
             to += channels
-            row += dilation
+            row += op.dilation
 
 
 @compiled
 def multiply(
-    op: Operation, weights: Floats, memory: Floats, columns: Floats, products: Floats
+    op: Multiply, weights: Floats, memory: Floats, columns: Floats, products: Floats
 ) -> None:
     """Multiply gathered columns, or a part of memory, by a matrix."""
-    rows, width, n_out, first, start, to = op[1], op[2], op[3], op[4], op[5], op[6]
-    end = start + rows * width
-    matrix = (memory[start:end] if op[7] else columns[start:end]).reshape((rows, width))
-    weight = weights[first : first + width * n_out].reshape((width, n_out))
-    np.dot(matrix, weight, products[to : to + rows * n_out].reshape((rows, n_out)))
+    rows, width, n_out = op.rows, op.width, op.n_out
+    end = op.start + rows * width
+    flat = memory[op.start : end] if op.in_memory else columns[op.start : end]
+    weight = weights[op.weight : op.weight + width * n_out].reshape((width, n_out))
+    product = products[op.to : op.to + rows * n_out].reshape((rows, n_out))
+    np.dot(flat.reshape((rows, width)), weight, product)
 
 
 @compiled
-def add_bias(op: Operation, start: int, weights: Floats, memory: Floats, products: Floats) -> None:
+def add_bias(op: Finish, start: int, weights: Floats, memory: Floats, products: Floats) -> None:
     """Put the product and its bias where it belongs, from three products too."""
-    rows, channels, product_rows, first, three = op[4], op[5], op[6], op[7], op[10]
-    n, repeats = 2 * channels, rows // product_rows
+    rows, channels = op.rows, op.channels
+    n, repeats = 2 * channels, rows // op.product_rows
     matrix = rows * channels
     for row in range(rows):
-        at, bias = start + row * n, first + row % repeats * n
-        if three:
+        at, bias = start + row * n, op.parameters + row % repeats * n
+        if op.three:
             j = row * channels
             first_product = products[j : j + channels]
             second = products[matrix + j : matrix + j + channels]
@@ -112,7 +128,7 @@ def add_bias(op: Operation, start: int, weights: Floats, memory: Floats, product
 
 @compiled
 def finish(
-    op: Operation,
+    op: Finish,
     frame: int,
     weights: Floats,
     memory: Floats,
@@ -121,11 +137,11 @@ def finish(
     products: Floats,
 ) -> None:
     """Add the bias, normalise, apply the PReLU."""
-    start = op[1] + (frame % op[3]) * op[2]
-    rows, n = op[4], 2 * op[5]
+    start = op.offset + (frame % op.frames) * op.size
+    rows, n = op.rows, 2 * op.channels
     add_bias(op, start, weights, memory, products)
     sum_rows(memory, start, rows, n, columns)
-    first = op[7] + rows // op[6] * n
+    first = op.parameters + rows // op.product_rows * n  # behind the bias
     find_scale(op, frame, first, start, weights, memory, totals, columns)
     gain, shift = columns[:n], columns[n : 2 * n]  # in place of the sums
     slope = weights[first + 1 + 2 * n : first + 1 + 3 * n]
@@ -138,7 +154,7 @@ def finish(
 
 @compiled
 def find_scale(
-    op: Operation,
+    op: Finish,
     frame: int,
     first: int,
     start: int,
@@ -148,7 +164,7 @@ def find_scale(
     columns: Floats,
 ) -> None:
     """Turn the sums in ``columns`` into the factor and the shift of each channel."""
-    rows, channels, kind, total = op[4], op[5], op[8], op[9]
+    rows, channels = op.rows, op.channels
     n, count = 2 * channels, rows * channels
     for part in range(2):
         begin = part * channels
@@ -169,14 +185,14 @@ def find_scale(
         for i in range(begin, begin + channels):
             variance += np.float64(columns[n + i])
         variance = variance / count - (mean - near) ** 2
-        if kind == 1:
-            power, at = variance + mean * mean, total + 2 * part
+        if op.norm == CUMULATIVE:
+            power, at = variance + mean * mean, op.total + 2 * part
             totals[at] += mean
             totals[at + 1] += power
             mean = totals[at] / (frame + 1)
             variance = max(totals[at + 1] / (frame + 1) - mean * mean, 0.0)
         scale = np.float32(1 / np.sqrt(variance + weights[first]))
-        if kind == 0:
+        if op.norm == NOT_NORMED:
             scale, mean = np.float32(1), 0.0
         near = np.float32(mean)
         for i in range(begin, begin + channels):
@@ -186,7 +202,7 @@ def find_scale(
 
 @compiled
 def operate(
-    op: Operation,
+    line: NDArray[np.int64],
     frame: int,
     weights: Floats,
     memory: Floats,
@@ -194,22 +210,24 @@ def operate(
     columns: Floats,
     products: Floats,
 ) -> None:
-    """Carry out an operation."""
-    kind = op[0]
+    """Carry out an operation: its kind, then its fields."""
+    kind, fields = line[0], line[1:]
     if kind == GATHER:
-        gather(op, frame, memory, columns)
+        gather(Gather(*to_fixed_tuple(fields, N_GATHER)), frame, memory, columns)
     elif kind == GATHER_PARTS:
-        gather_parts(op, frame, memory, columns)
+        gather_parts(Gather(*to_fixed_tuple(fields, N_GATHER)), frame, memory, columns)
     elif kind == MULTIPLY:
-        multiply(op, weights, memory, columns, products)
+        product = Multiply(*to_fixed_tuple(fields, N_MULTIPLY))
+        multiply(product, weights, memory, columns, products)
     elif kind == FINISH:
-        finish(op, frame, weights, memory, totals, columns, products)
+        ending = Finish(*to_fixed_tuple(fields, N_FINISH))
+        finish(ending, frame, weights, memory, totals, columns, products)
     elif kind == AVERAGE:
-        average(op, memory, columns)
+        average(Average(*to_fixed_tuple(fields, N_AVERAGE)), memory, columns)
     elif kind == GATES:
-        gates(op, frame, weights, memory, products)
+        gates(Gates(*to_fixed_tuple(fields, N_GATES)), frame, weights, memory, products)
     elif kind == APPLY:
-        apply(op, frame, memory)
+        apply(Apply(*to_fixed_tuple(fields, N_APPLY)), frame, memory)
 
 
 def _build_run(key: int) -> Any:

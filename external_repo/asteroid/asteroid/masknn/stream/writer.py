@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .program import (
-    APPLY,
-    AVERAGE,
-    FIELDS,
-    FINISH,
-    GATES,
-    GATHER,
-    GATHER_PARTS,
     MEMORY,
-    MULTIPLY,
     NORM_KINDS,
     TAPS,
+    Apply,
+    Average,
+    Finish,
     FrameProgram,
+    Gates,
+    Gather,
+    GatherParts,
     Map,
+    Multiply,
+    Operation,
 )
 
 __all__ = ["FrameWriter", "Product", "Source"]
@@ -66,7 +66,7 @@ class Product(NamedTuple):
 class FrameWriter:
     """Collects the operations of a network."""
 
-    code: list[tuple[int, ...]] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
     weights: list[NDArray[np.float32]] = field(default_factory=list)
     memory: int = 0
     totals: int = 0
@@ -76,9 +76,8 @@ class FrameWriter:
 
     def finished(self, source: Map, results: dict[str, Map]) -> FrameProgram:
         """Return the program."""
-        code = np.array([line + (0,) * (FIELDS - len(line)) for line in self.code], dtype=np.int64)
         return FrameProgram(
-            code,
+            FrameProgram.encode(self.operations),
             np.concatenate(self.weights),
             self.memory,
             self.totals,
@@ -124,8 +123,8 @@ class FrameWriter:
             place, taps = each.map, each.re.shape[2]
             channels = place.channels // 2 if three else place.channels
             seen = (*place.ring, each.delay, place.rows, channels)
-            kind = GATHER_PARTS if three else GATHER
-            self.code.append((kind, *seen, stride, dilation, taps, column, used))
+            kind = GatherParts if three else Gather
+            self.operations.append(kind(*seen, stride, dilation, taps, column, used))
             column += channels * taps
         self.columns = max(self.columns, rows * used * (3 if three else 1))
         if three:
@@ -155,7 +154,7 @@ class FrameWriter:
         """
         n_out, width = weight.shape
         where = (self.store(weight.t()), start, to, int(memory))
-        self.code.append((MULTIPLY, rows, width, n_out, *where))
+        self.operations.append(Multiply(rows, width, n_out, *where))
         self.products = max(self.products, to + rows * n_out)
 
     def finish(
@@ -187,7 +186,7 @@ class FrameWriter:
         kind = NORM_KINDS[norm]
         shape = (place.rows, place.channels // 2, product.rows)
         rest = (start, kind, self.totals, int(product.three))
-        self.code.append((FINISH, *place.ring, *shape, *rest))
+        self.operations.append(Finish(*place.ring, *shape, *rest))
         self.totals += 4 if norm == "cumulative" else 0
         self.columns = max(self.columns, 2 * place.channels)
         return place
@@ -209,18 +208,18 @@ class FrameWriter:
         first, later = (self.reserve(rows, 4, TAPS).offset for _ in range(2))
         average = self.reserve(rows, 4, MEMORY).offset if rows > 1 else -1
         place = self.reserve(rows, 4)
-        self.code.append((GATES, 4 * rows, start, first, average, later, place.offset))
+        self.operations.append(Gates(4 * rows, start, first, average, later, place.offset))
         return place
 
     def average(self, place: Map) -> None:
         """Put the mean over rows where gathered columns lie."""
-        self.code.append((AVERAGE, place.offset, place.rows, place.channels))
+        self.operations.append(Average(place.offset, place.rows, place.channels))
         self.columns = max(self.columns, place.channels)
 
     def apply(self, gated: Map, time: Map, freq: Map, added: Map, place: Map) -> Map:
         """Multiply a complex map by its gates, add another map, and put the result at ``place``."""
         inputs = (gated.offset, gated.rows, gated.channels // 2, time.offset, freq.offset)
-        self.code.append((APPLY, *inputs, *added.ring, *place.ring))
+        self.operations.append(Apply(*inputs, *added.ring, *place.ring))
         return place
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,18 +10,17 @@ from torch import Tensor, nn
 from asteroid.masknn.complex.conv import ComplexConv2d
 from asteroid.masknn.nested.conv import PartsPReLU
 from asteroid.masknn.nested.dense_block import ComplexDepthPoint
+from asteroid.masknn.stream.program import TAPS, FrameProgram, Map, write_program
+from asteroid.masknn.stream.writer import FrameWriter, Product, Source
 
-from .program import TAPS, FrameProgram, Map
-from .writer import FrameWriter, Product, Source
-
-if TYPE_CHECKING:
-    from asteroid.models.cnunet import CNUNet
+from .cnunet import CNUNet
 
 __all__ = ["write_cnunet"]
 
 PARTS = 2
 
 
+@write_program.register(CNUNet)
 @torch.no_grad()
 def write_cnunet(network: CNUNet) -> FrameProgram:
     """Write out a causal network without embeddings.
