@@ -34,6 +34,7 @@ GATHER, GATHER_PARTS, MULTIPLY, FINISH, AVERAGE, GATES, APPLY = range(len(OPERAT
 N_GATHER, _, N_MULTIPLY, N_FINISH, N_AVERAGE, N_GATES, N_APPLY = (
     len(each._fields) for each in OPERATIONS
 )
+first_of: Any = to_fixed_tuple  # (array, how many): its first numbers as a tuple
 NOT_NORMED, CUMULATIVE = NORM_KINDS[None], NORM_KINDS["cumulative"]
 
 
@@ -213,21 +214,21 @@ def operate(
     """Carry out an operation: its kind, then its fields."""
     kind, fields = line[0], line[1:]
     if kind == GATHER:
-        gather(Gather(*to_fixed_tuple(fields, N_GATHER)), frame, memory, columns)
+        gather(Gather(*first_of(fields, N_GATHER)), frame, memory, columns)
     elif kind == GATHER_PARTS:
-        gather_parts(Gather(*to_fixed_tuple(fields, N_GATHER)), frame, memory, columns)
+        gather_parts(Gather(*first_of(fields, N_GATHER)), frame, memory, columns)
     elif kind == MULTIPLY:
-        product = Multiply(*to_fixed_tuple(fields, N_MULTIPLY))
+        product = Multiply(*first_of(fields, N_MULTIPLY))
         multiply(product, weights, memory, columns, products)
     elif kind == FINISH:
-        ending = Finish(*to_fixed_tuple(fields, N_FINISH))
+        ending = Finish(*first_of(fields, N_FINISH))
         finish(ending, frame, weights, memory, totals, columns, products)
     elif kind == AVERAGE:
-        average(Average(*to_fixed_tuple(fields, N_AVERAGE)), memory, columns)
+        average(Average(*first_of(fields, N_AVERAGE)), memory, columns)
     elif kind == GATES:
-        gates(Gates(*to_fixed_tuple(fields, N_GATES)), frame, weights, memory, products)
+        gates(Gates(*first_of(fields, N_GATES)), frame, weights, memory, products)
     elif kind == APPLY:
-        apply(Apply(*to_fixed_tuple(fields, N_APPLY)), frame, memory)
+        apply(Apply(*first_of(fields, N_APPLY)), frame, memory)
 
 
 def _build_run(key: int) -> Any:
