@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from seloss.pretrained.catalogue import model_names, model_package
 from seloss.train.run.checkpoint import network_package
 
 __all__ = ["load_initial_weights"]
@@ -16,13 +17,19 @@ _SHOWN = 3
 
 
 def load_initial_weights(network: nn.Module, source: str | Path) -> None:
-    """Put the weights of a checkpoint or a ``best_model.pth`` into a network of the same sizes.
+    """Put the weights of an earlier training into a network of the same sizes.
+
+    Args:
+        network: It has them afterwards.
+        source: A checkpoint, a ``best_model.pth``, a ``.safetensors`` file, or the name of a
+            network that comes with the package.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It holds no network, or one of other sizes; names what differs.
     """
-    package = network_package(source)
+    shipped = str(source) in model_names() or Path(source).suffix == ".safetensors"
+    package = model_package(source) if shipped else network_package(source)
     given, own = package["state_dict"], network.state_dict()
     wrong = [f"no {name}" for name in own if name not in given]
     wrong += [f"{name}, which this network has not" for name in given if name not in own]

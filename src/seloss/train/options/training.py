@@ -26,7 +26,8 @@ class TrainingConfig:
     Attributes:
         epochs: Most epochs.
         max_hours: Most hours of training, over all starts; then it validates, saves and ends.
-        init: Weights to start from: a checkpoint or a best_model.pth.
+        init: Weights to start from: a checkpoint, a best_model.pth, a .safetensors file, or the
+            name of a network of the package (python -m seloss.pretrained lists them).
         ema_decay: Keep a moving average of the weights and of the statistics of batch norms, such
             as 0.999; it is what is validated and saved as the best. 0: none.
         batch_size: Mixtures per step and process.

@@ -1,0 +1,44 @@
+"""List the networks of the package, or show the card of one.
+
+python -m seloss.pretrained
+python -m seloss.pretrained NAME
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .catalogue import load_model, model_card, model_names
+
+__all__ = ["describe"]
+
+
+def describe() -> str:
+    """Return a table of the networks: parameters, latency, size of the file."""
+    rows = ["| model | parameters | rate (Hz) | latency (ms) |", "|---|---:|---:|---:|"]
+    for name in model_names():
+        network = load_model(name)
+        count = sum(p.numel() for p in network.parameters())
+        rate = float(getattr(network, "sample_rate", 0))
+        latency = getattr(network, "latency_samples", None)
+        shown = "-" if latency is None else f"{1000 * latency / rate:.0f}"
+        rows.append(f"| {name} | {count:,} | {rate:.0f} | {shown} |")
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Print a table or a card; return the exit status."""
+    parser = argparse.ArgumentParser(prog="seloss.pretrained", description="networks to use")
+    parser.add_argument("model", nargs="?", help="show the card of this one")
+    options = parser.parse_args()
+    try:
+        print(model_card(options.model) if options.model else describe())
+    except ValueError as error:
+        print(f"seloss.pretrained: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
