@@ -51,7 +51,8 @@ BENCHMARKS = {
     "streaming": Benchmark(
         "Streaming", 50, ("device", "clock"), ("--threads", "1", "--budget", "3")
     ),
-    "data": Benchmark("Data loading", 45, ("device",), ("--budget", "6")),
+    "data": Benchmark("Data loading", 39, ("device",), ("--budget", "6")),
+    "mixing": Benchmark("Mixing while training", 6, (), ("--threads", "1", "--budget", "3")),
     "rooms": Benchmark("Room simulation", 60, ("clock",), ("--threads", "1")),
     "evaluation": Benchmark("Evaluation", 105, (), ("--threads", "1")),
 }

@@ -25,6 +25,7 @@ ROWS = {
     "models": (2, "memory, ratio"),
     "streaming": (4, "real-time factor"),
     "data": (4, "waiting, %,"),
+    "mixing": (3, "s of audio a second"),
     "rooms": (2, "times its time"),
     "evaluation": (1, "times the metrics' time"),
 }

@@ -1,0 +1,102 @@
+"""Speed of mixing while training: seconds of audio made in a second of one core.
+
+Excerpts of 2 s of one microphone, of recordings that are in memory already: an utterance and a
+noise; in a room besides (a response of 0.5 s, the early reflections as the target); and with all
+options in every item (a room, three noises, colours of speech and noise, a narrower band,
+clipping), which no training asks for. Processor time of one process; goal: 200 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+
+from seloss.data import open_dataset
+from seloss.data.load.mixture_dataset import SizedDataset
+from tests.data import SAMPLE_RATE, noise_like, speech_like
+
+from .command import run_benchmark
+from .row import Goal, Row
+from .timing import Times
+
+GOAL = 200.0
+SEGMENT_S, FILE_S, RESPONSE_S = 2.0, 4.0, 0.5
+FILES = 12
+
+
+def write_sources(folder: Path) -> dict[str, Any]:
+    """Write speech, noise and a room; return their lists."""
+    lists: dict[str, Any] = {
+        "sample_rate": SAMPLE_RATE,
+        "snr_db": {"from": -5, "to": 20},
+        "level_db": {"from": -36, "to": -16},
+    }
+    for part, make in (("speech", speech_like), ("noise", noise_like)):
+        lists[part] = []
+        for index in range(FILES):
+            path = folder / f"{part}{index}.wav"
+            sf.write(path, make(FILE_S, seed=index), SAMPLE_RATE)
+            lists[part].append({"path": str(path), "id": f"{index}", "noise_type": "a"})
+    draw = np.random.default_rng(0)
+    times = np.arange(round(RESPONSE_S * SAMPLE_RATE)) / SAMPLE_RATE
+    taps = 0.1 * draw.standard_normal(len(times)) * 10 ** (-3 * times / RESPONSE_S)
+    taps[0] = 1.0
+    sf.write(folder / "room.wav", taps, SAMPLE_RATE, subtype="FLOAT")
+    return lists
+
+
+def _always(low: float, high: float) -> dict[str, float]:
+    return {"probability": 1.0, "from": low, "to": high}
+
+
+def cases(folder: Path) -> Iterator[tuple[str, SizedDataset]]:
+    """Yield the data sets by name."""
+    lists = write_sources(folder)
+    room = {"rooms": [{"path": str(folder / "room.wav")}], "target": "early"}
+    everything = {
+        **{"noise_counts": [0, 0, 1], "equalise_db": _always(2, 8)},
+        **{"band_limit_hz": _always(3400, 7000), "clip_db": _always(1, 8)},
+    }
+    for name, options in (
+        ("speech and noise", {}),
+        ("in a room", room),
+        ("all options in every item", room | everything),
+    ):
+        path = folder / "lists.json"
+        path.write_text(json.dumps(lists | options), encoding="utf-8")
+        yield name, open_dataset(path, sample_rate=SAMPLE_RATE, segment_s=SEGMENT_S)
+
+
+def measure(name: str, dataset: SizedDataset, budget_s: float) -> Row:
+    """Return the row of a data set."""
+    for index in range(len(dataset)):  # decodes what is decoded once
+        dataset[(0, index)]
+    times, epoch, began = Times(), 0, time.process_time()
+    while not epoch or time.process_time() - began < budget_s:
+        epoch += 1
+        start = time.process_time()
+        samples = sum(dataset[(epoch, i)].mixture.shape[-1] for i in range(len(dataset)))
+        spent = time.process_time() - start
+        times.seconds.append(spent * SAMPLE_RATE / samples)  # of a second of audio
+    goal = Goal("s of audio a second", 1 / times.median, GOAL)
+    return Row(name, times.median, times.best, goals=(goal,), note="time of one second of audio")
+
+
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row for each way to mix."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, dataset in cases(Path(folder)):
+            yield measure(name, dataset, 0.0 if options.quick else options.budget / 3)
+
+
+if __name__ == "__main__":
+    sys.exit(run_benchmark(rows, __doc__))
