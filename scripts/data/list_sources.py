@@ -4,7 +4,8 @@
 Takes any number of folders of each kind (with a manifest.csv or without), the recordings of one
 split, and leaves out what --exclude_licence matches. What a training makes of them is said by
 --options, a YAML file with the keys of the lists, such as snr_db, level_db, room_probability.
-With --fix N it also writes N mixtures of them as an array, the same in every validation.
+With --fix N it also writes N mixtures of them as an array, the same in every validation; with
+--fix_folder, as files in folders noisy and clean too.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import Any
 
 import yaml
 
+from seloss.data import open_dataset
 from seloss.data.corpus.listing import read_folder, write_listing
 from seloss.data.corpus.recording import Recording
-from seloss.data.load.fixed_set import write_fixed_set
+from seloss.data.load.fixed_set import write_fixed_set, write_pairs
 from seloss.data.load.on_the_fly_dataset import OnTheFlyDataset
 from seloss.data.load.source_lists import read_source_lists, write_source_lists
 from seloss.program import run_command
@@ -41,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add("--sample_rate", type=int, default=16000, help="Hz (default: %(default)s)")
     add("--out", type=Path, required=True, help="the lists (.json)")
     add("--fix", type=int, metavar="N", help="write N mixtures of them beside it (.npy)")
+    add("--fix_folder", type=Path, help="write these as FOLDER/noisy and FOLDER/clean, too")
     add("--fix_seconds", type=float, default=4.0, help="their longest (default: %(default)s)")
     add("--seed", type=int, default=0, help="of the fixed mixtures (default: %(default)s)")
     return options
@@ -108,6 +111,8 @@ def work(options: argparse.Namespace) -> None:
         dataset = OnTheFlyDataset(lists, segment_s=seconds, seed=options.seed)
         info = write_fixed_set(dataset, array, n_items=options.fix, seconds=seconds)
         print(f"{array}: {len(info.ids)} mixtures")
+        if options.fix_folder:
+            write_pairs(open_dataset(array, sample_rate=lists.sample_rate), options.fix_folder)
 
 
 if __name__ == "__main__":

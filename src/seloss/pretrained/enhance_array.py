@@ -90,7 +90,8 @@ def _check(array: NDArray[Any], sample_rate: float) -> None:
 
 
 def _resampled(channels: NDArray[np.float32], rate: float, to: float) -> NDArray[np.float32]:
-    return np.asarray(soxr.resample(channels.T, rate, to, quality="VHQ"), dtype=np.float32).T
+    resampled = soxr.resample(channels.T, rate, to, quality="VHQ")
+    return np.asarray(resampled.T, dtype=np.float32)
 
 
 def _in_blocks(network: nn.Module, channels: torch.Tensor, sample_rate: int) -> torch.Tensor:

@@ -70,8 +70,11 @@ def test_lists_hold_what_is_asked_for_and_can_be_trained_on(corpora, tmp_path):
 
 def test_fixed_mixtures_are_an_array_that_stays(corpora, tmp_path):
     common = ("--noise", corpora / "a" / "noise", "--out", tmp_path / "v.json", "--fix", 3)
-    run("--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7)
+    pairs = ("--fix_folder", tmp_path / "pairs")
+    run("--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7, *pairs)
     first = np.load(tmp_path / "v.npy")
+    noisy = sorted((tmp_path / "pairs" / "noisy").iterdir())
+    assert len(list((tmp_path / "pairs" / "clean").iterdir())) == len(noisy) == 3
     assert first.shape == (3, 2, 11200)
     dataset = open_dataset(tmp_path / "v.npy", sample_rate=16000)
     assert len({item.id for item in dataset.items}) == 3

@@ -9,9 +9,10 @@ import numpy as np
 
 from seloss.data.formats.array import ArrayInfo, read_info
 from seloss.data.formats.array_writer import ArrayWriter, is_complete
+from seloss.data.formats.audio import write_audio
 from seloss.data.formats.batch import SizedDataset
 
-__all__ = ["write_fixed_set"]
+__all__ = ["write_fixed_set", "write_pairs"]
 
 
 def write_fixed_set(
@@ -51,3 +52,13 @@ def write_fixed_set(
         start = writer.done  # a writer that was stopped has the first ones already
         writer.write(pairs[start:], [{"length": pair.shape[-1]} for pair in pairs[start:]])
         return writer.finish()
+
+
+def write_pairs(dataset: SizedDataset, folder: Path) -> None:
+    """Write every item as ``folder/noisy/ID.wav`` and ``folder/clean/ID.wav``, 32-bit floats."""
+    for index in range(len(dataset)):
+        item = dataset[(0, index)]
+        for name, signal in (("noisy", item.mixture[0]), ("clean", item.sources[0])):
+            path = folder / name / f"{item.id}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_audio(path, signal.numpy(), dataset.sample_rate, subtype="FLOAT")
