@@ -74,9 +74,13 @@ def run_benchmark(
         add_arguments: Adds further options.
         arguments: Command line, by default that of the process.
     """
-    parser = _parser(doc)
-    if add_arguments is not None:
-        add_arguments(parser)
+
+    def parser() -> argparse.ArgumentParser:
+        options = _parser(doc)
+        if add_arguments is not None:
+            add_arguments(options)
+        return options
+
     return run_command(parser, lambda options: _measure(rows, options), arguments)
 
 

@@ -1,41 +1,13 @@
-"""The options of CNUNet's programs: of the network, the embeddings and the latents."""
+"""Options of CNUNet's programs beside those of every recipe: of the embeddings and the latents."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from seloss.train import DataConfig
-from seloss.train.options.recipe import LossConfig, OptimConfig, Recipe, TrainingConfig
+from seloss.train import Recipe
 
-__all__ = ["CnunetConfig", "CnunetRecipe", "EmbeddingConfig", "LatentConfig"]
-
-METRICS = ("si_sdr", "pesq_wb", "stoi")
-
-
-@dataclass(frozen=True)
-class CnunetConfig:
-    """Network.
-
-    Attributes:
-        channels: Complex channels between the stages (published out_ch 64 is 32 here).
-        inner_channels: Complex channels inside the nested U-Nets (published mid_ch 32 is 16 here).
-        depths: Steps of the nested U-Nets of the encoder's stages; the decoder's mirror them.
-        branch: both (CNUNet-TB), mask (CNUNet-SB) or spectrum.
-        norm: Causal normalisation: statistics so far, or of each frame.
-        win_length: Window of the STFT, samples.
-        hop_length: Samples from one frame to the next.
-        n_fft: Points of the STFT.
-    """
-
-    channels: int = 32
-    inner_channels: int = 16
-    depths: tuple[int, ...] = (6, 5, 4, 4, 4, 3)
-    branch: Literal["both", "mask", "spectrum"] = "both"
-    norm: Literal["cumulative", "frame"] = "cumulative"
-    win_length: int = 512
-    hop_length: int = 256
-    n_fft: int = 512
+__all__ = ["CnunetRecipe", "EmbeddingConfig", "LatentConfig"]
 
 
 @dataclass(frozen=True)
@@ -96,39 +68,19 @@ class LatentConfig:
             raise ValueError(f"latent.weight must not be negative; got {self.weight}")
 
 
-def _data() -> DataConfig:
-    return DataConfig(segment=3.0, max_mics=1, shuffle_mics=False)
-
-
-def _training() -> TrainingConfig:
-    return TrainingConfig(
-        epochs=80, batch_size=1, monitor="val/loss", metrics=METRICS, early_stop=False
-    )
-
-
 @dataclass(frozen=True)
 class CnunetRecipe(Recipe):
     """Experiment.
 
     Attributes:
-        exp_dir: Folder of the experiment; a run is resumed if it holds one.
         stage: 1: with embeddings; 2: causal, drawn to the latents of stage 1; 0: neither.
-        net: Network.
-        embedding: Embeddings of speech, stage 1.
-        latent: Latents, stage 2.
     """
 
-    exp_dir: str = "experiments/CNUNet"
     stage: Literal[0, 1, 2] = 1
-    data: DataConfig = field(default_factory=_data)
-    loss: LossConfig = field(default_factory=lambda: LossConfig(name="compressed_spectrum"))
-    optim: OptimConfig = field(
-        default_factory=lambda: OptimConfig(optimizer="adamw", lr=7.5e-4, weight_decay=0.01)
-    )
-    training: TrainingConfig = field(default_factory=_training)
-    net: CnunetConfig = field(default_factory=CnunetConfig)
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     latent: LatentConfig = field(default_factory=LatentConfig)
+
+    GIVEN = Recipe.GIVEN | {"embedding_dim", "oracle_latents"}
 
     def __post_init__(self) -> None:
         if self.stage == 2 and self.latent.stage1 is None:

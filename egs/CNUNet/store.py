@@ -67,26 +67,26 @@ def _store(what: str, config: CnunetRecipe, shard: Shard) -> None:
     from seloss.data import open_dataset
 
     share = (shard.index - 1, shard.count)
-    made: Any
+    source: Any
     if what == "latents":
-        made = latent_data(config, share)
+        source = latent_data(config, share)
     else:
-        made = embedding_data(like_stage1(config) if config.latent.stage1 else config, share)
+        source = embedding_data(like_stage1(config) if config.latent.stage1 else config, share)
     data = config.data
     for path in (data.train_json, data.valid_json):
         options = {"sample_rate": data.sample_rate, "max_mics": data.max_mics}
-        made.store(open_dataset(path, **options), path)
+        source.store(open_dataset(path, **options), path)
 
 
 def main(argv: list[str]) -> None:
-    """Store as the command line says; a run that was stopped goes on where it was."""
+    """Store as the command line says; a run that was stopped is resumed."""
     own, rest = _own_options(argv)
-    wanted = WHAT if own.what == "both" else (own.what,)
-    stage = "2" if "latents" in wanted else "1"
+    requested = WHAT if own.what == "both" else (own.what,)
+    stage = "2" if "latents" in requested else "1"
     conf = Path(__file__).with_name("conf.yml")
-    told = ["--stage", stage, *rest]
-    parsed = parse_recipe(CnunetRecipe, told, prog="store.py", description=__doc__, defaults=conf)
-    for what in wanted:
+    line = ["--stage", stage, *rest]
+    parsed = parse_recipe(CnunetRecipe, line, prog="store.py", description=__doc__, defaults=conf)
+    for what in requested:
         if own.jobs > 1:
             _share_out(what, own.jobs, rest)
         else:

@@ -15,56 +15,41 @@ from two_stage import (
     stage_one_network,
 )
 
+from seloss.cli.recipe import train_recipe
 from seloss.program import run_program
-from seloss.train import open_experiment, parse_recipe
 
 if TYPE_CHECKING:
     from seloss.data.formats.batch import SizedDataset
+    from seloss.train.fit.two_stage_data import EmbeddingData, LatentData
 
 
-def parts_of(config: CnunetRecipe) -> tuple[Any, Any, Any]:
-    """Return network, system and what adapts a data set (or None)."""
-    from seloss.train.system.enhancement import EnhancementSystem
+def parts_of(config: CnunetRecipe) -> dict[str, Any]:
+    """Return the network and, for a stage, its system and what adds stored features to the data."""
     from seloss.train.system.two_stage import EmbeddedSystem, LatentSystem, freeze, load_weights
 
-    seed = config.training.seed
+    source: EmbeddingData | LatentData
     if config.stage == 0:
-        return plain_network(config), EnhancementSystem, None
+        return {"network": plain_network(config)}
     if config.stage == 1:
-        embeddings = embedding_data(config)
-        first = stage_one_network(config, embeddings)
+        source, system = embedding_data(config), EmbeddedSystem
+        network = stage_one_network(config, source)
+    else:
+        source, network = latent_data(config), plain_network(config)
+        system = partial(LatentSystem, latent_weight=config.latent.weight)
+        if config.latent.start_from_stage1:
+            load_weights(network, source.network.serialize())
+        if config.latent.freeze:
+            freeze(network, config.latent.freeze)
 
-        def with_embeddings(data: SizedDataset, path: str, segment_s: float | None) -> Any:
-            return embeddings.dataset(data, path, first, segment_s, seed)
+    def adapt(data: SizedDataset, path: str, segment_s: float | None) -> Any:
+        return source.dataset(data, path, network, segment_s, config.training.seed)
 
-        return first, EmbeddedSystem, with_embeddings
-    latents, second = latent_data(config), plain_network(config)
-    if config.latent.start_from_stage1:
-        load_weights(second, latents.network.serialize())
-    if config.latent.freeze:
-        freeze(second, config.latent.freeze)
-
-    def with_latents(data: SizedDataset, path: str, segment_s: float | None) -> Any:
-        return latents.dataset(data, path, second, segment_s, seed)
-
-    return second, partial(LatentSystem, latent_weight=config.latent.weight), with_latents
+    return {"network": network, "system": system, "adapt": adapt}
 
 
 def main(argv: list[str]) -> None:
-    """Train as the command line says; a run that was stopped goes on where it was."""
-    conf = Path(__file__).with_name("conf.yml")
-    parsed = parse_recipe(CnunetRecipe, argv, prog="train.py", description=__doc__, defaults=conf)
-    config = parsed.config
-    with open_experiment(parsed) as experiment:
-        import torch
-
-        from auditus.metrics import get_metrics
-        from seloss.train.fit.training import fit
-
-        torch.manual_seed(config.training.seed)
-        network, system, adapt = parts_of(config)
-        metrics = get_metrics(config.training.metrics)
-        fit(experiment, config, network, metrics, system=system, adapt=adapt)
+    """Train as the command line says; a run that was stopped is resumed."""
+    train_recipe(argv, Path(__file__).with_name("conf.yml"), __doc__, CnunetRecipe, parts_of)
 
 
 if __name__ == "__main__":

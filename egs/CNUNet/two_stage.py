@@ -1,8 +1,8 @@
-"""What training and storing share: networks, embeddings and latents, built from the options."""
+"""Networks, embeddings and latents, built from the options, for training and for storing."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +27,8 @@ __all__ = [
 
 def plain_network(config: CnunetRecipe) -> CNUNet:
     """Return the network of stages 0 and 2, which knows if an oracle is to teach it."""
-    from asteroid.models import CNUNet
-
     taught = config.stage == 2 and like_stage1(config).embedding.source == "clean"
-    rate = config.data.sample_rate
-    return CNUNet(**asdict(config.net), sample_rate=rate, oracle_latents=taught)
+    return config.build_network(oracle_latents=taught)
 
 
 def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData:
@@ -51,13 +48,13 @@ def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData
     from seloss.program import has_other_processes, process_rank
     from seloss.train.fit.two_stage_data import EmbeddingData
 
-    told = config.embedding
+    options = config.embedding
     fill = not has_other_processes() and process_rank() == 0
     progress = partial(tqdm, unit="utterance", disable=None)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    embedder = build_embedder(told.name, device=device, **told.options)
+    embedder = build_embedder(options.name, device=device, **options.options)
     return EmbeddingData(
-        embedder, told.folder, source=told.source, fill=fill, share=share, progress=progress
+        embedder, options.folder, source=options.source, fill=fill, share=share, progress=progress
     )
 
 
@@ -65,17 +62,17 @@ def stage_one_network(config: CnunetRecipe, embeddings: EmbeddingData) -> Embedd
     """Return a network of stage 1 that fits the embeddings."""
     from seloss.embeddings.embedded import EmbeddedCNUNet
 
-    told = config.embedding
+    options = config.embedding
     return EmbeddedCNUNet(
         embeddings.embedder.n_layers,
         embeddings.embedder.size,
-        embedder=told.name,
-        embedder_options=told.options,
-        alignment=told.alignment,
-        oracle=told.source == "clean",
-        trained_layers=told.trained_layers,
+        embedder=options.name,
+        embedder_options=options.options,
+        alignment=options.alignment,
+        oracle=options.source == "clean",
+        trained_layers=options.trained_layers,
         sample_rate=config.data.sample_rate,
-        **asdict(config.net),
+        **config.net,
     )
 
 

@@ -19,7 +19,7 @@ Stages: 0 arrays of training, validation and test, from the mini corpus if there
         3 tables of PESQ and STOI by noise and SNR, a plot of one sample, a page to listen to
 
   --stage N, --stop_stage N   first and last stage (0 and 3); or both as --stage 1..3
-  --losses "NAME ..."         names in configs/losses, sums or one's own, as train_dccrn.sh takes
+  --losses "NAME ..."         names in configs/losses.yml, sums or one's own, as train_dccrn.sh takes
                               them; all: everything published
                               (default: $CLASSIC)
   --tag PREFIX                experiments are called PREFIX_LOSS (DCCRN)

@@ -81,4 +81,4 @@ def work(args: argparse.Namespace) -> int:
 if __name__ == "__main__":
     from seloss.program import run_command
 
-    sys.exit(run_command(parser(), work))
+    sys.exit(run_command(parser, work))

@@ -8,18 +8,23 @@ SIGTERM.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import itertools
 import logging
 import os
 import sys
 import traceback
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 __all__ = [
     "Preempted",
     "UsageError",
     "has_other_processes",
+    "load_plugin",
+    "loaded_plugins",
     "mark_resumable",
     "process_rank",
     "run_command",
@@ -28,6 +33,7 @@ __all__ = [
 
 FAILED, WRONG_USAGE, PREEMPTED, INTERRUPTED, TERMINATED = 1, 2, 75, 130, 143
 
+_plugins: list[str] = []
 _resumable = False
 
 
@@ -48,19 +54,28 @@ class Preempted(Exception):  # noqa: N818 - not an error
 
 
 def run_command(
-    parser: argparse.ArgumentParser,
+    parser: argparse.ArgumentParser | Callable[[], argparse.ArgumentParser],
     work: Callable[[argparse.Namespace], int | None],
     argv: Sequence[str] | None = None,
 ) -> int:
     """Parse a command line, do the work, return the exit status.
 
     Args:
-        parser: The program's options; ``--debug`` is added.
+        parser: The program's options; ``--debug`` is added. A function that returns them is called
+            after every ``--plugin FILE`` has been imported, so that choices hold what is registered
+            there.
         work: What to do with them; returns an exit status, None for success.
         argv: Command line, by default that of the process.
     """
+    if not isinstance(parser, argparse.ArgumentParser):
+        status = run_program(_load_plugins, argv)
+        if status:
+            return status
+        parser = parser()
+        _add_plugin_flag(parser)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return run_program(lambda line: work(parser.parse_args(line)), argv, prog=parser.prog)
+    options = parser
+    return run_program(lambda line: work(options.parse_args(line)), argv, prog=options.prog)
 
 
 def run_program(
@@ -110,6 +125,37 @@ def run_program(
         return FAILED
 
 
+def load_plugin(file: str | Path) -> ModuleType:
+    """Import a Python file, once, so that what it registers can be used by name.
+
+    Raises:
+        UsageError: There is no such file, or it cannot be imported.
+    """
+    path = Path(file).resolve()
+    if path.suffix != ".py" or not path.is_file():
+        raise UsageError(f"{file}: no such Python file")
+    name = f"{path.stem}_{zlib.crc32(bytes(path)):08x}"  # two files may have one name
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec, "a .py file has one"
+    assert spec.loader, "a .py file has one"
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the file raises
+        del sys.modules[name]
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{file} cannot be imported: {reason}") from error
+    _plugins.append(str(path))
+    return module
+
+
+def loaded_plugins() -> tuple[str, ...]:
+    """Return the files that `load_plugin` has imported, for workers to import them too."""
+    return tuple(_plugins)
+
+
 def mark_resumable() -> None:
     """Note that results are on the disk from which the same command resumes."""
     global _resumable
@@ -126,6 +172,23 @@ def has_other_processes() -> bool:
     """Return whether torchrun or srun started other processes of this run too."""
     names = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
     return any(int(os.environ.get(name, 1)) > 1 for name in names)
+
+
+def _add_plugin_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="import a file that registers a metric, loss, weighting or network of your own",
+    )
+
+
+def _load_plugins(argv: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    _add_plugin_flag(parser)
+    for file in parser.parse_known_args(argv)[0].plugin:
+        load_plugin(file)
 
 
 def _signal_status(leaving: BaseException) -> int | None:

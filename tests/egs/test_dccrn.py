@@ -10,10 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from asteroid.losses import SumLoss, build_training_loss
-from seloss.train import parse_recipe, plain
+from seloss.train import Recipe, parse_recipe
 from tests.data import noise_like, speech_like
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,15 +23,8 @@ EVALUATE = ROOT / "scripts" / "evaluate" / "evaluate_dccrn.sh"
 TINY = "--channels 4,4,8 --hidden 8 --n_layers 1 --segment 0.3 --num_workers 0 --metrics si_sdr"
 
 
-@pytest.fixture(scope="module")
-def recipe():
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("dccrn_train", TRAIN)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["dccrn_train"] = module
-    spec.loader.exec_module(module)
-    return module.DccrnRecipe
+def options(*argv: str) -> Recipe:
+    return parse_recipe(Recipe, argv, defaults=RECIPE / "conf.yml").config
 
 
 def run(*command: object, check: bool = True, **environment: str):
@@ -68,40 +60,28 @@ def arrays(tmp_path_factory) -> Path:
     return folder
 
 
-def test_conf_yml_holds_the_defaults(recipe):
-    conf = yaml.safe_load((RECIPE / "conf.yml").read_text(encoding="utf-8"))
-    default = plain(recipe())
-    del default["exp_dir"]
-    assert conf == default
-
-
-def test_the_published_network_and_training_are_the_default(recipe):
-    from dataclasses import asdict
-
-    from asteroid.models import DCCRN
-
-    network = DCCRN(**asdict(recipe().net), sample_rate=16000)
+def test_the_published_network_and_training_are_the_default():
+    network = options().build_network()
     assert sum(p.numel() for p in network.parameters()) == 3_671_053
-    assert (recipe().optim.lr, recipe().training.epochs, recipe().training.batch_size) == (
+    assert (options().optim.lr, options().training.epochs, options().training.batch_size) == (
         5e-4,
         100,
         15,
     )
 
 
-def test_the_small_configuration_is_valid(recipe):
-    small = RECIPE / "conf_small.yml"
-    parsed = parse_recipe(recipe, [], prog="train.py", description="", defaults=small)
-    assert parsed.config.net.n_layers < recipe().net.n_layers
-    assert parsed.config.net.norm == recipe().net.norm
+def test_the_small_configuration_is_valid():
+    small = options("--config", str(RECIPE / "conf_small.yml"))
+    assert small.net["n_layers"] < options().net["n_layers"]
+    assert small.net["norm"] == options().net["norm"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--loss", "si_snr+lsm"], "got lsm (did you mean lms?)"),
+        (["--loss", "si_snr+lsm"], "got 'lsm' (did you mean lms?)"),
         (["--loss_preset", "si_snr_lsm"], "--loss_preset must be one of "),
-        (["--masking", "Q"], "net.masking: must be one of E, C, R; got Q"),
+        (["--masking", "Q"], "masking"),
         (["--train_json", "nowhere.npy"], "nowhere.npy"),
     ],
 )
@@ -207,16 +187,12 @@ def test_the_dry_run_shows_the_whole_comparison(arrays, tmp_path):
     assert programs.count("evaluation.infer") == programs.count("evaluation.utt_eval") == 14
 
 
-def test_the_readme_s_loss_of_one_s_own_works(recipe, tmp_path):
+def test_the_readme_s_loss_of_one_s_own_works(tmp_path):
     text = (RECIPE / "README.md").read_text(encoding="utf-8")
     code = text.split("```python\n")[1].split("```")[0]
     file = tmp_path / "my_losses.py"
     file.write_text(code, encoding="utf-8")
-    argv = ["--loss", f"si_snr+10*{file}:EnvelopeLoss"]
-    parsed = parse_recipe(
-        recipe, argv, prog="train.py", description="", defaults=RECIPE / "conf.yml"
-    )
-    loss = build_training_loss(parsed.config.loss, 16000)
+    loss = build_training_loss(options("--loss", f"si_snr+10*{file}:EnvelopeLoss").loss, 16000)
     assert isinstance(loss, SumLoss)
     assert loss.weights == {"si_snr": 1.0, "EnvelopeLoss": 10.0}
     import torch

@@ -259,4 +259,4 @@ def _work(args: argparse.Namespace) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+    return run_command(_parser, _work, argv)

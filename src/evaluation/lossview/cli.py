@@ -85,4 +85,4 @@ def _report(findings: Mapping[str, Sequence[str]], examples: Sequence[Example]) 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+    return run_command(_parser, _work, argv)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-import yaml
 from torch import nn
 
 from asteroid.losses.catalogue import build_training_loss
-from seloss.train.options.loss import LossConfig
-from seloss.train.options.loss_flags import loss_options, parse_sum, preset_file
+from seloss.train.options.loss import LossConfig, loss_from_preset, loss_from_text
 
 __all__ = ["add_loss_options", "losses_from"]
 
@@ -36,7 +34,7 @@ def add_loss_options(parser: argparse.ArgumentParser) -> None:
         "FILE.py:CLASS; give several to see them side by side",
     )
     parser.add_argument(
-        "--loss_preset", action="append", metavar="NAME", help="one of configs/losses"
+        "--loss_preset", action="append", metavar="NAME", help="one of configs/losses.yml"
     )
     group = parser.add_argument_group("options of neg_sisdr", "as in training")
     for name, kind in _BANDS.items():
@@ -51,8 +49,8 @@ def losses_from(args: argparse.Namespace, sample_rate: int) -> dict[str, nn.Modu
     """
     bands = {name: value for name in _BANDS if (value := getattr(args, name)) is not None}
     found: dict[str, nn.Module] = {}
-    named = [(text, _options(text)) for text in args.loss or []]
-    named += [(name, _from_file(str(preset_file(name)))) for name in args.loss_preset or []]
+    named = [(text, loss_from_text(text)) for text in args.loss or []]
+    named += [(name, loss_from_preset(name)) for name in args.loss_preset or []]
     if not named:
         raise ValueError("name a loss: --loss NAME or --loss_preset NAME")
     for text, options in named:
@@ -61,24 +59,6 @@ def losses_from(args: argparse.Namespace, sample_rate: int) -> dict[str, nn.Modu
         config = LossConfig(**{**bands, **options})
         found[_label(text, bands, named)] = build_training_loss(config, sample_rate)
     return found
-
-
-def _options(text: str) -> dict[str, object]:
-    """Return the options of LossConfig that a `--loss` stands for."""
-    if text.endswith((".yml", ".yaml")):
-        return _from_file(text)
-    if text.lstrip().startswith("[") or any(sign in text for sign in "+*"):
-        return {"parts": tuple(parse_sum(text))}
-    return {"name": text}
-
-
-def _from_file(path: str) -> dict[str, object]:
-    with open(path, encoding="utf-8") as stream:
-        tree = loss_options(yaml.safe_load(stream))
-    loss = tree.get("loss") if isinstance(tree, dict) else None
-    if not isinstance(loss, dict):
-        raise ValueError(f"{path}: expected a list of losses, or loss: and its options")
-    return {key: tuple(value) if key == "parts" else value for key, value in loss.items()}
 
 
 def _label(text: str, bands: dict[str, object], named: Sequence[object]) -> str:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from seloss.program import load_plugin, loaded_plugins
+
 __all__ = ["Outcome", "prepare_workers", "run_each"]
 
 I = TypeVar("I")  # noqa: E741 - an item
@@ -144,15 +146,19 @@ def _outcome(item: I, future: Future[R]) -> Outcome[I, R]:
 def _pool(jobs: int) -> ProcessPoolExecutor:
     # Not fork: the parent may hold threads and a GPU, which a fork does not survive.
     context = multiprocessing.get_context(_method)
-    return ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
+    return ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_start_worker, initargs=loaded_plugins()
+    )
 
 
-def _start_worker() -> None:
+def _start_worker(*plugins: str) -> None:
     """Set up a worker: one thread, the memory it frees kept, and gone when the parent is."""
     import torch  # here, so that workers can be prepared before it is imported
 
     from asteroid.utils.allocator import keep_freed_memory
 
+    for file in plugins:
+        load_plugin(file)
     torch.set_num_threads(1)
     keep_freed_memory()  # the next item needs as much again
     threading.Thread(target=_leave_with_parent, daemon=True).start()

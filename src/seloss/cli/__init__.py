@@ -1,1 +1,1 @@
-"""The command line."""
+"""Programs: the ``seloss`` command, and what the recipes' ``train.py`` run."""

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-import inspect
-import json
-from pathlib import Path
-
 import pytest
 import yaml
 
 from asteroid.losses import LOSSES, SumLoss, build_training_loss
+from seloss.cli.recipe import check_parts
 from seloss.train import ConfigError, parse_recipe, plain
-from seloss.train.options.loss import LOSS_OPTIONS
-from seloss.train.options.loss_flags import PRESETS, parse_sum
+from seloss.train.options.loss import PRESETS, loss_from_preset
 from seloss.train.options.recipe import LossConfig, Recipe
 
-PRESET_NAMES = sorted(path.stem for path in PRESETS.glob("*.yml"))
+PRESET_NAMES = list(yaml.safe_load(PRESETS.read_text(encoding="utf-8")))
 OWN = """
 from asteroid.losses import SpeechLoss
 
@@ -32,22 +28,13 @@ def parse(tmp_path):
     def parse(*argv: str, base: str | None = None) -> Recipe:
         if base is not None:
             defaults.write_text(base, encoding="utf-8")
-        return parse_recipe(
-            Recipe, list(argv), prog="train.py", description="", defaults=defaults
-        ).config
+        return parse_recipe(Recipe, list(argv), defaults=defaults, check=check_parts).config
 
     return parse
 
 
 def names_and_weights(config: LossConfig) -> list[tuple[str, float]]:
     return [(part["name"], part["weight"]) for part in config.terms()]
-
-
-def test_the_names_and_options_are_those_of_the_losses():
-    assert set(LOSS_OPTIONS) == set(LOSSES.names())
-    for name, options in LOSS_OPTIONS.items():
-        known = set(inspect.signature(LOSSES.get(name)).parameters) - {"reduction", "sample_rate"}
-        assert set(options) == known, name
 
 
 @pytest.mark.parametrize(
@@ -123,7 +110,7 @@ def test_a_sum_is_written_and_read_back_the_same(parse, tmp_path):
     [
         (
             ["--loss", "si_snr+lsm"],
-            r"parts\[1\].name must be one of .*; got lsm \(did you mean lms",
+            r"loss must be one of .*; got 'lsm' \(did you mean lms",
         ),
         (["--loss", "si_snr+*lms"], "a sum such as si_snr.0.5.lms, or a JSON list; got si_snr"),
         (["--loss", "[{]"], "not a JSON list of losses"),
@@ -131,9 +118,9 @@ def test_a_sum_is_written_and_read_back_the_same(parse, tmp_path):
         (["--loss", '[{"weight": 3}]'], r"loss.parts\[0\] must hold the name of a loss"),
         (
             ["--loss", '[{"name": "lms", "n_mel": [3]}]'],
-            "n_mel is unknown .did you mean n_mels..; lms",
+            "'lms' has no argument n_mel .did you mean n_mels..; it has n_mels",
         ),
-        (["--loss", '[{"name": "mse", "a": 1}]'], "a is unknown; mse has no options"),
+        (["--loss", '[{"name": "mse", "a": 1}]'], "'mse' has no argument a; it has reduction"),
         (
             ["--loss", '[{"name": "lms", "weight": -1}]'],
             r"weight must be a number, 0 or more; got -1",
@@ -142,17 +129,17 @@ def test_a_sum_is_written_and_read_back_the_same(parse, tmp_path):
         (["--loss", '[{"name": "lms", "weight": true}]'], "0 or more; got True"),
         (
             ["--loss", '[{"name": "neg_sisdr", "scale": "bark"}]'],
-            r"parts\[0\].scale must be one of linear, mel, critical; got 'bark'",
+            "scale must be one of linear, mel, critical; got 'bark'",
         ),
         (
             ["--loss", '[{"name": "neg_sisdr", "scale": "critical", "n_bins": 20}]'],
-            r"parts\[0\].n_bins must be one of 18, 21, 25",
+            "takes n_bins of 18, 21, 25; got 20",
         ),
         (["--loss", "0*mse+0*lms"], "at least one weight must be above 0"),
         (["--loss", "mse+lms", "--balance", "true", "--balance_by", "x"], "one of range, gradient"),
         (["--loss", "mse", "--balance", "true"], "balance needs a sum of at least two"),
         (["--loss", "mse+0*lms", "--balance", "true"], "balance needs a sum of at least two"),
-        (["--loss", "nowhere.py:Mine"], "nowhere.py: No such file"),
+        (["--loss", "nowhere.py:Mine"], "no file nowhere.py"),
         (["--loss", "no.yml"], r"no\.yml: No such file"),
         (["--loss"], "--loss: expected one argument"),
         (["--loss", "--overwrite"], "--loss: expected one argument"),
@@ -171,10 +158,10 @@ def test_a_loss_of_ones_own_takes_a_few_lines(parse, tmp_path):
     assert type(alone).__name__ == "Loudest"
     both = build_training_loss(parse("--loss", f"si_snr+3*{file}:Loudest").loss, 16000)
     assert both.weights == {"si_snr": 1.0, "Loudest": 3.0}
-    with pytest.raises(ConfigError, match=r"defines no class 'Quietest'; it has Loudest"):
+    with pytest.raises(ConfigError, match="defines no torch module Quietest"):
         parse("--loss", f"{file}:Quietest")
     file.write_text("def broken(:", encoding="utf-8")
-    with pytest.raises(ConfigError, match="is not Python"):
+    with pytest.raises(ConfigError, match="cannot be imported: SyntaxError"):
         parse("--loss", f"{file}:Loudest")
 
 
@@ -183,9 +170,6 @@ def test_a_loss_of_ones_own_takes_a_few_lines(parse, tmp_path):
 def test_every_preset_is_read_and_built(parse, name):
     read = parse("--loss_preset", name)
     assert build_training_loss(read.loss, 16000) is not None
-    text = (PRESETS / f"{name}.yml").read_text(encoding="utf-8")
-    assert text.startswith("# ")  # says what it is and where it is from
-    assert parse("--loss", str(PRESETS / f"{name}.yml")) == read
 
 
 def test_the_presets_are_the_published_sums():
@@ -193,13 +177,8 @@ def test_the_presets_are_the_published_sums():
     expected |= {"sdr_lms": (1 / 3, 2 / 3), "sdr_pmsqe": (1 / 16, 15 / 16)}
     expected |= {"mse_lms": (1000 / 1001, 1 / 1001), "mse_si_snr": (100 / 101, 1 / 101)}
     for name, weights in expected.items():
-        parts = yaml.safe_load((PRESETS / f"{name}.yml").read_text(encoding="utf-8"))["loss"]
+        parts = loss_from_preset(name)["parts"]
         assert [part["weight"] for part in parts] == pytest.approx(list(weights)), name
         assert sorted(name.replace("si_snr", "si-snr").split("_")) == sorted(
             part["name"].replace("_", "-") for part in parts
         )
-
-
-def test_a_json_list_is_a_list():
-    assert parse_sum(json.dumps([{"name": "mse"}])) == [{"name": "mse"}]
-    assert Path(PRESETS).is_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
@@ -114,8 +115,11 @@ def build_loss(name: str, **options: object) -> nn.Module:
     known = list(inspect.signature(loss).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
         raise ValueError(
-            f"the loss {name!r} has no argument {', '.join(unknown)}; it has {', '.join(known)}"
+            f"the loss {name!r} has no argument {', '.join(unknown)}{guess}; it has "
+            f"{', '.join(known)}"
         )
     try:
         return loss(**options)
@@ -140,7 +144,11 @@ def get_loss(name: str) -> type[nn.Module]:
     if spec is None or spec.loader is None:
         raise ValueError(f"loss {name!r}: {file} must be a Python file (.py)")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the file raises
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"loss {name!r}: {file} cannot be imported: {reason}") from error
     loss = getattr(module, class_name, None)
     if not (isinstance(loss, type) and issubclass(loss, nn.Module)):
         raise ValueError(f"loss {name!r}: {file} defines no torch module {class_name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -28,21 +30,26 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._parts: dict[str, T] = {}
+        self._files: dict[str, str] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that files a builder under ``name``.
 
-        Raises:
-            ValueError: The name is taken.
-        """
-        if name in self._parts:
-            raise ValueError(f"the {self.kind} {name!r} is registered already")
+        A file that is run again replaces what it has registered.
 
-        def file(part: T) -> T:
-            self._parts[name] = part
+        Raises:
+            ValueError: Another file has taken the name.
+        """
+        file = sys._getframe(1).f_code.co_filename
+        if self._files.get(name, file) != file:
+            where = self._files[name]
+            raise ValueError(f"the {self.kind} {name!r} is registered already, by {where}")
+
+        def add(part: T) -> T:
+            self._parts[name], self._files[name] = part, file
             return part
 
-        return file
+        return add
 
     def get(self, name: str) -> T:
         """Return the builder filed under ``name``.
@@ -51,7 +58,11 @@ class Registry(Generic[T]):
             ValueError: The name is unknown; the message lists the known ones.
         """
         if name not in self._parts:
-            raise ValueError(f"{self.kind} must be one of {', '.join(self.names())}; got {name!r}")
+            near = difflib.get_close_matches(name, self._parts, n=1)
+            guess = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(
+                f"{self.kind} must be one of {', '.join(self.names())}; got {name!r}{guess}"
+            )
         return self._parts[name]
 
     def build(self, name: str, **options: object) -> object:

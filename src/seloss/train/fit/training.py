@@ -11,8 +11,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from asteroid.losses import build_training_loss
 from seloss.data.load.workers import worker_failure
 from seloss.train.options.parser import ConfigError
-from seloss.train.options.recipe import Recipe
-from seloss.train.run.experiment import Experiment, plain
+from seloss.train.options.recipe import Recipe, plain
+from seloss.train.run.experiment import Experiment
 from seloss.train.system.enhancement import EnhancementSystem, Metric
 from seloss.train.system.remix import augmentation
 

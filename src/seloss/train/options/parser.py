@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
+import argparse
+import dataclasses
 import itertools
-import json
-import re
-from collections.abc import Sequence
+import typing
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
 
 import yaml
-from jsonargparse import ArgumentParser
 
-from seloss.program import UsageError
+from seloss.program import load_plugin
 
-from .loss_flags import expand_loss_flags, loss_options
-from .recipe import PUBLISHED_FLAGS, Recipe, defaults_of, option_names
+from .loss import loss_from_preset, loss_from_text, loss_options
+from .option import ConfigError, Option, did_you_mean
+from .recipe import PUBLISHED_FLAGS, Recipe, options_of, plain
 
 __all__ = ["ConfigError", "Parsed", "parse_recipe"]
 
 R = TypeVar("R", bound=Recipe)
-_PROGRAM_FLAGS = ("config", "overwrite", "debug", "help", "print_config")
-
-
-class ConfigError(UsageError):
-    """An option, its value or its combination with an existing experiment is wrong."""
+Tree = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,72 +35,177 @@ class Parsed(Generic[R]):
     """
 
     config: R
-    overwrite: bool
+    overwrite: bool = False
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        raise ConfigError(_readable(message))
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message.removeprefix("argument "))
 
 
 def parse_recipe(
-    config_class: type[R], argv: Sequence[str], *, prog: str, description: str, defaults: Path
+    config_class: type[R],
+    argv: Sequence[str],
+    *,
+    defaults: Path,
+    prog: str = "train.py",
+    description: str | None = None,
+    check: Callable[[R], object] = lambda config: None,
 ) -> Parsed[R]:
     """Return the configuration of a recipe.
 
-    Later wins: the defaults of ``config_class``, the file ``defaults``, the ``--config`` files in
-    their order, the other flags. A flag is an option's name (``--loss.scale``), its last part if no
-    other option ends in it (``--scale``), or a published name (`PUBLISHED_FLAGS`).
+    Later wins: the defaults of the classes, the file ``defaults``, the ``--config`` files in their
+    order, ``--loss_preset``, the other flags. A flag is an option's name (``--loss.scale``), its
+    last part if no other option ends in it (``--scale``), or a published name (`PUBLISHED_FLAGS`).
+    The options ``net.*`` are those of the class that ``network`` names. Every ``--plugin`` file is
+    imported first.
+
+    Args:
+        config_class: `Recipe`, or one with options of its own.
+        argv: Command line.
+        defaults: The recipe's ``conf.yml``.
+        prog: Name of the program.
+        description: Of the program, for ``--help``.
+        check: Refuses, by a ValueError, values that only the parts of a training can judge.
 
     Raises:
         ConfigError: An unknown option, or a wrong value; the message lists the valid ones.
     """
-    flags = _flags(config_class)
+    program = _program_flags()
+    given, rest = program.parse_known_args(argv)
+    trees = [_read_file(defaults), *(_read_file(Path(file)) for file in given.config)]
+    trees += [(f"--loss_preset {name}", {"loss": loss_from_preset(name)}) for name in given.preset]
+    trees += [(f"--loss {text}", {"loss": loss_from_text(text)}) for text in given.loss]
+    plugins = given.plugin or [name for _, tree in trees for name in tree.get("plugin") or ()]
+    for name in plugins:
+        load_plugin(name)
+    network = _drop_other_networks(trees, given.network)
+    options = {option.name: option for option in options_of(config_class, network)}
+    values = {name: option.default for name, option in options.items()}
+    for place, tree in trees:
+        values |= _read_tree(place, tree, options)
+    parser = _option_flags(options.values(), program, prog, description)
+    flags, unknown = parser.parse_known_args(rest)
+    if unknown:
+        raise ConfigError(_unrecognised(unknown[0], options))
+    texts = {name: text for name, text in vars(flags).items() if isinstance(text, str)}
+    values |= {name: options[name].read_text(text) for name, text in texts.items()}
+    values |= {"network": network, "plugin": tuple(plugins)}
     try:
-        spelt_out, loss_files = expand_loss_flags(argv)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    arguments = _files_first([_translate(argument, flags) for argument in spelt_out], loss_files)
-    arguments = _bracket_lists(_complete_switches(arguments, config_class), config_class)
+        config = typing.cast(R, _build(config_class, values, ""))
+        check(config)
+    except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:
+        raise ConfigError(str(error)) from error
+    if given.print_config:
+        print(yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True), end="")
+        raise SystemExit(0)
+    return Parsed(config, given.overwrite)
+
+
+def _program_flags() -> _Parser:
+    """Return the flags that are no option, or that decide which options there are."""
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    repeated: dict[str, Any] = {"action": "append", "default": []}
+    add("--config", **repeated, metavar="FILE", help="YAML file with options, as a run's conf.yml")
+    add(
+        "--plugin",
+        **repeated,
+        metavar="FILE.py",
+        help="import what registers a part of yours",
+    )
+    add("--network", metavar="FILE.py:CLASS", help="another network, or one that Asteroid knows")
+    add("--loss", **repeated, help="a loss, a sum such as si_snr+0.5*lms, FILE.yml, FILE.py:CLASS")
+    add("--loss_preset", dest="preset", **repeated, metavar="NAME", help="of configs/losses.yml")
+    for flag, text in {
+        "--overwrite": "throw away the run that exp_dir holds (otherwise it is resumed)",
+        "--print_config": "print all options as resolved, and end",
+        "--debug": "show the traceback of an error",
+    }.items():
+        add(flag, action="store_true", help=text)
+    return parser
+
+
+def _read_file(path: Path) -> tuple[str, Tree]:
+    try:
+        tree = loss_options(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} must hold options as 'key: value'; got {type(tree).__name__}")
+    return str(path), tree
+
+
+def _drop_other_networks(trees: list[tuple[str, Tree]], given: str | None) -> str:
+    """Return the network asked for; take options of others, named before it, out of the trees."""
+    named = [tree.get("network") for _, tree in trees]
+    current: list[str | None] = list(itertools.accumulate(named, lambda before, own: own or before))
+    network = given or current[-1] or ""
+    for (_, tree), of in zip(trees, current, strict=True):
+        if of != network:
+            tree.pop("net", None)
+    return network
+
+
+def _read_tree(
+    place: str, tree: Tree, options: dict[str, Option], prefix: str = ""
+) -> dict[str, Any]:
+    """Return the values of a file by the options' names."""
+    inside = [name[len(prefix) :] for name in options if name.startswith(prefix)]
+    keys = sorted({name.split(".")[0] for name in inside})
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if key not in keys:
+            guess = did_you_mean(str(key), keys)
+            raise ConfigError(
+                f"{place}: key {name} is unknown{guess}; the keys here are {', '.join(keys)}"
+            )
+        if name in options:
+            values[name] = options[name].read(value)
+        elif isinstance(value, dict):
+            values |= _read_tree(place, value, options, f"{name}.")
+        else:
+            raise ConfigError(f"{place}: {name} must hold options; got {value!r}")
+    return values
+
+
+def _option_flags(
+    options: Iterable[Option], program: _Parser, prog: str, description: str | None
+) -> _Parser:
+    """Return the parser of the options' flags; their values are texts."""
     parser = _Parser(
         prog=prog,
         usage=f"{prog} [--config FILE] [--OPTION VALUE] ...",
         description=description,
-        epilog=_epilog(flags),
+        epilog="The last part of an option's name will do where no other option ends in it.",
+        parents=[program],
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument(
-        "--config", action="config", help="YAML file with options; such as an experiment's conf.yml"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="throw away the run that exp_dir holds and start anew (otherwise it is resumed)",
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.add_class_arguments(config_class)
-    arguments = ["--config", str(defaults), *arguments]
-    for index, (flag, file) in enumerate(itertools.pairwise(arguments), start=1):
-        if flag == "--config":
-            arguments[index] = _checked_file(Path(file), option_names(config_class))
-    if "--print_config" in arguments:  # nothing is printed that would be refused
-        _read(parser, config_class, [one for one in arguments if one != "--print_config"])
-    return _read(parser, config_class, arguments)
+    short = _short_flags([option.name for option in options])
+    groups: dict[str, Any] = {}
+    for option in options:
+        section, _, _ = option.name.rpartition(".")
+        group = groups.setdefault(section, parser.add_argument_group(section or "experiment"))
+        if option.name in ("network", "plugin"):
+            continue  # among the flags of the program
+        names = [f"--{flag}" for flag, name in short.items() if name == option.name]
+        switch = {"nargs": "?", "const": "true"} if option.type is bool else {}
+        group.add_argument(
+            *names,
+            dest=option.name,
+            metavar=option.name.rpartition(".")[2].upper(),
+            help=option.describe().replace("%", "%%"),
+            **switch,
+        )
+    return parser
 
 
-def _read(parser: _Parser, config_class: type[R], arguments: Sequence[str]) -> Parsed[R]:
-    parsed = parser.parse_args(arguments)
-    try:
-        instance = parser.instantiate(parsed)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(str(error)) from None
-    names = config_class.__dataclass_fields__
-    config = config_class(**{name: instance[name] for name in names})
-    return Parsed(config, parsed.overwrite)
-
-
-def _flags(config_class: type[Recipe]) -> dict[str, str]:
+def _short_flags(names: Sequence[str]) -> dict[str, str]:
     """Return every accepted flag, without its dashes, and the option it sets."""
-    names = option_names(config_class)
     groups = {name.split(".")[0] for name in names if "." in name}
     last = [name.rpartition(".")[2] for name in names]
     short = {
@@ -112,122 +213,36 @@ def _flags(config_class: type[Recipe]) -> dict[str, str]:
         for part, name in zip(last, names, strict=True)
         if last.count(part) == 1 and part not in {*groups, "name"}
     }
-    return {**short, **PUBLISHED_FLAGS, **{name: name for name in names}}
+    published = {flag: name for flag, name in PUBLISHED_FLAGS.items() if name in names}
+    return {**{name: name for name in names}, **short, **published}
 
 
-def _translate(argument: str, flags: dict[str, str]) -> str:
-    """Replace a short or published flag by the option's full name."""
-    match = re.fullmatch(r"--([A-Za-z][\w.\-/]*)(=.*)?", argument, flags=re.DOTALL)
-    if match is None or match[1] in _PROGRAM_FLAGS:
-        return argument
-    if match[1] not in flags:
-        short = sorted(flag for flag in flags if "." not in flag)
-        raise ConfigError(_unknown(f"--{match[1]}", match[1], short, "the flags are --"))
-    return f"--{flags[match[1]]}{match[2] or ''}"
+def _unrecognised(argument: str, options: Iterable[str]) -> str:
+    if not argument.startswith("--"):
+        return f"unrecognized arguments: {argument}"
+    flag = argument[2:].partition("=")[0]
+    several = [f"--{name}" for name in options if name.endswith(f".{flag}")]
+    if several:
+        return f"--{flag} may be {' or '.join(several)}: give the whole name"
+    known = [*_short_flags(list(options)), "loss", "loss_preset", "config", "overwrite"]
+    short = ", --".join(sorted(name for name in known if "." not in name))
+    return f"--{flag} is unknown{did_you_mean(flag, known, '--')}; the flags are --{short}"
 
 
-def _files_first(arguments: Sequence[str], loss_files: Sequence[str]) -> list[str]:
-    """Move every ``--config FILE`` to the front, so that a flag wins over it in any place.
-
-    The files of losses come after the others.
-    """
-    files: list[str] = []
-    others: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument.startswith("--config="):
-            files += ["--config", argument.partition("=")[2]]
-        elif argument == "--config":
-            files += ["--config", *itertools.islice(rest, 1)]
+def _build(config_class: type, values: dict[str, Any], prefix: str) -> Any:
+    """Return a configuration of the values that begin with a prefix."""
+    types, arguments = typing.get_type_hints(config_class), {}
+    for entry in dataclasses.fields(config_class):
+        name, kind = f"{prefix}{entry.name}", types[entry.name]
+        if dataclasses.is_dataclass(kind):
+            arguments[entry.name] = _build(typing.cast(type, kind), values, f"{name}.")
+        elif name == "net":
+            chosen = {key: value for key, value in values.items() if key.startswith("net.")}
+            arguments["net"] = {
+                key.removeprefix("net."): value
+                for key, value in chosen.items()
+                if value is not dataclasses.MISSING  # as the class itself has it
+            }
         else:
-            others.append(argument)
-    for file in loss_files:
-        files += ["--config", file]
-    return [*files, *others]
-
-
-def _complete_switches(arguments: Sequence[str], config_class: type[Recipe]) -> list[str]:
-    """Let ``--compile`` alone mean ``--compile true``."""
-    switches = {f"--{name}" for name, value in defaults_of(config_class) if isinstance(value, bool)}
-    made: list[str] = []
-    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="--"):
-        alone = argument in switches and following.startswith("--")
-        made.append(f"{argument}=true" if alone else argument)
-    return made
-
-
-def _bracket_lists(arguments: Sequence[str], config_class: type[Recipe]) -> list[str]:
-    """Let ``--metrics a,b`` mean ``[a,b]``, which a shell may take for a pattern of file names."""
-    lists = {f"--{name}" for name, value in defaults_of(config_class) if isinstance(value, tuple)}
-    made = list(arguments)
-    for index, (flag, value) in enumerate(itertools.pairwise(arguments), start=1):
-        if flag in lists and not value.startswith("["):
-            made[index] = f"[{value}]"
-    return made
-
-
-def _checked_file(path: Path, known: Sequence[str]) -> str:
-    """Return a configuration file's path, or its content where that had to be rewritten.
-
-    Refuses one that is missing, no YAML mapping, or holds an unknown key.
-    """
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
-    tree = loss_options(written)
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} must hold options as 'key: value'; got {type(tree).__name__}")
-    _check_keys(path, tree, known, "")
-    return str(path) if tree == written else json.dumps(tree)
-
-
-def _check_keys(path: Path, tree: dict[Any, Any], known: Sequence[str], prefix: str) -> None:
-    here = sorted({name[len(prefix) :].split(".")[0] for name in known if name.startswith(prefix)})
-    for key, value in tree.items():
-        if key not in here:
-            raise ConfigError(
-                _unknown(f"{path}: key {prefix}{key}", str(key), here, "the keys here are ")
-            )
-        inside = f"{prefix}{key}."
-        if any(name.startswith(inside) for name in known):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{path}: {prefix}{key} must hold options; got {value!r}")
-            _check_keys(path, value, known, inside)
-
-
-def _unknown(what: str, name: str, known: Sequence[str], lead: str) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    dashes = "--" if lead.endswith("--") else ""
-    guess = f" (did you mean {dashes}{near[0]}?)" if near else ""
-    separator = f", {dashes}"
-    return f"{what} is unknown{guess}; {lead}{separator.join(known)}"
-
-
-def _epilog(flags: dict[str, str]) -> str:
-    short = ", ".join(f"--{flag}" for flag, name in flags.items() if flag != name)
-    return (
-        f"The last part of an option's name, or its published name, will do: {short}. "
-        "--loss_preset NAME takes a loss from configs/losses."
-    )
-
-
-def _readable(message: str) -> str:
-    """Turn jsonargparse's words into ours: option, what was expected, what came."""
-    text = " ".join(message.split())
-    text = re.sub(r'^Parser key "([^"]+)": ', r"\1: ", text)
-    text = re.sub(r"Does not validate against any of the Union subtypes .* Errors: ", "", text)
-    text = re.sub(r" Given value type: .* Given value:", ". Got value:", text)
-    text = re.sub(r"- Expected a <class '(\w+)'>", r"- \1", text)
-    text = re.sub(r": - (\w+) - NoneType", r": expected \1 or null", text)
-    text = re.sub(r"Expected a <class 'tuple'>", "expected a list such as a,b", text)
-    text = re.sub(r"Expected a (?:typing\.)?Literal\[([^\]]*)\]", _choices, text)
-    text = re.sub(r"Expected a <class '(\w+)'>", r"expected \1", text)
-    return re.sub(r"\. Got value: ", "; got ", text)
-
-
-def _choices(match: re.Match[str]) -> str:
-    choices = match[1].replace(chr(39), "").split(", ")
-    return f"must be one of {', '.join(dict.fromkeys(choices))}"
+            arguments[entry.name] = values[name]
+    return config_class(**arguments)

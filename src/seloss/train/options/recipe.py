@@ -1,18 +1,20 @@
-"""The options of a training run: frozen dataclasses whose defaults are the papers' values.
-
-A recipe composes them with the configuration of its network, a `Recipe`. Only the standard library
-is imported, so that a wrong option is refused at once.
-"""
+"""Options of a training run: frozen dataclasses whose defaults are the papers' values."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .loss import LossConfig
+from .option import ConfigError, Option, class_options, dataclass_options, load_class
 from .training import TrainingConfig, check_positive
+
+if TYPE_CHECKING:
+    from asteroid.models.base_models import BaseModel
 
 __all__ = [
     "FREE_KEYS",
@@ -22,15 +24,16 @@ __all__ = [
     "OptimConfig",
     "Recipe",
     "TrainingConfig",
-    "defaults_of",
+    "default_values",
     "flatten",
-    "option_names",
+    "options_of",
+    "plain",
 ]
 
 PUBLISHED_FLAGS = {
-    "loss": "loss.name",
     "dev_json": "data.valid_json",
     "samplerate": "data.sample_rate",
+    "variant": "loss.variant",
 }
 """Flags of the published recipes that are not the last part of an option's name here (those, such
 as ``--scale`` for ``loss.scale``, are accepted without being listed)."""
@@ -38,6 +41,7 @@ as ``--scale`` for ``loss.scale``, are accepted without being listed)."""
 FREE_KEYS = frozenset(
     {
         "exp_dir",
+        "plugin",
         "optim.kernel",
         "training.compile",
         "training.recompute",
@@ -141,17 +145,50 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What every recipe's configuration holds; a recipe adds ``net``, its network.
+    """Experiment.
 
     Attributes:
         exp_dir: Folder of the experiment; a run is resumed if it holds one.
+        plugin: Python files that are imported first: a weighting, loss, metric or network that they
+            register is usable by its name.
+        network: The network's class: package.module:Class, FILE.py:CLASS, or a name that Asteroid
+            knows.
+        net: What the network is built with; its options are the arguments of its class.
     """
 
     exp_dir: str = "experiments/default"
+    plugin: tuple[str, ...] = ()
+    network: str = ""
     data: DataConfig = field(default_factory=DataConfig)
+    net: dict[str, Any] = field(default_factory=dict)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    GIVEN: ClassVar[frozenset[str]] = frozenset({"sample_rate"})
+    """Arguments of the network that the recipe gives itself."""
+
+    def build_network(self, **given: Any) -> BaseModel:
+        """Build the network from its options and what the recipe gives it.
+
+        Raises:
+            ConfigError: There is no such class, or it is no network of Asteroid's.
+            ValueError, TypeError: Its options are wrong.
+        """
+        from asteroid.models.base_models import BaseModel
+
+        network = load_class(self.network)
+        if not issubclass(network, BaseModel):
+            raise ConfigError(f"network {self.network} must be a subclass of asteroid's BaseModel")
+        if "sample_rate" in inspect.signature(network).parameters:
+            given = {"sample_rate": self.data.sample_rate, **given}
+        return network(**self.net, **given)
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """Return a configuration as nested dictionaries of what YAML knows."""
+    as_yaml: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return as_yaml
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -165,20 +202,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def option_names(config: Any) -> list[str]:
-    """Return the dotted names of all options of a configuration (an instance or its class)."""
-    return [name for name, _ in _options(config() if isinstance(config, type) else config, "")]
+def options_of(config_class: type[Recipe], network: str) -> Iterator[Option]:
+    """Yield all options of a recipe with a network."""
+    for option in dataclass_options(config_class):
+        if option.name != "net":
+            yield option
+    for option in class_options(network, "net.") if network else ():
+        if option.name.removeprefix("net.") not in config_class.GIVEN:
+            yield option
 
 
-def defaults_of(config_class: type[Recipe]) -> list[tuple[str, Any]]:
-    """Return the dotted name and the default of every option of a configuration class."""
-    return list(_options(config_class(), ""))
-
-
-def _options(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    for entry in dataclasses.fields(config):
-        value = getattr(config, entry.name)
-        if dataclasses.is_dataclass(value):
-            yield from _options(value, f"{prefix}{entry.name}.")
-        else:
-            yield prefix + entry.name, value
+def default_values(config_class: type[Recipe], network: str) -> dict[str, Any]:
+    """Return the default of every option that has one, as `flatten` and `plain` give them."""
+    defaults = {option.name: option.default for option in options_of(config_class, network)}
+    readable = {name: value for name, value in defaults.items() if value is not dataclasses.MISSING}
+    return json.loads(json.dumps({**readable, "network": network}))  # type: ignore[no-any-return]

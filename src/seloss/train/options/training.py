@@ -1,4 +1,4 @@
-"""The options of training itself; see `config`."""
+"""Options of training itself."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import Literal
 __all__ = ["PRECISION_NAMES", "TrainingConfig", "check_positive"]
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
-MetricName = Literal[
-    "si_sdr", "si_sir", "si_sar", "fw_sdr", "fw_sir", "fw_sar", "stoi", "estoi", "pesq_wb"
-]
 # 32 is a number in YAML and a word on a command line.
 Precision = Literal["auto", "32", "bf16-mixed", "16-mixed", 32, "fp32", "bf16"]
 
@@ -37,7 +34,8 @@ class TrainingConfig:
         num_workers: Processes that read data; 0: none but this one.
         monitor: What decides on checkpoints, learning rate and early stop: val/loss, or val/ and
             one of the metrics.
-        metrics: Validation metrics, such as si_sdr,stoi.
+        metrics: Validation metrics, such as si_sdr,stoi: those of auditus.METRICS that need no more
+            than estimate, target and noise of one microphone.
         save_top_k: How many of the best checkpoints are kept.
         half_lr: Halve the learning rate when the monitored quantity does not improve.
         lr_patience: Epochs without improvement before that; null: as patience.
@@ -77,7 +75,7 @@ class TrainingConfig:
     gradient_clipping: float | None = 5.0
     num_workers: int = 2
     monitor: str = "val/si_sdr"
-    metrics: tuple[MetricName, ...] = ("si_sdr",)
+    metrics: tuple[str, ...] = ("si_sdr",)
     save_top_k: int = 5
     half_lr: bool = True
     lr_patience: int | None = None

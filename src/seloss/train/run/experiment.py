@@ -17,13 +17,20 @@ import yaml
 from asteroid.utils.files import remove_leftovers, write_text
 from seloss.program import has_other_processes, mark_resumable, process_rank
 from seloss.train.options.parser import ConfigError, Parsed
-from seloss.train.options.recipe import FREE_KEYS, DataConfig, Recipe, flatten
+from seloss.train.options.recipe import (
+    FREE_KEYS,
+    DataConfig,
+    Recipe,
+    default_values,
+    flatten,
+    plain,
+)
 from seloss.train.options.training import PRECISION_NAMES
 
 from .environment import record_environment
 from .precision import check_precision
 
-__all__ = ["REQUEUE_FILE", "STOP_FILE", "Experiment", "open_experiment", "plain"]
+__all__ = ["REQUEUE_FILE", "STOP_FILE", "Experiment", "open_experiment", "refuse_missing"]
 
 _LOG = logging.getLogger(__name__)
 STOP_FILE = "STOP"
@@ -98,7 +105,7 @@ class Experiment:
 
 
 @contextmanager
-def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
+def open_experiment(parsed: Parsed[Any]) -> Iterator[Experiment]:
     """Hold the experiment's folder while its run is trained.
 
     A new folder gets ``conf.yml`` and ``environment.json``; one that holds a run of the same
@@ -116,7 +123,7 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
         _meet(parsed.config)
         yield experiment
         return
-    _refuse_missing(parsed.config.data)
+    refuse_missing(parsed.config.data)
     _refuse_other(experiment, config, type(parsed.config), parsed.overwrite)
     experiment.folder.mkdir(parents=True, exist_ok=True)
     with _lock(experiment.folder):
@@ -133,13 +140,12 @@ def open_experiment(parsed: Parsed[Recipe]) -> Iterator[Experiment]:
         yield experiment
 
 
-def plain(config: Any) -> dict[str, Any]:
-    """Return a configuration as nested dictionaries of what YAML knows."""
-    as_yaml: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return as_yaml
+def refuse_missing(data: DataConfig) -> None:
+    """Refuse data that are not there.
 
-
-def _refuse_missing(data: DataConfig) -> None:
+    Raises:
+        ConfigError: Names the option and the file.
+    """
     for name in ("train_json", "valid_json"):
         path = getattr(data, name)
         if not Path(path).is_file():
@@ -170,7 +176,7 @@ def _refuse_other(
         _refuse_orphan(experiment)
         return
     # An option that is newer than the run counts as it was then: as its default.
-    defaults = flatten(plain(recipe()))
+    defaults = default_values(recipe, config["network"])
     before = defaults | flatten(yaml.safe_load(experiment.conf.read_text(encoding="utf-8")) or {})
     before["training.precision"] = PRECISION_NAMES.get(
         before["training.precision"], before["training.precision"]
