@@ -48,6 +48,9 @@ COMMANDS = {
     "plot": Command("evaluation.compare_figure", "plots of several experiments' scores"),
     "loss-check": Command("evaluation.loss_check", "what a loss rewards and punishes"),
     "loss-spectrum": Command("evaluation.loss_spectrum", "the weight of each frequency in a loss"),
+    "submit": Command("seloss.cli.cluster.submit", "run a command on a cluster, or here"),
+    "sweep": Command("seloss.cli.cluster.sweep", "train all combinations of options in a file"),
+    "status": Command("seloss.cli.cluster.status", "states of the experiments' jobs"),
     "corpus": Command("scripts/data/*.py", "make training data: corpus PROGRAM, as make_mixtures"),
 }
 

@@ -57,7 +57,7 @@ class Recipe:
 _MINI = "data/mini_mixtures/{}.json"
 _MINI_MAKER = "scripts/data/prepare_mini.py and scripts/data/make_mixtures.py make it"
 _LOSSES = (
-    "a name in configs/losses (si_snr_lms), a loss (pmsqe), a sum (si_snr+0.5*lms), a file of "
+    "a name in configs/losses.yml (si_snr_lms), a loss (pmsqe), a sum (si_snr+0.5*lms), a file of "
     "losses (my.yml), or one's own (my_losses.py:MyLoss)"
 )
 

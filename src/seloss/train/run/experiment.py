@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import json
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
