@@ -89,9 +89,7 @@ def test_the_weighting_of_docs_losses_trains(data, tmp_path):
     command = next(line for line in page.splitlines() if "--weights_type loud_bands" in line)
     file = tmp_path / "loud_bands.py"
     file.write_text(code, encoding="utf-8")
-    flags = (
-        command.replace(" loud_bands.py", f" {file}").replace("egs/", f"{ROOT}/egs/").split()[2:]
-    )
+    command = command.replace(" loud_bands.py", f" {file}").replace("egs/", f"{ROOT}/egs/")
     experiment = tmp_path / "own"
     train("--exp_dir", experiment, *data, *command.split()[2:], *SHORT)
     conf = (experiment / "conf.yml").read_text(encoding="utf-8")

@@ -38,10 +38,7 @@ def recipe_flags(net: str, values: dict[str, str]) -> list[str]:
 
 
 def _is_preset(name: str) -> bool:
-    presets = ROOT / "configs" / "losses.yml"
-    if presets.is_file():
-        return name in read_yaml(presets)
-    return (ROOT / "configs" / "losses" / f"{name}.yml").is_file()
+    return name in read_yaml(ROOT / "configs" / "losses.yml")
 
 
 def train_command(args: argparse.Namespace, recipe: Recipe, *, progress_bar: bool) -> list[str]:
