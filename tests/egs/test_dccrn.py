@@ -76,6 +76,19 @@ def test_the_small_configuration_is_valid():
     assert small.net["norm"] == options().net["norm"]
 
 
+def test_the_small_causal_configuration_is_the_network_of_the_package(recipe):
+    from dataclasses import asdict
+
+    from asteroid.models import DCCRN
+
+    file = RECIPE / "conf_small_causal.yml"
+    config = parse_recipe(recipe, [], prog="train.py", description="", defaults=file).config
+    network = DCCRN(**asdict(config.net), sample_rate=16000)
+    assert sum(p.numel() for p in network.parameters()) == 231_565
+    assert network.latency_samples == 400
+    assert (config.optim.schedule, config.training.ema_decay) == ("cosine", 0.999)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
