@@ -13,6 +13,7 @@ from PIL import Image
 
 from evaluation.spectra.bands import third_octaves
 from evaluation.spectra.cli import main, spectra
+from evaluation.testset.experiment import References, open_system
 from evaluation.testset.testset import TestSet
 from tests.evaluation.folder import make_experiment, write_audio
 
@@ -111,6 +112,59 @@ def test_an_utterance_of_another_rate_is_left_out(
         table.write("sample_3,utt-3,03,pink,3.5,True\n")
     pd.testing.assert_frame_equal(spectra({"XP": TestSet(folder)}), expected)
     assert "sample_3/estimate.wav is left out: it is at 8000 Hz" in caplog.text
+
+
+def test_signals_of_different_length_are_left_out_not_cut(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An estimate that lost its first 0.1 s would be compared with speech that it does not hold."""
+    folder = make_experiment(tmp_path, n_samples=3)
+    expected = spectra({"XP": TestSet(folder)})
+    shutil.copytree(folder / "sample_0", folder / "sample_3")
+    with (folder / "samples.csv").open("a", encoding="utf-8") as table:
+        table.write("sample_3,utt-3,03,pink,3.5,True\n")
+    path = folder / "sample_3" / "estimate.wav"
+    write_audio(path, sf.read(path)[0][1600:])
+    table = spectra({"XP": TestSet(folder)})
+    ours, theirs = (part[part["system"] == "XP"] for part in (table, expected))
+    pd.testing.assert_frame_equal(ours.reset_index(drop=True), theirs.reset_index(drop=True))
+    assert (
+        "sample_3/estimate.wav is left out: ValueError: lengths differ: [8000, 9600" in caplog.text
+    )
+    path.unlink()
+    spectra({"XP": TestSet(folder)})
+    assert "1 utterance(s) lack estimate, speech or noise and are left out: utt-3" in caplog.text
+
+
+def test_systems_of_one_name_are_told_apart_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = []
+    for name in ("net_a", "net_b"):
+        root = make_experiment(tmp_path / name, n_samples=1)
+        for signal, role in (("estimate", "enhanced"), ("speech", "clean"), ("noise", "noise")):
+            path = tmp_path / name / role / "utt.wav"
+            path.parent.mkdir()
+            shutil.copy(root / "sample_0" / f"{signal}.wav", path)
+        names = [tmp_path / name / role for role in ("clean", "noise")]
+        open_system(names[0].with_name("enhanced"), references=References(None, *names))
+        folders.append(str(tmp_path / name / "enhanced"))
+    output = ["-o", str(tmp_path / "out"), "--jobs", "1"]
+    assert main([*folders, *output]) == 1
+    assert "two systems are called 'enhanced': give each its name, as A=" in capsys.readouterr().err
+    assert main([f"A={folders[0]}", f"B={folders[1]}", *output]) == 0
+    assert set(pd.read_csv(tmp_path / "out" / "spectra.csv")["system"]) == {"A", "B"}
+
+
+def test_ids_like_missing_values_keep_their_phones(tmp_path: Path) -> None:
+    signals = {"estimate": tone(1000) + tone(300), "speech": tone(1000), "noise": tone(300)}
+    testset = made(tmp_path, signals)
+    (testset.folder / "samples.csv").write_text("Sample_ID,id\nsample_0,NA\n", encoding="utf-8")
+    testset.metrics.mkdir()
+    (testset.metrics / "phoneme_segments.csv").write_text(
+        "id,start_s,end_s,phone,class\nNA,0.1,0.4,a,vowel\n", encoding="utf-8"
+    )
+    assert set(spectra({"XP": testset})["class"]) == {"all", "vowel"}
 
 
 def test_the_program_leaves_pictures_with_their_numbers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,23 @@ from evaluation.testset.spoken_text import normalise, number_words
 def test_texts_come_onto_one_form(text: str, expected: str) -> None:
     assert normalise(text) == expected.split()
     assert normalise(" ".join(normalise(text))) == expected.split()  # twice changes nothing
+
+
+PHRASES = Path(__file__).with_name("spoken_phrases.csv")
+
+
+def test_a_hundred_phrases_are_said_as_their_reference() -> None:
+    with PHRASES.open(encoding="utf-8", newline="") as file:
+        phrases = list(csv.DictReader(file))
+    assert len(phrases) > 100
+    wrong = {
+        row["written"]: " ".join(normalise(row["written"]))
+        for row in phrases
+        if normalise(row["written"]) != row["spoken"].split()
+    }
+    assert not wrong
+    for row in phrases:  # what is said already stays as it is
+        assert normalise(row["spoken"]) == row["spoken"].split()
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,15 @@ def test_transcripts_from_a_table(folder: Path, capsys: pytest.CaptureFixture[st
     assert run("--transcripts", str(texts), "--signals", "clean") == 0
     rates = pd.read_csv(folder / "metrics" / "recognition.csv")
     assert list(rates["percent"]) == [0, 0]
+    texts.write_text("id,transcript\nb.wav,yes\n", encoding="utf-8")
+    before = (folder / "metrics" / "recognition.csv").read_bytes()
+    assert run("--transcripts", str(texts)) == 1
+    assert "its ids are b.wav; samples are a, b" in capsys.readouterr().err
+    (folder / "sample_1" / "speech.wav").write_bytes(b"no audio")
+    texts.write_text(f'id,transcript\nb,"{SAID}"\n', encoding="utf-8")
+    assert run("--transcripts", str(texts), "--signals", "clean") == 1
+    assert "nothing could be recognised" in capsys.readouterr().err
+    assert (folder / "metrics" / "recognition.csv").read_bytes() == before
     texts.write_text("name,text\n", encoding="utf-8")
     assert run("--transcripts", str(texts)) == 1
     assert "lacks the column 'id'" in capsys.readouterr().err
