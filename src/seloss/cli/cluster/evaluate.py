@@ -23,7 +23,7 @@ from .folders import ROOT, experiment_folder, interpreter
 from .job import Plan, Task
 from .profile import add_dry_run
 from .recipes import RECIPES
-from .submit import make_parser, run_here, shard_suffix
+from .submit import Parser, make_parser, run_here, shard_suffix
 
 NAMES = {1: "inference", 2: "utt_eval", 3: "recognise", 4: "ph_eval"}
 SHARED = (1, 2)
@@ -53,10 +53,11 @@ def read_stages(text: str) -> list[int]:
 
 def stage_command(args: argparse.Namespace, stage: int, run_dir: Path, test: Path) -> list[str]:
     """Return the call of a stage's program."""
-    which = ["--experiment_tag", args.TAG, "--root", str(run_dir.parent), "--testset", test.stem]
+    which = ["--experiment_tag", run_dir.name, "--root", str(run_dir.parent)]
+    which += ["--testset", test.stem]
     jobs = ["--jobs", args.jobs] if args.jobs else []
     if stage == 1 and args.net == "fasnet":  # the network of several microphones has its own
-        words = [str(ROOT / "egs/TAC/custom_inference.py"), "--experiment_tag", args.TAG]
+        words = [str(ROOT / "egs/TAC/custom_inference.py"), "--experiment_tag", args.experiment_tag]
         words += ["--model_path", str(run_dir / "best_model.pth"), "--input_json", str(test)]
         words += ["--output_dir", str(run_dir / test.stem), "--device", args.device]
     elif stage == 1:
@@ -72,12 +73,16 @@ def stage_command(args: argparse.Namespace, stage: int, run_dir: Path, test: Pat
 
 def run_stages(args: argparse.Namespace, stages: Sequence[int], test: Path) -> int:
     """Run stages; return the first status that is not 0."""
-    run_dir = experiment_folder(args.TAG)
+    run_dir = experiment_folder(args.experiment_tag)
     for stage in stages:
         name = NAMES[stage]
-        if args.STAGE == "all" and not _says_enough(stage, test):
+        if args.stage == "all" and not _says_enough(stage, test):
             continue
-        print(f"[stage {stage}] {name} of {args.TAG} on {test.stem}", file=sys.stderr, flush=True)
+        print(
+            f"[stage {stage}] {name} of {args.experiment_tag} on {test.stem}",
+            file=sys.stderr,
+            flush=True,
+        )
         command = stage_command(args, stage, run_dir, test)
         if args.dry_run:
             print(shlex.join(command))
@@ -94,7 +99,7 @@ def run_stages(args: argparse.Namespace, stages: Sequence[int], test: Path) -> i
 def run_part(args: argparse.Namespace, stages: Sequence[int], test: Path) -> int:
     """Do one part; if all others are done, join them."""
     index, count = map(int, args.part.split("/"))
-    run_dir = experiment_folder(args.TAG)
+    run_dir = experiment_folder(args.experiment_tag)
     marker = part_marker(run_dir, test, index, count)
     marker.unlink(missing_ok=True)
     os.environ["SELOSS_SHARD"] = args.part
@@ -124,6 +129,25 @@ def is_part_done(run_dir: Path, test: Path, index: int, count: int) -> bool:
     return marker.is_file() and marker.stat().st_mtime_ns > newest
 
 
+def find_experiment(net: str, tag: str) -> Path:
+    """Return the folder of an experiment.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    folder = experiment_folder(tag)
+    if not folder.is_dir():
+        trainer = f"scripts/train/train_{net}.sh"
+        raise FileNotFoundError(f"no experiment {folder}: train it first ({trainer})")
+    return folder
+
+
+def add_test_set(parser: Parser, name: str, net: str) -> None:
+    """Add the last argument: the test set."""
+    default = RECIPES[net].data.format("test")
+    parser.add_word(name, f"test set ($SELOSS_TEST_JSON, else {default})", "")
+
+
 def _says_enough(stage: int, test: Path) -> bool:
     """Return whether the test set says of what is spoken as much as the stage needs."""
     keys = _NEEDED.get(stage)
@@ -139,11 +163,10 @@ def _says_enough(stage: int, test: Path) -> bool:
 
 
 def _work(args: argparse.Namespace) -> int:
-    stages, run_dir = read_stages(args.STAGE), experiment_folder(args.TAG)
-    if not (run_dir.is_dir() or args.dry_run):
-        trainer = f"scripts/train/train_{args.net}.sh"
-        raise FileNotFoundError(f"no experiment {run_dir}: train it first ({trainer})")
-    test = RECIPES[args.net].find_data("test", args.TEST)
+    stages = read_stages(args.stage)
+    if not args.dry_run:
+        find_experiment(args.net, args.experiment_tag)
+    test = RECIPES[args.net].find_data("test", args.test)
     return (run_part if args.part else run_stages)(args, stages, test)
 
 
@@ -158,12 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         example = f'bash scripts/evaluate/{name} --metrics "{recipe.metrics}" all TAG'
         parser.epilog += f"\n\nThe measures of the paper:\n  {example}"
     parser.set_defaults(net=net)
-    default = recipe.data.format("test")
-    parser.add_argument("STAGE", help="see below")
-    parser.add_argument("TAG", metavar="EXPERIMENT_TAG", help="name of the experiment")
-    parser.add_argument(
-        "TEST", nargs="?", default="", help=f"test set ($SELOSS_TEST_JSON, else {default})"
-    )
+    parser.add_word("STAGE", "see below")
+    parser.add_word("EXPERIMENT_TAG", "name of the experiment, as in training")
+    add_test_set(parser, "TEST", net)
     parser.add_argument("--metrics", default="", metavar="LIST", help='of stage 2: "pesq_wb stoi"')
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:0 ... (a GPU if there is)"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from seloss.program import UsageError
 
-from .evaluate import SHARED, is_part_done, read_stages
-from .folders import experiment_folder, interpreter
+from .evaluate import SHARED, add_test_set, find_experiment, is_part_done, read_stages
+from .folders import interpreter
 from .job import Task
 from .profile import add_options, count, make_request
 from .recipes import RECIPES
@@ -29,12 +29,12 @@ def make_tasks(args: argparse.Namespace, run_dir: Path, test: Path) -> list[Task
         UsageError: The stages cannot be shared.
     """
     program = [interpreter(), "-m", "seloss.cli.cluster.evaluate", args.net, *args.extra]
-    words = [args.STAGE, args.TAG, str(test)]
+    words = [args.stage, args.experiment_tag, str(test)]
     name, n = f"eval_{test.stem}", args.shards
     if n == 1:
         return [Task(str(run_dir), name, [*program, *words])]
-    if not set(SHARED) & set(read_stages(args.STAGE)):
-        raise UsageError(f"stages 1 and 2 are shared among tasks; got {args.STAGE!r}")
+    if not set(SHARED) & set(read_stages(args.stage)):
+        raise UsageError(f"stages 1 and 2 are shared among tasks; got {args.stage!r}")
     missing = [i for i in range(1, n + 1) if not is_part_done(run_dir, test, i, n)]
     return [
         Task(str(run_dir), f"{name}_{i}_of_{n}", [*program, "--part", f"{i}/{n}", *words])
@@ -43,14 +43,11 @@ def make_tasks(args: argparse.Namespace, run_dir: Path, test: Path) -> list[Task
 
 
 def _work(args: argparse.Namespace) -> int:
-    run_dir = experiment_folder(args.TAG)
-    if not run_dir.is_dir():
-        trainer = f"scripts/train/train_{args.net}.sh"
-        raise FileNotFoundError(f"no experiment {run_dir}: train it first ({trainer})")
-    read_stages(args.STAGE)
-    test = RECIPES[args.net].find_data("test", args.INPUT)
+    run_dir = find_experiment(args.net, args.experiment_tag)
+    read_stages(args.stage)
+    test = RECIPES[args.net].find_data("test", args.input)
     stem = f"eval_{test.stem}"
-    request = make_request(args, run_dir / "logs", stem, f"{args.TAG}.{stem}")
+    request = make_request(args, run_dir / "logs", stem, f"{args.experiment_tag}.{stem}")
     request = dataclasses.replace(request, ranks=1)  # however many GPUs there are
     return carry_out(request, make_tasks(args, run_dir, test), dry_run=args.dry_run)
 
@@ -63,14 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     example = f"bash scripts/evaluate/evaluate_{net}_job.sh --shards 8 XP1 all 2 slurm"
     parser.epilog = f"Example: {example}"
     parser.set_defaults(net=net, nodes=1, ranks=1)
-    parser.add_argument("TAG", metavar="EXPERIMENT_TAG", help="name of the experiment")
-    parser.add_argument("STAGE", help=f"of evaluate_{net}.sh: 1 to 4, a list of them, or all")
-    parser.add_argument("walltime", metavar="WALLTIME", help="hours, or H:MM:SS; -: the profile's")
-    parser.add_argument("cluster", metavar="CLUSTER", help="local, auto, or a profile's name")
-    default = RECIPES[net].data.format("test")
-    parser.add_argument(
-        "INPUT", nargs="?", default="", help=f"test set ($SELOSS_TEST_JSON, else {default})"
-    )
+    parser.add_word("EXPERIMENT_TAG", "name of the experiment, as in training")
+    parser.add_word("STAGE", f"of evaluate_{net}.sh: 1 to 4, a list of them, or all")
+    parser.add_word("WALLTIME", "hours, or H:MM:SS; -: as the profile says")
+    parser.add_word("CLUSTER", "local, auto, or a profile's name")
+    add_test_set(parser, "INPUT", net)
     parser.add_argument(
         "--shards",
         type=count,

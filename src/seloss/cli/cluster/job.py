@@ -18,7 +18,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -76,16 +75,21 @@ class Plan:
         content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
         return cls(**{**content, "tasks": [Task(**task) for task in content["tasks"]]})
 
-    def torchrun(self, *rendezvous: str) -> list[str]:
-        """Return the beginning of a command that starts a node's processes."""
-        words = [sys.executable, "-m", "torch.distributed.run", *rendezvous]
-        return [*words, "--nproc-per-node", str(self.ranks), "--no-python", "--"]
+    def local_command(self, task: Task) -> list[str]:
+        """Return what runs a task on one node: its command, by torchrun for several processes."""
+        if self.ranks == 1:
+            return task.command
+        return self._torchrun(task, "--standalone", "--local-addr", "127.0.0.1")
 
-    def on_node(self, rank: int, address: str) -> list[str]:
-        """Return ``torchrun`` for one node of several."""
+    def node_command(self, task: Task, rank: int, address: str) -> list[str]:
+        """Return what runs a task's processes on one node of several."""
         host, _, port = address.rpartition(":")
         words = ["--nnodes", str(self.nodes), "--node-rank", str(rank)]
-        return self.torchrun(*words, "--master-addr", host, "--master-port", port)
+        return self._torchrun(task, *words, "--master-addr", host, "--master-port", port)
+
+    def _torchrun(self, task: Task, *rendezvous: str) -> list[str]:
+        words = [sys.executable, "-m", "torch.distributed.run", *rendezvous]
+        return [*words, f"--nproc-per-node={self.ranks}", "--no-python", "--", *task.command]
 
 
 class Job:
@@ -252,13 +256,10 @@ class Job:
         return status if status >= 0 else 128 - status
 
     def _start(self) -> list[subprocess.Popen[bytes]]:
-        plan, command = self.plan, self.task.command
+        plan = self.plan
         pipe = None if self.log is None else subprocess.PIPE
         if plan.nodes == 1:
-            if plan.ranks > 1:
-                port = str(_free_port())
-                command = [*plan.on_node(0, f"127.0.0.1:{port}"), *command]
-            return [subprocess.Popen(command, stdout=pipe, stderr=pipe)]
+            return [subprocess.Popen(plan.local_command(self.task), stdout=pipe, stderr=pipe)]
         hosts, script = self.allocation.hosts[: plan.nodes], str(self.script)
         address = f"{hosts[0]}:{20000 + self.allocation.number % 20000}"
         words = ["env", f"SELOSS_TASK={self.index}", "bash", script, "--node", address]
@@ -307,13 +308,6 @@ def _write(target: int, chunk: bytes) -> None:
             chunk = chunk[os.write(target, chunk) :]
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
     parser = argparse.ArgumentParser(prog="seloss.cli.cluster.job", description=__doc__)
@@ -328,7 +322,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.node is None:
         return Job(plan, index, args.file.with_suffix(".sh")).run()
     rank = int(os.environ["SLURM_NODEID"]) if args.rank is None else args.rank
-    words = [*plan.on_node(rank, args.node), *plan.tasks[index - 1].command]
+    words = plan.node_command(plan.tasks[index - 1], rank, args.node)
     return os.execvp(words[0], words)
 
 

@@ -69,14 +69,31 @@ def shard_suffix() -> str:
     return f"_{shard.replace('/', '_of_')}" if shard else ""
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Parser that takes options before, between and behind arguments that may be left out."""
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        """Parse a command line."""
         return self.parse_intermixed_args(args, namespace)
 
+    def add_word(
+        self,
+        name: str,
+        text: str,
+        default: str | None = None,
+        choices: tuple[str, ...] | None = None,
+    ) -> None:
+        """Add a positional argument, whose attribute is its name in small letters.
 
-def make_parser(name: str, text: str, usage: str | None = None) -> argparse.ArgumentParser:
+        With a default it may be left out.
+        """
+        nargs = None if default is None else "?"
+        self.add_argument(
+            name.lower(), metavar=name, help=text, nargs=nargs, default=default, choices=choices
+        )
+
+
+def make_parser(name: str, text: str, usage: str | None = None) -> Parser:
     """Return a parser whose messages begin with the launcher that called the program.
 
     Args:
@@ -85,7 +102,7 @@ def make_parser(name: str, text: str, usage: str | None = None) -> argparse.Argu
         usage: What stands behind the name.
     """
     prog = os.environ.get("SELOSS_LAUNCHER") or name
-    return _Parser(
+    return Parser(
         prog=prog,
         usage=usage and f"{prog} {usage}",
         description=text,
@@ -168,9 +185,8 @@ def script_text(request: Request, plan: Path) -> str:
 def _show(request: Request, plan: Plan) -> None:
     """Print what would be run or submitted, in words that a shell understands."""
     if request.scheduler == "local":
-        launcher = plan.torchrun("--standalone") if plan.ranks > 1 else []
         for task in plan.tasks:
-            print(shlex.join([*launcher, *task.command]))
+            print(shlex.join(plan.local_command(task)))
         return
     path = plan_path(request, plan)
     script = path.with_suffix(".sh")

@@ -224,7 +224,7 @@ def compare_command(sweep: Sweep, test: Path, out: Path) -> list[str]:
 
 
 def _work(args: argparse.Namespace) -> int:
-    sweep = read_sweep(Path(args.SWEEP))
+    sweep = read_sweep(Path(args.sweep))
     folder = experiments_folder() / f"sweep-{sweep.path.stem}"
     if args.stage == "train":
         tasks = train_tasks(sweep, args)
@@ -247,14 +247,10 @@ def _work(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
     parser = make_parser("seloss sweep", __doc__ or "")
-    parser.add_argument("SWEEP", help="a file such as configs/sweeps/losses.yml")
-    for name, text in (
-        ("cluster", "local, auto (default), or a profile's name"),
-        ("gpus", "of each machine; - (default): as the profile says"),
-        ("walltime", "of each training; - (default): as the profile says"),
-    ):
-        default = "auto" if name == "cluster" else "-"
-        parser.add_argument(name, metavar=name.upper(), nargs="?", default=default, help=text)
+    parser.add_word("SWEEP", "a file such as configs/sweeps/losses.yml")
+    parser.add_word("CLUSTER", "local, auto (default), or a profile's name", "auto")
+    parser.add_word("GPUS", "of each machine; - (default): as the profile says", "-")
+    parser.add_word("WALLTIME", "of each training; - (default): as the profile says", "-")
     parser.add_argument(
         "--stage",
         choices=("train", "evaluate", "compare"),

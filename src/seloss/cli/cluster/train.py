@@ -10,7 +10,7 @@ from .folders import ROOT, experiment_folder, interpreter
 from .job import Task
 from .profile import add_options, make_request, read_yaml
 from .recipes import RECIPES, Recipe, Word
-from .submit import carry_out, make_parser, run_launcher
+from .submit import Parser, carry_out, make_parser, run_launcher
 
 _CLUSTER = """\
 CLUSTER is local (train here), auto (sbatch or oarsub if one is found, else here), or the name of a
@@ -29,10 +29,10 @@ def recipe_flags(net: str, values: dict[str, str]) -> list[str]:
         values: Values of the published arguments.
     """
     recipe = RECIPES[net]
-    if net == "dcunet" and values["MASK"] in ("", "-"):
-        values = {**values, "MASK": "magnitude" if values["FORM"] == "RMRn" else "tanh"}
-    flags = {word.flag: values[word.name] for word in (*recipe.first, *recipe.last)}
-    if net == "dccrn" and _is_preset(values["LOSS"]):
+    if net == "dcunet" and values["mask"] in ("", "-"):
+        values = {**values, "mask": "magnitude" if values["form"] == "RMRn" else "tanh"}
+    flags = {word.flag: values[word.name.lower()] for word in (*recipe.first, *recipe.last)}
+    if net == "dccrn" and _is_preset(values["loss"]):
         flags = {"--loss_preset": flags.pop("--loss"), **flags}
     return [word for flag in flags.items() for word in flag]
 
@@ -47,16 +47,10 @@ def train_command(args: argparse.Namespace, recipe: Recipe, *, progress_bar: boo
     Raises:
         FileNotFoundError: There is no data.
     """
-    data = {
-        part: recipe.find_data(part, getattr(args, f"{part}_json")) for part in ("train", "valid")
-    }
-    words = [
-        interpreter(),
-        str(ROOT / recipe.program),
-        "--exp_dir",
-        str(experiment_folder(args.TAG)),
-    ]
-    words += [word for part, path in data.items() for word in (f"--{part}_json", str(path))]
+    folder = experiment_folder(args.tag)
+    words = [interpreter(), str(ROOT / recipe.program), "--exp_dir", str(folder)]
+    for part in ("train", "valid"):
+        words += [f"--{part}_json", str(recipe.find_data(part, getattr(args, f"{part}_json")))]
     # How many GPUs a profile gives is known in the job only: -1 takes them all.
     words += ["--gpus", "-1" if args.gpus == "-" else args.gpus]
     words += [*recipe_flags(args.net, vars(args)), *args.extra]
@@ -64,22 +58,17 @@ def train_command(args: argparse.Namespace, recipe: Recipe, *, progress_bar: boo
 
 
 def _work(args: argparse.Namespace) -> int:
-    folder = experiment_folder(args.TAG)
-    request = make_request(args, folder / "logs", "train", f"{args.TAG}.train")
+    folder = experiment_folder(args.tag)
+    request = make_request(args, folder / "logs", "train", f"{args.tag}.train")
     progress_bar = request.scheduler == "local" and sys.stderr.isatty()
     command = train_command(args, RECIPES[args.net], progress_bar=progress_bar)
     return carry_out(request, [Task(str(folder), "train", command)], dry_run=args.dry_run)
 
 
-def _add_words(parser: argparse.ArgumentParser, words: Sequence[Word]) -> None:
-    for word in words:
-        text = word.help if word.default in (None, "-") else f"{word.help} ({word.default})"
-        parser.add_argument(
-            word.name,
-            help=text,
-            choices=word.choices,
-            **({} if word.default is None else {"nargs": "?", "default": word.default}),  # type: ignore[arg-type]
-        )
+def _add_words(parser: Parser, words: Sequence[Word]) -> None:
+    for name, _, text, default, choices in words:
+        shown = text if default in (None, "-") else f"{text} ({default})"
+        parser.add_word(name, shown, default, choices)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -90,15 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser(f"train_{net}.sh", text)
     parser.epilog = f"{_CLUSTER}\nExample: bash scripts/train/train_{net}.sh {recipe.example}"
     parser.set_defaults(net=net)
-    parser.add_argument("TAG", help="name of the experiment")
+    parser.add_word("TAG", "name of the experiment")
     _add_words(parser, recipe.first)
-    parser.add_argument("cluster", metavar="CLUSTER", help="local, auto, or a profile's name")
-    parser.add_argument(
-        "gpus", metavar="GPUS", help="GPUs of each machine; 0: CPU; -: the profile's"
-    )
-    parser.add_argument(
-        "walltime", metavar="WALLTIME", help="hours, or H:MM:SS (for schedulers; not used locally)"
-    )
+    parser.add_word("CLUSTER", "local, auto, or a profile's name")
+    parser.add_word("GPUS", "GPUs of each machine; 0: CPU; -: as the profile says")
+    parser.add_word("WALLTIME", "hours, or H:MM:SS (for schedulers; not used locally)")
     _add_words(parser, recipe.last)
     for part in ("train", "valid"):
         default = f"$SELOSS_{part.upper()}_JSON, else {recipe.data.format(part)}"
