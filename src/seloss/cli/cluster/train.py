@@ -32,13 +32,9 @@ def recipe_flags(net: str, values: dict[str, str]) -> list[str]:
     if net == "dcunet" and values["mask"] in ("", "-"):
         values = {**values, "mask": "magnitude" if values["form"] == "RMRn" else "tanh"}
     flags = {word.flag: values[word.name.lower()] for word in (*recipe.first, *recipe.last)}
-    if net == "dccrn" and _is_preset(values["loss"]):
+    if net == "dccrn" and values["loss"] in read_yaml(ROOT / "configs" / "losses.yml"):
         flags = {"--loss_preset": flags.pop("--loss"), **flags}
     return [word for flag in flags.items() for word in flag]
-
-
-def _is_preset(name: str) -> bool:
-    return name in read_yaml(ROOT / "configs" / "losses.yml")
 
 
 def train_command(args: argparse.Namespace, recipe: Recipe, *, progress_bar: bool) -> list[str]:
