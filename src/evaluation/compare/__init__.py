@@ -1,1 +1,1 @@
-"""Whether a difference between systems is real: intervals, tests, effect sizes, tables."""
+"""Comparison of systems: intervals, tests, effect sizes, tables."""

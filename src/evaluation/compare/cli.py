@@ -1,23 +1,24 @@
-"""Say whether systems differ: means, paired intervals, corrected tests, effect sizes.
+"""Compare systems: means, paired intervals, corrected tests, effect sizes.
 
     python -m evaluation.compare XP1 XP2 XP3 -o comparison
     python -m evaluation.compare base=B_s0,B_s1,B_s2 new=N_s0,N_s1,N_s2 --by snr_db
 
 takes experiments (or folders of other systems' audio) that utt_eval, ph_eval or recognise has
-judged on one test set, and writes, for each kind of table that all of them have,
+evaluated on one test set, and writes, for each type of table that all of them have,
 
     means.csv         a row per metric, phoneme class, group and system
     differences.csv   a row per metric, class, group and pair: difference, interval, p, effect sizes
     tables.md, tables.tex
     forest_<level>.png, forest_<level>.csv
 
-Utterances are drawn by the bootstrap (bias-corrected and accelerated), with all their phones. All
-tests of one kind of table are corrected together. NAME=TAG,TAG,... gathers seeds of one
-configuration: figures are averaged over them utterance by utterance, and the bootstrap draws seeds
-as well as utterances. A difference is significant if its corrected p-value is below the level *and*
-its interval does not hold 0 (a test of ranks can disagree with an interval of means).
-A star marks a figure that differs from the baseline's; the best one is bold only if it is better
-than every other it was tested against.
+Utterances are drawn by the bootstrap (bias-corrected and accelerated), with all their phones. Tests
+are corrected in families, per type of table: those over everything, those of classes of phones,
+those within groups (--by); p-values over everything do not depend on the others. NAME=TAG,TAG,...
+gathers seeds of one configuration: scores are averaged over them utterance by utterance, and the
+bootstrap draws seeds as well as utterances. A difference is significant if its corrected p-value is
+below the level *and* its interval does not hold 0 (a test of ranks can disagree with an interval of
+means). A star marks a mean that differs from the baseline's; the best one is bold only if it is
+better than every other it was tested against.
 """
 
 from __future__ import annotations
@@ -30,18 +31,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from asteroid.utils.files import atomic_path
+from asteroid.utils.files import write_text
 from evaluation.phonemes.classes import read_classes
 from evaluation.plots.drawing import figure_style, save_figure
-from evaluation.work.cli import add_experiment_options, positive_int
+from evaluation.testset.options import add_experiment_options
+from evaluation.work.cli import positive_int
+from evaluation.work.tables import to_latex, to_markdown, write_table
 from seloss.program import run_command
 
-from .differences import FEW, Options, differences, means, pairs_of
+from .differences import FEW, CompareOptions, differences, means, pairs_of
 from .forest import forest_plot
 from .panel import ALL, LEVELS, Level, read_panel, slices
 from .statistics import CORRECTIONS, TESTS
 from .systems import System, check_same_testset, common_ids, parse_system
-from .tables import difference_grids, mean_grids, to_latex, to_markdown
+from .tables import difference_grids, mean_grids
 
 __all__ = ["Comparison", "compare", "main", "write"]
 
@@ -52,7 +55,7 @@ GROUPS = ("snr_db", "noise_type", "seen", "speaker")
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was compared, as two long tables; columns as in the files."""
+    """Means and differences as two long tables; columns as in the files."""
 
     means: pd.DataFrame
     differences: pd.DataFrame
@@ -65,28 +68,28 @@ def compare(
     baseline: str | None = None,
     every_pair: bool = False,
     levels: Sequence[str] | None = None,
-    figures: Sequence[str] | None = None,
+    scores: Sequence[str] | None = None,
     by: str | None = None,
     common: bool = False,
-    options: Options | None = None,
+    options: CompareOptions | None = None,
 ) -> Comparison:
-    """Compare systems that were judged on the same test set.
+    """Compare systems that were evaluated on the same test set.
 
     Args:
         systems: at least two, with different names.
         baseline: name of the one that the others are measured against; default: the first.
         every_pair: test every two, not only each against the baseline.
         levels: names out of `LEVELS`; default: those whose tables all systems have.
-        figures: columns to compare; default: all that judge the estimate.
+        scores: columns to compare; default: all that score the estimate.
         by: `snr_db`, `noise_type`, `seen` or `speaker`: every group by itself, too.
         common: compare the samples that all have, where some lack some.
         options: of the statistics.
 
     Raises:
         ValueError: fewer than two systems, a name twice, another test set, an unknown column.
-        FileNotFoundError: a system has not been judged.
+        FileNotFoundError: a system has not been evaluated.
     """
-    options = options or Options()
+    options = options or CompareOptions()
     names = [system.name for system in systems]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(f"expected two or more systems of different names; got {', '.join(names)}")
@@ -95,8 +98,8 @@ def compare(
         raise ValueError(f"the baseline must be one of {', '.join(names)}; got {baseline!r}")
     check_same_testset(systems, ids_too=not common)
     pairs = pairs_of(names, baseline, every=every_pair)
-    found = [_level(name) for name in levels] if levels else _available(systems)
-    parts = [_compare_level(systems, level, pairs, figures, by, options) for level in found]
+    chosen = [_level(name) for name in levels] if levels else _available(systems)
+    parts = [_compare_level(systems, level, pairs, scores, by, options) for level in chosen]
     return Comparison(
         pd.concat([part[0] for part in parts], ignore_index=True),
         pd.concat([part[1] for part in parts], ignore_index=True),
@@ -111,33 +114,32 @@ def _level(name: str) -> Level:
 
 
 def _available(systems: Sequence[System]) -> list[Level]:
-    """Return the levels that every system has been judged at."""
+    """Return the levels that every system has been evaluated at."""
     folders = [testset.metrics for system in systems for _, testset in system.testsets]
-    found = []
+    available = []
     for level in LEVELS.values():
-        there = [(folder / level.file).is_file() for folder in folders]
-        if all(there):
-            found.append(level)
-        elif any(there):
-            lacking = folders[there.index(False)]
-            logger.warning("%s is left out: %s has no %s", level.name, lacking, level.file)
-    if not found:
-        wanted = ", ".join(f"{level.file} ({level.program})" for level in LEVELS.values())
+        lacking = [folder for folder in folders if not (folder / level.file).is_file()]
+        if not lacking:
+            available.append(level)
+        elif len(lacking) < len(folders):
+            logger.warning("%s is left out: %s has no %s", level.name, lacking[0], level.file)
+    if not available:
+        expected = ", ".join(f"{level.file} ({level.program})" for level in LEVELS.values())
         raise FileNotFoundError(
-            f"no kind of table is in all of {', '.join(map(str, folders))}; expected {wanted}"
+            f"no type of table is in all of {', '.join(map(str, folders))}; expected {expected}"
         )
-    return found
+    return available
 
 
 def _compare_level(
     systems: Sequence[System],
     level: Level,
     pairs: Sequence[tuple[str, str]],
-    figures: Sequence[str] | None,
+    scores: Sequence[str] | None,
     by: str | None,
-    options: Options,
+    options: CompareOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    panel = read_panel(systems, level, figures, ids=common_ids(systems))
+    panel = read_panel(systems, level, scores, ids=common_ids(systems))
     if by is not None and by not in panel.units:
         raise ValueError(f"{level.file} knows no {by!r}: name it in the manifest, or omit --by")
     parts = list(slices(panel, by, read_classes()))
@@ -152,13 +154,13 @@ def _compare_level(
         )
     if missing := int(whole["missing"].max()):
         logger.warning(
-            "%s: up to %d of %d figures are missing in one of a pair and left out in both",
+            "%s: up to %d of %d scores are missing in one of a pair and left out in both",
             *(level.name, missing, len(panel.units)),
         )
     return means(panel, parts, options), tested
 
 
-def write(comparison: Comparison, folder: Path, options: Options) -> list[Path]:
+def write(comparison: Comparison, folder: Path, options: CompareOptions) -> list[Path]:
     """Write all files; return their paths."""
     tests = comparison.differences
     grids = [
@@ -171,12 +173,10 @@ def write(comparison: Comparison, folder: Path, options: Options) -> list[Path]:
     }
     paths = []
     for name, frame in (("means.csv", comparison.means), ("differences.csv", tests)):
-        with atomic_path(folder / name) as temporary:
-            frame.to_csv(temporary, index=False, float_format="%.6g")
+        write_table(folder / name, frame)
         paths.append(folder / name)
     for name, text in texts.items():
-        with atomic_path(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
         paths.append(folder / name)
     with figure_style():
         for level, part in tests.groupby("level", sort=False):
@@ -185,13 +185,13 @@ def write(comparison: Comparison, folder: Path, options: Options) -> list[Path]:
     return paths
 
 
-def _legend(comparison: Comparison, options: Options) -> str:
-    """Say what the marks and figures mean."""
+def _legend(comparison: Comparison, options: CompareOptions) -> str:
+    """Return what the marks and numbers mean."""
     share = f"{100 * (1 - options.alpha):g} %"
     return (
         f"\\* differs from {comparison.baseline} (p < {options.alpha:g}, {options.test} test per "
-        f"{options.cluster}, corrected: {options.correction}, and 0 outside the interval); "
-        f"**bold**: better than every system it was tested against. Intervals: {share}, "
+        f"{options.cluster}, corrected in each family: {options.correction}, and 0 outside the "
+        f"interval); **bold**: better than every system it was tested against. Intervals: {share}, "
         f"{options.draws} bootstrap draws of {options.cluster}. d_z and Cliff's delta: of paired "
         f"differences per {options.cluster}.\n"
     )
@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--baseline", metavar="NAME", help="compare with this one (default: the first)")
     add("--pairs", choices=("baseline", "all"), default="baseline", help="what is tested")
     add("--levels", nargs="+", choices=tuple(LEVELS), metavar="LEVEL", help="default: all there")
-    add("--metrics", nargs="+", metavar="COLUMN", help="default: all that judge the estimate")
+    add("--metrics", nargs="+", metavar="COLUMN", help="default: all that score the estimate")
     add("--by", choices=GROUPS, help="each group by itself as well")
     add("--cluster", default="id", metavar="COLUMN", help="id: utterances (default), or speaker")
     add("--test", choices=TESTS, default=TESTS[0], help="default: %(default)s")
@@ -229,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(args: argparse.Namespace) -> int:
-    options = Options(
+    options = CompareOptions(
         args.test, args.correction, args.alpha, args.draws, args.seed, cluster=args.cluster
     )
     comparison = compare(
@@ -237,7 +237,7 @@ def _work(args: argparse.Namespace) -> int:
         baseline=args.baseline,
         every_pair=args.pairs == "all",
         levels=args.levels,
-        figures=args.metrics,
+        scores=args.metrics,
         by=args.by,
         common=args.common,
         options=options,

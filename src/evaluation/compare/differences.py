@@ -1,9 +1,9 @@
-"""From the figures of several systems to means, differences, intervals and tests: two tables."""
+"""Means, differences, intervals and tests of several systems: two long tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -12,20 +12,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from . import statistics
-from .columns import figure
-from .panel import Panel, Slice
-from .statistics import Sums
+from .columns import describe
+from .panel import ALL, Panel, Slice
+from .statistics import ClusterSums
 
-__all__ = ["FEW", "Options", "differences", "means", "pairs_of"]
+__all__ = ["FEW", "CompareOptions", "differences", "means", "pairs_of"]
 
 # With fewer clusters no two-sided signed-rank or sign-flip test can reach 0.05 (2 / 2^5 = 0.0625).
 FEW = 6
+# Scores are read from tables of six digits: relative error of a value and of a difference of two.
+RESOLUTION = 1e-5
 # Comparisons whose replicates are held at a time.
 AT_ONCE = 60
 
 
 @dataclass(frozen=True)
-class Options:
+class CompareOptions:
     """How to compare.
 
     Attributes:
@@ -46,12 +48,12 @@ class Options:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Pair:
     """One comparison before its bootstrap: the sums of both systems over the units both have."""
 
     row: dict[str, object]
-    ours: Sums
-    theirs: Sums
+    ours: ClusterSums
+    theirs: ClusterSums
 
     @property
     def per_cluster(self) -> NDArray[np.float64]:
@@ -84,8 +86,8 @@ def cluster_codes(panel: Panel, column: str) -> NDArray[np.intp]:
     return np.asarray(codes, dtype=np.intp)
 
 
-def means(panel: Panel, parts: Sequence[Slice], options: Options) -> pd.DataFrame:
-    """Return a row per figure, part and system: mean over the units that all systems have.
+def means(panel: Panel, parts: Sequence[Slice], options: CompareOptions) -> pd.DataFrame:
+    """Return a row per metric, part and system: mean over the units that all systems have.
 
     Columns: what is averaged; `n` units and `clusters`; `missing` units of this system; `mean`,
     `std` over units, `ci_low`, `ci_high`; of several seeds their number and the standard deviation
@@ -93,9 +95,9 @@ def means(panel: Panel, parts: Sequence[Slice], options: Options) -> pd.DataFram
     """
     codes = cluster_codes(panel, options.cluster)
     rows: list[dict[str, object]] = []
-    sums: list[Sums] = []
+    sums: list[ClusterSums] = []
     sides: list[int] = []
-    for name in panel.figures:
+    for name in panel.scores:
         known = {system: panel.known(system, name) for system in panel.values}
         shared = np.logical_and.reduce(list(known.values()))
         for part in parts:
@@ -121,34 +123,40 @@ def means(panel: Panel, parts: Sequence[Slice], options: Options) -> pd.DataFram
 
 
 def differences(
-    panel: Panel, parts: Sequence[Slice], pairs: Sequence[tuple[str, str]], options: Options
+    panel: Panel,
+    parts: Sequence[Slice],
+    pairs: Sequence[tuple[str, str]],
+    options: CompareOptions,
 ) -> pd.DataFrame:
-    """Return a row per figure, part and pair: difference, interval, test, effect sizes.
+    """Return a row per metric, part and pair: difference, interval, test, effect sizes.
 
-    A unit counts where both systems of the pair have the figure. All tests of the table are one
-    family for the correction.
+    A unit counts where both systems of the pair have the score. Tests are corrected in families:
+    those over everything, those of classes of phones, those within groups. A difference over
+    everything thus has one p-value, whatever parts are looked at besides.
     """
     codes = cluster_codes(panel, options.cluster)
     names = list(panel.values)
-    cells = [
-        _cell(panel, name, part, pair, codes)
-        for name in panel.figures
+    compared = [
+        _pair(panel, name, part, names_of_pair, codes)
+        for name in panel.scores
         for part in parts
-        for pair in pairs
+        for names_of_pair in pairs
     ]
-    for start in range(0, len(cells), AT_ONCE):
-        block = cells[start : start + AT_ONCE]
-        sums = [one for cell in block for one in (cell.ours, cell.theirs)]
+    for start in range(0, len(compared), AT_ONCE):
+        block = compared[start : start + AT_ONCE]
+        sums = [one for pair in block for one in (pair.ours, pair.theirs)]
         sides = [
-            names.index(str(cell.row[role])) for cell in block for role in ("system", "baseline")
+            names.index(str(pair.row[role])) for pair in block for role in ("system", "baseline")
         ]
         drawn = statistics.bootstrap_means(sums, options.draws, options.seed, sides)
-        for cell, ours, theirs in zip(block, drawn[::2], drawn[1::2], strict=True):
-            cell.row.update(_judged(cell, ours - theirs, options))
-    table = pd.DataFrame([cell.row for cell in cells])
+        for pair, ours, theirs in zip(block, drawn[::2], drawn[1::2], strict=True):
+            pair.row.update(_compared(pair, ours - theirs, options))
+    table = pd.DataFrame([pair.row for pair in compared])
     if table.empty:
         return table
-    adjusted = statistics.adjust(table["p"].to_numpy(np.float64), options.correction)
+    adjusted = table.groupby("family")["p"].transform(
+        lambda p: statistics.adjust(p.to_numpy(np.float64), options.correction)
+    )
     table.insert(table.columns.get_loc("p") + 1, "p_adjusted", adjusted)
     table["significant"] = _significant(table, options.alpha)
     table["better"] = [_better(row) for row in table.to_dict("records")]
@@ -156,39 +164,43 @@ def differences(
 
 
 def _head(panel: Panel, name: str, part: Slice) -> dict[str, object]:
-    what = figure(name)
+    column = describe(name)
     return {
         "level": panel.level.name,
         "metric": name,
-        "unit": what.unit,
-        "higher_is_better": what.higher_is_better,
+        "unit": column.unit,
+        "higher_is_better": column.higher_is_better,
         "class": part.of_class,
         "group": part.group,
     }
 
 
-def _cell(
+def _pair(
     panel: Panel, name: str, part: Slice, pair: tuple[str, str], codes: NDArray[np.intp]
-) -> _Cell:
+) -> _Pair:
     ours, theirs = (panel.known(system, name) for system in pair)
     chosen = part.chosen & ours & theirs & (panel.weights[name] > 0)
     row = _head(panel, name, part) | {"system": pair[0], "baseline": pair[1]}
     row["n"] = int(chosen.sum())
     row["missing"] = int((part.chosen & ~(ours & theirs)).sum())
-    return _Cell(row, *(panel.sums(system, name, chosen, codes) for system in pair))
+    return _Pair(row, *(panel.sums(system, name, chosen, codes) for system in pair))
 
 
-def _judged(cell: _Cell, replicates: NDArray[np.float64], options: Options) -> dict[str, object]:
-    """Return the figures of one comparison."""
-    ours, theirs = cell.ours, cell.theirs
-    gaps = cell.per_cluster
+def _compared(
+    pair: _Pair, replicates: NDArray[np.float64], options: CompareOptions
+) -> dict[str, object]:
+    """Return the numbers of one comparison."""
+    ours, theirs = pair.ours, pair.theirs
+    gaps = pair.per_cluster
+    largest = max(np.abs(one.cluster_means).max(initial=0.0) for one in (ours, theirs))
+    tied = statistics.with_ties(gaps, RESOLUTION * largest)
     difference = ours.mean - theirs.mean
     several = max(len(ours.values), len(theirs.values)) > 1
     jackknife = None if several else (_without_each(ours) - _without_each(theirs))[_there(ours)]
     low, high = statistics.interval(replicates, difference, jackknife, 1 - options.alpha)
     # The permuted statistic is the difference of means itself: sums, not means, change sign.
     summed = (ours.values.mean(0) - theirs.values.mean(0))[_there(ours)]
-    tested = summed if options.test == "permutation" else gaps
+    tested = {"permutation": summed, "wilcoxon": tied}.get(options.test, gaps)
     return {
         "clusters": len(gaps),
         "mean_system": ours.mean,
@@ -198,9 +210,10 @@ def _judged(cell: _Cell, replicates: NDArray[np.float64], options: Options) -> d
         "ci_high": high,
         "interval": "percentile, seeds drawn" if several else "BCa",
         "test": options.test,
+        "family": _family(pair.row),
         "p": statistics.paired_test(tested, options.test, options.seed),
         "d_z": statistics.effect_size(gaps),
-        "cliffs_delta": statistics.dominance(gaps),
+        "cliffs_delta": statistics.dominance(tied),
         **_seeds("_system", ours),
         **_seeds("_baseline", theirs),
         "p_seeds": statistics.seed_test(ours.seed_means, theirs.seed_means),
@@ -208,12 +221,19 @@ def _judged(cell: _Cell, replicates: NDArray[np.float64], options: Options) -> d
     }
 
 
-def _there(one: Sums) -> NDArray[np.bool_]:
+def _family(row: Mapping[str, object]) -> str:
+    """Return which tests a test is corrected with."""
+    if row["group"] != ALL:
+        return "groups"
+    return "overall" if row["class"] == ALL else "classes"
+
+
+def _there(one: ClusterSums) -> NDArray[np.bool_]:
     there: NDArray[np.bool_] = one.weights > 0
     return there
 
 
-def _without_each(one: Sums) -> NDArray[np.float64]:
+def _without_each(one: ClusterSums) -> NDArray[np.float64]:
     """Return the mean without each cluster in turn `(clusters,)`, NaN where nothing is left."""
     left = one.weights.sum() - one.weights
     left = np.where(left > 0, left, np.nan)
@@ -222,7 +242,7 @@ def _without_each(one: Sums) -> NDArray[np.float64]:
     return np.where(np.isfinite(rest), rest, one.mean)
 
 
-def _seeds(suffix: str, one: Sums) -> dict[str, object]:
+def _seeds(suffix: str, one: ClusterSums) -> dict[str, object]:
     spread = one.seed_means.std(ddof=1) if len(one.values) > 1 else math.nan
     return {f"seeds{suffix}": len(one.values), f"std_of_seeds{suffix}": spread}
 

@@ -1,4 +1,4 @@
-"""The differences as a forest plot: a point and its interval per figure, class and pair."""
+"""Forest plot of differences: a point and its interval per metric, class and pair."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .columns import figure
+from .columns import describe
 from .panel import ALL
 
 __all__ = ["forest_plot"]
@@ -45,7 +45,7 @@ def forest_plot(tests: pd.DataFrame, baseline: str) -> Figure:
 
 
 def _draw(axes: Axes, part: pd.DataFrame, metric: str) -> None:
-    what = figure(metric)
+    column = describe(metric)
     systems = list(dict.fromkeys(zip(part["system"], part["baseline"], strict=True)))
     rows = np.arange(len(part))
     axes.axvline(0, color="0.6", linewidth=0.8)
@@ -56,8 +56,8 @@ def _draw(axes: Axes, part: pd.DataFrame, metric: str) -> None:
         axes.plot(record["difference"], row, "o", color=colour, markerfacecolor=fill, markersize=5)
     axes.set_yticks(rows, _labels(part), fontsize=7)
     axes.set_ylim(len(part) - 0.5, -0.5)
-    side = "better →" if what.higher_is_better else "← better"
-    unit = f" ({what.unit})" if what.unit else ""
+    side = "better →" if column.higher_is_better else "← better"
+    unit = f" ({column.unit})" if column.unit else ""
     axes.set_title(metric.removesuffix("_out"), fontsize=9)
     axes.set_xlabel(f"difference{unit}, {side}", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)

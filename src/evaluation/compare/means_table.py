@@ -1,4 +1,4 @@
-"""One table of means: the unprocessed mixture and each experiment, over their common samples.
+"""Table of means: the unprocessed mixture and each experiment, over their common samples.
 
 python -m evaluation.table XP1 XP2 --format markdown
 """
@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from asteroid.utils.files import atomic_path
-from evaluation.testset.experiment import Experiment, find_experiment
-from evaluation.work.cli import add_experiment_options
+from asteroid.utils.files import write_text
+from evaluation.testset.experiment import ExperimentFolder, find_experiment
+from evaluation.testset.options import add_experiment_options
+from evaluation.work.tables import Cell, Grid, number, read_table, to_markdown
 from seloss.program import run_command
 
-__all__ = ["comparison_table", "main", "read_metrics", "to_markdown"]
+__all__ = ["common_samples", "comparison_table", "main", "read_metrics"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,67 +35,75 @@ COLUMNS = (
     *((name, f"{name}_out", f"{name}_in") for name in OPINIONS),
     ("segSNR (dB)", "segSNR_out", "segSNR_in"),
 )
-DECIMALS = {"PESQ": 2, "STOI": 3, **dict.fromkeys(OPINIONS, 2)}
+DECIMALS = {"n": 0, "PESQ": 2, "STOI": 3, **dict.fromkeys(OPINIONS, 2)}
 
 
-def comparison_table(experiments: Sequence[Experiment], testset: str | None = None) -> pd.DataFrame:
+def comparison_table(
+    experiments: Sequence[ExperimentFolder], testset: str | None = None
+) -> pd.DataFrame:
     """Return means by experiment, `n` the number of samples they have in common.
 
-    A figure that is not defined for a sample is left out of that figure's mean, in every row alike.
+    A metric that is not defined for a sample is left out of its mean, in every row alike.
 
     Raises:
-        FileNotFoundError: an experiment has not been judged.
+        FileNotFoundError: an experiment has not been evaluated.
         ValueError: the experiments have no sample in common.
     """
-    tables = {one.label(testset): read_metrics(one, testset) for one in experiments}
-    common = set.intersection(*(set(table.index) for table in tables.values()))
-    if not common:
-        tags = ", ".join(tables)
-        raise ValueError(f"no sample is in all of {tags}: were they given the same manifest?")
-    widest = max(len(table) for table in tables.values())
-    if len(common) < widest:
-        logger.warning("only the %d samples that all experiments have are compared", len(common))
-    tables = {tag: table.loc[sorted(common)] for tag, table in tables.items()}
+    tables = common_samples(experiments, testset)
     first = next(iter(tables.values()))
     rows: dict[str, dict[str, float]] = {UNPROCESSED: {}, **{tag: {} for tag in tables}}
     for heading, after, before in COLUMNS:
         columns = {tag: table[after] for tag, table in tables.items() if after in table}
         if before in first:
             columns[UNPROCESSED] = first[before]
-        figures = pd.DataFrame(columns).dropna()
+        values = pd.DataFrame(columns).dropna()
         for name in columns:
-            rows[name][heading] = float(figures[name].mean())
+            rows[name][heading] = float(values[name].mean())
     result = pd.DataFrame.from_dict(rows, orient="index")
     headings = [heading for heading, _, _ in COLUMNS if heading in result]
     result = result[headings]
-    result.insert(0, "n", len(common))
+    result.insert(0, "n", len(first))
     return result.rename_axis("system")
 
 
-def to_markdown(table: pd.DataFrame) -> str:
-    """Return the table in Markdown, a dash where a figure does not exist."""
-    head = ["", *table.columns]
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' + '---:|' * len(table.columns)}"]
-    for name, row in table.iterrows():
-        cells = [str(name), *(_cell(heading, value) for heading, value in row.items())]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def common_samples(
+    experiments: Sequence[ExperimentFolder], testset: str | None
+) -> dict[str, pd.DataFrame]:
+    """Return metrics_by_sample.csv of each experiment, the samples that all have in one order.
+
+    Raises:
+        FileNotFoundError: an experiment has not been evaluated.
+        ValueError: the experiments have no sample in common.
+    """
+    tables = {one.label(testset): read_metrics(one, testset) for one in experiments}
+    common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
+    if not common:
+        tags = ", ".join(tables)
+        raise ValueError(f"no sample is in all of {tags}: were they given the same manifest?")
+    if len(common) < max(map(len, tables.values())):
+        logger.warning("only the %d samples that all experiments have are compared", len(common))
+    return {tag: table.loc[common] for tag, table in tables.items()}
 
 
-def _cell(heading: object, value: float) -> str:
-    if pd.isna(value):
-        return "–"  # noqa: RUF001 - a dash, meant
-    return str(int(value)) if heading == "n" else f"{value:.{DECIMALS.get(str(heading), 1)}f}"
+def to_grid(table: pd.DataFrame) -> Grid:
+    """Return the table as it is printed, a dash where a mean does not exist."""
+    rows = [
+        [
+            Cell(str(name)),
+            *(Cell(number(value, DECIMALS.get(str(title), 1))) for title, value in row.items()),
+        ]
+        for name, row in table.iterrows()
+    ]
+    return Grid("", ["", *table.columns], rows)
 
 
-def read_metrics(experiment: Experiment, testset: str | None) -> pd.DataFrame:
+def read_metrics(experiment: ExperimentFolder, testset: str | None) -> pd.DataFrame:
     """Return metrics_by_sample.csv by the manifest's id."""
     path = experiment.testset(testset).metrics / "metrics_by_sample.csv"
     if not path.is_file():
         hint = f"run evaluation.utt_eval --experiment_tag {experiment.tag}"
         raise FileNotFoundError(f"no {path}: {hint}")
-    table = pd.read_csv(path, dtype={"id": str}, keep_default_na=False, na_values=[""])
-    return table.set_index("id")
+    return read_table(path).set_index("id")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,14 +125,13 @@ def _work(args: argparse.Namespace) -> int:
     if args.format == "csv":
         text = table.to_csv(float_format="%.6g")
     elif args.format == "markdown":
-        text = to_markdown(table)
+        text = to_markdown(to_grid(table))
     else:
         text = table.to_string(float_format="%.3f", na_rep="-") + "\n"
     if args.output is None:
         print(text, end="")
         return 0
-    with atomic_path(args.output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(args.output, text)
     return 0
 
 

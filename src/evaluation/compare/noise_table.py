@@ -1,79 +1,71 @@
-"""One table per figure: kinds of noise and SNRs down, the noisy speech and each experiment across.
+"""Table per metric: noises and SNRs down, the noisy speech and each experiment across.
 
     python -m evaluation.noise_table DCCRN_mse DCCRN_si_snr DCCRN_si_snr_lms -o tables
 
 The layout of "DCCRN with various loss functions": seen and unseen noise, each with its SNRs and
 their mean, then the mean of all. Writes tables.md to read and tables.csv to compute with; without
 -o it prints the former. Every cell is a mean over the samples of that noise and SNR for which every
-experiment has the figure. `--rows noise_type` has a block per noise instead.
+experiment has the metric. `--rows noise_type` has a block per noise instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from asteroid.utils.files import atomic_path
-from evaluation.score.groups import snr_classes
-from evaluation.testset.experiment import Experiment, find_experiment
-from evaluation.work.cli import add_experiment_options
+from asteroid.utils.files import write_text
+from evaluation.score.columns import snr_classes
+from evaluation.testset.experiment import ExperimentFolder, find_experiment
+from evaluation.testset.options import add_experiment_options
+from evaluation.work.tables import Cell, Grid, number, to_markdown
 from seloss.program import run_command
 
-from .means_table import read_metrics
+from .means_table import common_samples
 
-__all__ = ["noise_tables", "to_markdown"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["main", "noise_tables"]
 
 NOISY = "noisy"
-#: Figure by its column, what it is called, decimals, and its column of the unprocessed mixture.
-FIGURES = {
+# Metric by its column: title, decimals, and its column of the unprocessed mixture.
+METRICS = {
     "PESQ": ("PESQ", 2, "PESQ_in"),
     "STOI": ("STOI", 3, "STOI_in"),
     "ESTOI": ("ESTOI", 3, "ESTOI_in"),
     "SI-SDR": ("SI-SDR (dB)", 2, "SI-SDR_in"),
 }
 AVERAGE = "mean"
-#: Of a table's index: what `seen` is called.
+# Of the index: what `seen` is called.
 CLASSES = {"True": "seen", "False": "unseen"}
 
 
 def noise_tables(
-    experiments: Sequence[Experiment],
+    experiments: Sequence[ExperimentFolder],
     testset: str | None = None,
     *,
     figures: Sequence[str] = ("PESQ", "STOI"),
     rows: str = "seen",
 ) -> dict[str, pd.DataFrame]:
-    """Return a table for each figure, indexed by noise and SNR, with the number of samples first.
+    """Return a table for each metric, indexed by noise and SNR, with the number of samples first.
 
     Args:
         experiments: The columns.
         testset: Its name; None if the experiments have only one.
-        figures: Some of `FIGURES`.
+        figures: Some of `METRICS`.
         rows: ``seen`` or ``noise_type``: what the blocks are.
 
     Raises:
-        FileNotFoundError: An experiment has not been judged.
+        FileNotFoundError: An experiment has not been evaluated.
         ValueError: The samples do not say their noise and SNR, the experiments have none in common,
-            or a figure was not computed.
+            or a metric was not computed.
     """
-    tables = {one.label(testset): read_metrics(one, testset) for one in experiments}
-    common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
-    if not common:
-        raise ValueError(f"no sample is in all of {', '.join(tables)}")
-    if len(common) < max(map(len, tables.values())):
-        logger.warning("only the %d samples that all experiments have are compared", len(common))
-    tables = {tag: table.loc[common] for tag, table in tables.items()}
+    tables = common_samples(experiments, testset)
     first = next(iter(tables.values()))
     groups = _groups(first, rows)
     result = {}
     for figure in figures:
-        title, _, before = FIGURES[figure]
+        title, _, before = METRICS[figure]
         after = f"{figure}_out" if f"{figure}_out" in first else figure
         lacking = [tag for tag, table in tables.items() if after not in table]
         if lacking:
@@ -119,26 +111,23 @@ def _average(values: pd.DataFrame, noise: str) -> pd.DataFrame:
     return row
 
 
-def to_markdown(tables: dict[str, pd.DataFrame]) -> str:
-    """Return the tables in Markdown; the best experiment of each row is bold."""
-    decimals = {title: places for title, places, _ in FIGURES.values()}
-    text = []
-    for title, table in tables.items():
-        heads = ["noise", "SNR (dB)", *map(str, table.columns)]
-        text += [f"**{title}**", "", f"| {' | '.join(heads)} |"]
-        text.append(f"|---|---:|{'---:|' * len(table.columns)}")
-        text += [_row(keys, row, decimals[title]) for keys, row in table.iterrows()]
-        text.append("")
-    return "\n".join(text)
+def _grid(title: str, table: pd.DataFrame) -> Grid:
+    """Return a table as it is printed; the best experiment of each row is bold."""
+    decimals = {heading: places for heading, places, _ in METRICS.values()}[title]
+    rows = []
+    for keys, row in table.iterrows():
+        assert isinstance(keys, tuple)
+        texts = {str(name): number(value, decimals) for name, value in row.items() if name != "n"}
+        best = max(float(text) for name, text in texts.items() if name != NOISY)
+        cells = [
+            Cell(text, bold=name != NOISY and float(text) == best) for name, text in texts.items()
+        ]
+        rows.append([*map(Cell, map(str, keys)), Cell(str(int(row["n"]))), *cells])
+    return Grid(title, ["noise", "SNR (dB)", *map(str, table.columns)], rows)
 
 
-def _row(keys: object, row: pd.Series, places: int) -> str:
-    assert isinstance(keys, tuple)
-    cells = {str(name): f"{value:.{places}f}" for name, value in row.items() if name != "n"}
-    systems = [name for name in cells if name != NOISY]
-    best = max(float(cells[name]) for name in systems)
-    bold = [f"**{c}**" if n in systems and float(c) == best else c for n, c in cells.items()]
-    return f"| {' | '.join([*map(str, keys), str(int(row['n'])), *bold])} |"
+def _to_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
+    return "\n".join(to_markdown(_grid(title, table)) for title, table in tables.items())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -152,10 +141,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--figures",
         nargs="+",
-        choices=list(FIGURES),
+        choices=list(METRICS),
         default=["PESQ", "STOI"],
         metavar="NAME",
-        help=f"some of {', '.join(FIGURES)} (default: PESQ STOI)",
+        help=f"some of {', '.join(METRICS)} (default: PESQ STOI)",
     )
     parser.add_argument(
         "--rows", choices=("seen", "noise_type"), default="seen", help="blocks (default: seen)"
@@ -171,15 +160,14 @@ def _work(args: argparse.Namespace) -> int:
     experiments = [find_experiment(tag, args.root) for tag in args.tags]
     tables = noise_tables(experiments, args.testset, figures=args.figures, rows=args.rows)
     if args.output is None:
-        print(to_markdown(tables), end="")
+        print(_to_markdown(tables), end="")
         return 0
     long = pd.concat(tables, names=["figure"])
     for suffix, text in (
-        (".md", to_markdown(tables)),
+        (".md", _to_markdown(tables)),
         (".csv", long.to_csv(float_format="%.6g")),
     ):
-        with atomic_path(args.output.with_name(args.output.name + suffix)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(args.output.with_name(args.output.name + suffix), text)
     print(f"{args.output}.md and {args.output}.csv")
     return 0
 

@@ -1,6 +1,6 @@
-"""The figures of several systems side by side, unit by unit: what the comparison computes on.
+"""Scores of several systems side by side, unit by unit.
 
-A unit is what has a figure of its own: an utterance, or a segment of one phone. Units are paired by
+A unit is what has scores of its own: an utterance, or a segment of one phone. Units are paired by
 the utterance's id (and the segment's times), never by their order in a file.
 """
 
@@ -15,10 +15,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.phonemes.classes import PhoneClasses
-from evaluation.score.groups import grouping
+from evaluation.score.columns import grouping
+from evaluation.work.tables import read_table
 
 from .columns import is_outcome
-from .statistics import Sums
+from .statistics import ClusterSums
 from .systems import System
 
 __all__ = ["LEVELS", "Level", "Panel", "Slice", "read_panel", "slices"]
@@ -37,7 +38,7 @@ class Level:
         file: the table, in a test set's folder of metrics.
         program: what writes it.
         key: the columns that name a unit.
-        weights: by figure, the column whose value a unit counts with; others count once.
+        weights: by score, the column whose value a unit counts with; others count once.
     """
 
     name: str
@@ -46,9 +47,9 @@ class Level:
     key: tuple[str, ...]
     weights: tuple[tuple[str, str], ...] = ()
 
-    def weight_of(self, figure: str) -> str | None:
-        """Return the column of a figure's weights."""
-        return dict(self.weights).get(figure)
+    def weight_of(self, score: str) -> str | None:
+        """Return the column of a score's weights."""
+        return dict(self.weights).get(score)
 
 
 LEVELS = {
@@ -69,13 +70,13 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Panel:
-    """One level's figures of all systems over the union of their units.
+    """One level's scores of all systems over the union of their units.
 
     Attributes:
         level: which table they come from.
         units: one row per unit: its key, `speaker`, `class` and what groups it.
-        values: by system and figure, `(seeds, units)`, NaN where missing.
-        weights: by figure, `(units,)`.
+        values: by system and score, `(seeds, units)`, NaN where missing.
+        weights: by score, `(units,)`.
     """
 
     level: Level
@@ -84,26 +85,26 @@ class Panel:
     weights: dict[str, NDArray[np.float64]]
 
     @property
-    def figures(self) -> list[str]:
-        """The figures that are compared, in the order of the first system's table."""
+    def scores(self) -> list[str]:
+        """The scores that are compared, in the order of the first system's table."""
         return list(next(iter(self.values.values())))
 
-    def known(self, system: str, figure: str) -> NDArray[np.bool_]:
-        """Return which units have the figure in every seed of the system."""
-        return np.asarray(np.isfinite(self.values[system][figure]).all(0))
+    def known(self, system: str, score: str) -> NDArray[np.bool_]:
+        """Return which units have the score in every seed of the system."""
+        return np.asarray(np.isfinite(self.values[system][score]).all(0))
 
     def sums(
         self,
         system: str,
-        figure: str,
+        score: str,
         chosen: NDArray[np.bool_],
         clusters: NDArray[np.intp],
-    ) -> Sums:
-        """Gather the chosen units of a figure by cluster."""
+    ) -> ClusterSums:
+        """Gather the chosen units of a score by cluster."""
         n_clusters = int(clusters.max(initial=-1)) + 1
-        weights = self.weights[figure] * chosen
-        values = np.where(chosen, self.values[system][figure], 0.0) * weights
-        return Sums(
+        weights = self.weights[score] * chosen
+        values = np.where(chosen, self.values[system][score], 0.0) * weights
+        return ClusterSums(
             np.stack([np.bincount(clusters, row, n_clusters) for row in values]),
             np.bincount(clusters, weights, n_clusters).astype(np.float64),
         )
@@ -155,7 +156,7 @@ def slices(panel: Panel, by: str | None, classes: PhoneClasses) -> Iterator[Slic
 def read_panel(
     systems: Sequence[System],
     level: Level,
-    figures: Sequence[str] | None = None,
+    scores: Sequence[str] | None = None,
     ids: Collection[str] | None = None,
 ) -> Panel:
     """Read one level's tables of all systems and bring them onto the same units.
@@ -163,13 +164,13 @@ def read_panel(
     Args:
         systems: at least one.
         level: which table.
-        figures: the columns to compare; None: all that say how good the estimate is and that every
+        scores: the columns to compare; None: all that say how good the estimate is and that every
             system has.
         ids: the utterances that count; None: all.
 
     Raises:
         FileNotFoundError: a system has not been judged so.
-        ValueError: a table names a unit twice, lacks a column, or no figure is in all of them.
+        ValueError: a table names a unit twice, lacks a column, or no score is in all of them.
     """
     tables = {
         system.name: [_read(testset.metrics, level, tag) for tag, testset in system.testsets]
@@ -179,11 +180,10 @@ def read_panel(
     index = flat[0].index
     for table in flat[1:]:
         index = index.union(table.index, sort=False)
-    wanted = _figures(flat, level, figures)
+    wanted = _columns(flat, level, scores)
     values = {
         name: {
-            figure: np.stack([_column(table, figure, index) for table in seeds])
-            for figure in wanted
+            score: np.stack([_column(table, score, index) for table in seeds]) for score in wanted
         }
         for name, seeds in tables.items()
     }
@@ -191,12 +191,12 @@ def read_panel(
     for table in flat[1:]:
         units = units.combine_first(table).reindex(index)
     weights = {
-        figure: np.ones(len(index))
-        if (column := level.weight_of(figure)) is None
+        score: np.ones(len(index))
+        if (column := level.weight_of(score)) is None
         else _column(units, column, index).clip(min=0)
-        for figure in wanted
+        for score in wanted
     }
-    weights = {figure: np.nan_to_num(weight) for figure, weight in weights.items()}
+    weights = {score: np.nan_to_num(weight) for score, weight in weights.items()}
     return _only(Panel(level, _described(units.reset_index(), systems), values, weights), ids)
 
 
@@ -216,8 +216,8 @@ def _only(panel: Panel, ids: Collection[str] | None) -> Panel:
     if kept.all():
         return panel
     values = {
-        system: {name: one[:, kept] for name, one in figures.items()}
-        for system, figures in panel.values.items()
+        system: {name: one[:, kept] for name, one in scores.items()}
+        for system, scores in panel.values.items()
     }
     weights = {name: one[kept] for name, one in panel.weights.items()}
     return Panel(panel.level, panel.units[kept].reset_index(drop=True), values, weights)
@@ -228,8 +228,7 @@ def _read(folder: Path, level: Level, tag: str) -> pd.DataFrame:
     path = folder / level.file
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: run evaluation.{level.program} on {tag} first")
-    text = dict.fromkeys(("Sample_ID", "id", "speaker", "phone", "class", "noise_type"), str)
-    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    table = read_table(path)
     lacking = [column for column in level.key if column not in table]
     if lacking:
         raise ValueError(f"{path} lacks the column {lacking[0]!r}; it has {', '.join(table)}")
@@ -249,7 +248,7 @@ def _column(table: pd.DataFrame, name: str, index: pd.Index) -> NDArray[np.float
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _figures(tables: list[pd.DataFrame], level: Level, asked: Sequence[str] | None) -> list[str]:
+def _columns(tables: list[pd.DataFrame], level: Level, asked: Sequence[str] | None) -> list[str]:
     """Return the columns to compare."""
     common = [name for name in tables[0] if all(name in table for table in tables)]
     numeric = [name for name in common if is_outcome(name)]
@@ -261,7 +260,7 @@ def _figures(tables: list[pd.DataFrame], level: Level, asked: Sequence[str] | No
         chosen += [name for name in longer if name in common]
     if not chosen:
         raise ValueError(
-            f"no figure to compare is in {level.file} of every system; asked for "
+            f"no score to compare is in {level.file} of every system; asked for "
             f"{', '.join(asked or ['all'])}, there are {', '.join(numeric) or 'none'} in all"
         )
     return chosen

@@ -1,4 +1,4 @@
-"""The statistics of paired comparisons, on arrays.
+"""Statistics of paired comparisons, on arrays.
 
 The unit that is drawn at random is the *cluster*: an utterance with all its phones, or a speaker
 with all utterances. A mean is the ratio `sum of values x weights / sum of weights` over all units,
@@ -18,7 +18,7 @@ from scipy import stats
 __all__ = [
     "CORRECTIONS",
     "TESTS",
-    "Sums",
+    "ClusterSums",
     "adjust",
     "bootstrap_means",
     "dominance",
@@ -26,6 +26,7 @@ __all__ = [
     "interval",
     "paired_test",
     "seed_test",
+    "with_ties",
 ]
 
 Array = NDArray[np.float64]
@@ -40,7 +41,7 @@ DRAWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Sums:
+class ClusterSums:
     """One mean, by cluster.
 
     Attributes:
@@ -92,7 +93,7 @@ def _seed_draws(n_seeds: int, n_draws: int, seed: int, side: int) -> Array:
 
 
 def bootstrap_means(
-    sums: list[Sums], n_draws: int = 10_000, seed: int = 0, sides: list[int] | None = None
+    sums: list[ClusterSums], n_draws: int = 10_000, seed: int = 0, sides: list[int] | None = None
 ) -> Array:
     """Return bootstrap replicates of several means, `(means, draws)`.
 
@@ -133,8 +134,8 @@ def interval(
 
     Args:
         replicates: `(draws,)`; draws without a unit (NaN) are left out.
-        estimate: the figure itself.
-        jackknife: the figure without each cluster in turn; None: percentiles.
+        estimate: the mean itself.
+        jackknife: the mean without each cluster in turn; None: percentiles.
         level: of confidence.
 
     Source: Efron, "Better bootstrap confidence intervals", J. Am. Stat. Assoc. 82 (1987), 171.
@@ -155,6 +156,26 @@ def interval(
         levels = stats.norm.cdf(bias + moved / (1 - skew * moved))
     low, high = np.quantile(drawn, levels)
     return float(low), float(high)
+
+
+def with_ties(differences: Array, resolution: float) -> Array:
+    """Return differences with those equal that are equal but for rounding.
+
+    Ranks need it: scores are kept with six digits, and the same mean of several seeds in another
+    order differs in its last bit, which would make zeros positive and break ties.
+
+    Args:
+        differences: `(clusters,)`.
+        resolution: what differs by no more in its absolute value is equal, what is no larger is 0.
+    """
+    sizes = np.abs(differences)
+    tied = np.zeros_like(sizes)
+    first = 0.0  # the smallest of the present group: a group is never wider than the resolution
+    for place in np.argsort(sizes):
+        if sizes[place] - first > resolution:
+            first = sizes[place]
+        tied[place] = first
+    return np.asarray(np.copysign(tied, differences))
 
 
 def paired_test(differences: Array, test: str = "wilcoxon", seed: int = 0) -> float:
@@ -184,7 +205,7 @@ def paired_test(differences: Array, test: str = "wilcoxon", seed: int = 0) -> fl
 
 def _sign_flips(differences: Array, seed: int) -> float:
     n = len(differences)
-    # Sums that differ by rounding alone count as equal.
+    # ClusterSums that differ by rounding alone count as equal.
     observed = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
     if n <= EXACT_CLUSTERS:
         patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1

@@ -1,8 +1,7 @@
-"""Which systems are compared, and whether they were given the same test set."""
+"""Systems to compare, and the check that they were given the same test set."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import soundfile
 
 from evaluation.testset.experiment import TestSet, open_system
+from evaluation.work.ledger import content_digest
 
 __all__ = ["System", "check_same_testset", "common_ids", "parse_system"]
 
@@ -26,7 +26,7 @@ class System:
 
     Attributes:
         name: what tables call it.
-        testsets: tag and judged test set of each trained network: several seeds of one
+        testsets: tag and evaluated test set of each trained network: several seeds of one
             configuration, or one.
     """
 
@@ -51,9 +51,9 @@ def parse_system(text: str, testset: str | None = None, root: str | Path | None 
         raise ValueError(
             f"expected TAG, a folder or NAME=TAG,TAG,... of different tags; got {text!r}"
         )
-    found = tuple((tag, open_system(tag, testset=testset, root=root)) for tag in names)
-    notices = dict.fromkeys(one.notice for _, one in found if one.notice)
-    return System(f"{name} ({'; '.join(notices)})" if notices else name, found)
+    testsets = tuple((tag, open_system(tag, testset=testset, root=root)) for tag in names)
+    notices = dict.fromkeys(opened.notice for _, opened in testsets if opened.notice)
+    return System(f"{name} ({'; '.join(notices)})" if notices else name, testsets)
 
 
 def common_ids(systems: Sequence[System]) -> set[str]:
@@ -63,7 +63,7 @@ def common_ids(systems: Sequence[System]) -> set[str]:
 
 
 def check_same_testset(systems: Sequence[System], *, ids_too: bool = True) -> None:
-    """Refuse systems that were judged on different test sets.
+    """Refuse systems that were evaluated on different test sets.
 
     Args:
         systems: to compare; the first is the measure.
@@ -119,7 +119,7 @@ def _differ(first: Path | None, second: Path | None) -> str:
     """Say how two files differ as audio, "" if they do not (or one of them is not kept)."""
     if first is None or second is None or not (first.is_file() and second.is_file()):
         return ""
-    if first.samefile(second) or _digest(first) == _digest(second):
+    if first.samefile(second) or content_digest(first) == content_digest(second):
         return ""
     (ours, rate), (theirs, other_rate) = (
         soundfile.read(p, dtype="float32") for p in (first, second)
@@ -130,7 +130,3 @@ def _differ(first: Path | None, second: Path | None) -> str:
         return f"has {len(ours)} and {len(theirs)} samples ({first}, {second})"
     gap = float(np.abs(ours - theirs).max(initial=0.0))
     return f"differs by up to {gap:.2g} ({first}, {second})" if not gap <= TOLERANCE else ""
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()

@@ -1,52 +1,17 @@
-"""The comparison as Markdown and LaTeX: means with marks, and the differences behind them."""
+"""Grids of a comparison: means with marks, and the differences behind them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
-from .columns import figure
+from evaluation.work.tables import DASH, Cell, Grid, number
+
+from .columns import describe
 from .panel import ALL
 
-__all__ = ["Cell", "Grid", "difference_grids", "mean_grids", "to_latex", "to_markdown"]
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "−": "$-$",  # noqa: RUF001 - a minus sign, meant
-    "–": "--",  # noqa: RUF001 - a dash, meant
-}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A piece of a table: its text, in bold or not, starred or not."""
-
-    text: str
-    bold: bool = False
-    star: bool = False
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table: caption, headings, rows; the first column is of names."""
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+__all__ = ["difference_grids", "mean_grids"]
 
 
 def mean_grids(means: pd.DataFrame, tests: pd.DataFrame, baseline: str) -> list[Grid]:
@@ -58,9 +23,9 @@ def mean_grids(means: pd.DataFrame, tests: pd.DataFrame, baseline: str) -> list[
             caption = f"Means ({level}{where})"
             grids.append(_by_metric(part, tests, baseline, caption))
             continue
-        for metric, figures in part.groupby("metric", sort=False):
-            caption = f"{_titled(str(metric))} per phoneme class{where}"
-            grids.append(_by_class(figures, tests, baseline, caption))
+        for metric, rows in part.groupby("metric", sort=False):
+            caption = f"{describe(str(metric)).title} per phoneme class{where}"
+            grids.append(_by_class(rows, tests, baseline, caption))
     return grids
 
 
@@ -73,7 +38,7 @@ def _by_metric(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption:
         for system in systems
     ]
     counts = {metric: cells[systems[0], metric]["n"] for metric in metrics}
-    head = ["system", *(f"{_titled(metric)}, n = {counts[metric]}" for metric in metrics)]
+    head = ["system", *(f"{describe(metric).title}, n = {counts[metric]}" for metric in metrics)]
     return Grid(caption, head, rows)
 
 
@@ -100,7 +65,7 @@ def _marked(mean: dict[object, object], tests: pd.DataFrame, baseline: str) -> C
     own = same[(same["system"] == system) | (same["baseline"] == system)]
     best = len(own) > 0 and bool((own["better"] == system).all()) and _leads(same, mean)
     value = float(str(mean["mean"]))
-    return Cell(_number(value, figure(str(mean["metric"])).decimals), best, star)
+    return Cell(number(value, describe(str(mean["metric"])).decimals), best, star)
 
 
 def _leads(same: pd.DataFrame, mean: dict[object, object]) -> bool:
@@ -132,75 +97,27 @@ def difference_grids(tests: pd.DataFrame, alpha: float = 0.05) -> list[Grid]:
 
 
 def _difference_row(row: dict[object, object], *, classes: bool) -> list[Cell]:
-    what = figure(str(row["metric"]))
+    column = describe(str(row["metric"]))
     values = {
         key: float(str(row[key])) for key in ("difference", "ci_low", "ci_high", "p_adjusted")
     }
-    bounds = [_number(values[key], what.decimals) for key in ("ci_low", "ci_high")]
+    bounds = [number(values[key], column.decimals) for key in ("ci_low", "ci_high")]
     pair = f"{row['system']} − {row['baseline']}"  # noqa: RUF001
     few = " (few)" if row["note"] else ""
     return [
-        Cell(_titled(what.name)),
+        Cell(column.title),
         *([Cell(str(row["class"]))] if classes else []),
         Cell(pair),
         Cell(f"{row['n']}{few}"),
-        Cell(_number(values["difference"], what.decimals), star=bool(row["significant"])),
+        Cell(number(values["difference"], column.decimals), star=bool(row["significant"])),
         Cell(f"[{', '.join(bounds)}]"),
         Cell(_p_value(values["p_adjusted"])),
-        Cell(_number(float(str(row["d_z"])), 2)),
-        Cell(_number(float(str(row["cliffs_delta"])), 2)),
+        Cell(number(float(str(row["d_z"])), 2)),
+        Cell(number(float(str(row["cliffs_delta"])), 2)),
     ]
-
-
-def to_markdown(grid: Grid) -> str:
-    """Return a Markdown table under its caption."""
-    lines = [f"**{_escaped(grid.caption)}**", ""]
-    lines.append(f"| {' | '.join(map(_escaped, grid.head))} |")
-    lines.append(f"|{'---|' + '---:|' * (len(grid.head) - 1)}")
-    for row in grid.rows:
-        texts = []
-        for cell in row:
-            text = _escaped(cell.text) + (r"\*" if cell.star else "")
-            texts.append(f"**{text}**" if cell.bold else text)
-        lines.append(f"| {' | '.join(texts)} |")
-    return "\n".join(lines) + "\n"
-
-
-def to_latex(grid: Grid) -> str:
-    """Return a LaTeX table (packages: booktabs)."""
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(grid.caption)}}}"]
-    lines.append(rf"\begin{{tabular}}{{l{'r' * (len(grid.head) - 1)}}}")
-    lines += [r"\toprule", " & ".join(map(_latex, grid.head)) + r" \\", r"\midrule"]
-    for row in grid.rows:
-        texts = []
-        for cell in row:
-            text = _latex(cell.text)
-            text = rf"\textbf{{{text}}}" if cell.bold else text
-            texts.append(text + (r"$^{*}$" if cell.star else ""))
-        lines.append(" & ".join(texts) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-    return "\n".join(lines) + "\n"
-
-
-def _titled(metric: str) -> str:
-    what = figure(metric)
-    name = metric.removesuffix("_out")
-    return f"{name} ({what.unit})" if what.unit else name
-
-
-def _number(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if math.isfinite(value) else "–"  # noqa: RUF001
 
 
 def _p_value(value: float) -> str:
     if not math.isfinite(value):
-        return "–"  # noqa: RUF001
+        return DASH
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", r"\|")
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)

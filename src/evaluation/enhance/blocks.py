@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .infer import enhance, n_inputs
+from .network import enhance, n_inputs
 
 __all__ = ["BlockEnhancer", "Enhancer", "StreamEnhancer", "build_enhancer"]
 

@@ -31,11 +31,12 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from evaluation.testset.experiment import find_experiment
-from evaluation.work.cli import add_experiment_options, positive_int
+from evaluation.testset.options import add_experiment_options
+from evaluation.work.cli import positive_int
 from seloss.program import run_command
 
 from .audio import DEPTHS, open_clip
-from .infer import load_network, pick_device
+from .network import load_network, pick_device
 from .one_file import LEVELS, Settings, enhance_file
 
 __all__ = ["main", "plan"]

@@ -14,113 +14,32 @@ when the network has changed.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import inspect
-import json
 import logging
 import os
 import shutil
-import textwrap
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import soundfile
-import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from evaluation.testset.experiment import SIGNALS, TestSet, find_experiment
+from evaluation.testset.options import add_experiment_options
 from evaluation.testset.testset import write_samples
-from evaluation.work.cli import add_experiment_options
+from evaluation.work.ledger import Ledger, content_digest, digest
 from evaluation.work.shards import Shard, add_shard_option
 from seloss.data import open_dataset
 from seloss.data.formats.batch import SizedDataset
-from seloss.program import mark_resumable, run_command
+from seloss.program import run_command
 
-__all__ = ["enhance", "load_network", "main", "n_inputs", "pick_device", "write_testset"]
+from .network import enhance, load_network, pick_device
+
+__all__ = ["main", "write_testset"]
 
 logger = logging.getLogger(__name__)
 
-RECORD = "sample.json"
-
-
-def load_network(path: Path, device: torch.device) -> nn.Module:
-    """Load what `network.serialize()` gave, every weight in its place, ready for inference.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not that, or its weights do not fit the network it names.
-    """
-    import seloss.embeddings.embedded  # noqa: F401  (registers its network)
-    from asteroid.models.base_models import BaseModel
-
-    if not path.is_file():  # else it would be looked for on a hub of models
-        raise FileNotFoundError(f"there is no network {path}")
-    try:
-        network: nn.Module = BaseModel.from_pretrained(str(path))
-    except Exception as error:  # unpickling and building raise whatever they meet
-        why = textwrap.shorten(str(error), 300, placeholder=" ...")
-        if path.suffix == ".ckpt":
-            why = "checkpoints of a training are none, its best_model.pth is one"
-        raise ValueError(f"{path} is not a network that can be loaded: {why}") from error
-    return network.eval().to(device)
-
-
-def n_inputs(network: nn.Module) -> int | None:
-    """Return how many channels a network takes at a time; None: any number."""
-    if "valid_mics" in inspect.signature(network.forward).parameters:
-        return None
-    return getattr(network, "in_channels", 1) or 1
-
-
-def enhance(
-    network: nn.Module, mixture: Tensor, *, clean: Tensor | None = None, match_level: bool = False
-) -> Tensor:
-    """Return the speech in one mixture.
-
-    Args:
-        network: `(1, mics, samples) -> (1, sources, samples)`, speech first; one that works on one
-            microphone gets the first.
-        mixture: `(mics, samples)`.
-        clean: the speech in it, `(samples,)`: an oracle needs it, others do not get it.
-        match_level: scale the estimate to fit the reference microphone best, in the least-squares
-            sense.
-
-    Returns:
-        `(samples,)`, float32, on the CPU.
-
-    Raises:
-        ValueError: the network answers with another length or with values that are not finite, or
-            is an oracle, and there is no clean speech.
-    """
-    device = next(network.parameters()).device
-    n_mics, n_samples = mixture.shape
-    signal = mixture.to(device)
-    with torch.inference_mode():
-        wanted = n_inputs(network)
-        if wanted is None:
-            answer = network(signal[None], torch.tensor([n_mics], device=device))
-        else:
-            given = _heard_by_oracle(network, clean)
-            answer = network(signal[:1] if wanted == 1 else signal[None], *given)
-    estimate: Tensor = answer.detach().reshape(-1, answer.shape[-1])[0].float().cpu()
-    if estimate.shape[-1] != n_samples:
-        raise ValueError(f"the network gave {estimate.shape[-1]} samples for {n_samples}")
-    if not bool(torch.isfinite(estimate).all()):
-        raise ValueError("the network gave values that are not finite")
-    if match_level:
-        energy = estimate.square().sum()
-        estimate = estimate * ((mixture[0] * estimate).sum() / energy if energy > 0 else 1.0)
-    return estimate
-
-
-def _heard_by_oracle(network: Any, clean: Tensor | None) -> list[Tensor]:
-    """Return what an oracle gets beside the mixture: embeddings of the clean speech."""
-    if not getattr(network, "oracle", False) or clean is None:
-        return []
-    return [network.embed(clean[None].to(next(network.parameters()).device))]
+LEDGER = ".enhanced.jsonl"
 
 
 def write_testset(
@@ -150,15 +69,15 @@ def write_testset(
     mixtures = data.items
     notice = {"notice": network.notice} if getattr(network, "notice", "") else {}
     names = write_samples(testset, [item._asdict() | notice for item in mixtures])
-    wanted = [
-        {"id": mixture.id, "network": fingerprint, "match_level": match_level, **notice}
-        for mixture in mixtures
-    ]
+    keys = {
+        mixture.id: digest([mixture.id, fingerprint, match_level, notice]) for mixture in mixtures
+    }
+    ledger = Ledger(testset.folder / LEDGER, shard)
     part = (shard or Shard()).part(range(len(mixtures)))
     todo = [
         index
         for index in part
-        if _record(testset.folder / names[mixtures[index].id]) != wanted[index]
+        if not _is_there(testset, ledger, names[mixtures[index].id], keys[mixtures[index].id])
     ]
     logger.info("%s: %d samples, %d to enhance", testset.folder, len(part), len(todo))
     failures = []
@@ -172,33 +91,36 @@ def write_testset(
             failures.append(f"{item.id}: {error}")
             continue
         signals = dict(zip(SIGNALS, (item.mixture[0], *item.sources, estimate), strict=True))
-        _write_sample(testset.folder / names[item.id], signals, data.sample_rate, wanted[index])
+        folder = testset.folder / names[item.id]
+        _write_sample(folder, signals, data.sample_rate)
+        written = {"estimate": content_digest(folder / "estimate.wav")}
+        ledger.add(names[item.id], keys[item.id], written)
+    if shard is None:
+        ledger.compact({names[key]: ledger_key for key, ledger_key in keys.items()})
     return failures
 
 
-def _record(folder: Path) -> dict[str, object] | None:
-    """Return what is written about a finished sample, None if it is not finished."""
-    with suppress(OSError, json.JSONDecodeError):
-        if all((folder / f"{name}.wav").is_file() for name in SIGNALS):
-            record: dict[str, object] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-            return record
-    return None
+def _is_there(testset: TestSet, ledger: Ledger, sample: str, key: str) -> bool:
+    """Return whether a sample is finished, its estimate the one that was written under this key."""
+    written = ledger.results(sample, key)
+    folder = testset.folder / sample
+    return (
+        bool(written)
+        and all((folder / f"{name}.wav").is_file() for name in SIGNALS)
+        and content_digest(folder / "estimate.wav") == written["estimate"]
+    )
 
 
-def _write_sample(
-    folder: Path, signals: dict[str, Tensor], sample_rate: int, record: dict[str, object]
-) -> None:
+def _write_sample(folder: Path, signals: dict[str, Tensor], sample_rate: int) -> None:
     """Write a sample's folder under another name and rename it."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
         for name, signal in signals.items():
             soundfile.write(temporary / f"{name}.wav", signal.numpy(), sample_rate, subtype="FLOAT")
-        (temporary / RECORD).write_text(json.dumps(record) + "\n", encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
-        mark_resumable()
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -223,19 +145,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def pick_device(name: str) -> torch.device:
-    """Return a device by name; `auto`: a GPU where there is one.
-
-    Raises:
-        RuntimeError: there is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    torch.empty(0, device=device)  # an absent device raises here, before any work
-    return device
-
-
 def _work(args: argparse.Namespace) -> int:
     experiment = find_experiment(args.experiment_tag, args.root)
     checkpoint = experiment.checkpoint
@@ -246,7 +155,7 @@ def _work(args: argparse.Namespace) -> int:
         experiment.new_testset(args.testset or Path(args.manifest).stem),
         data,
         network,
-        fingerprint=hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        fingerprint=content_digest(checkpoint),
         match_level=args.match_level,
         shard=args.shard,
     )

@@ -22,7 +22,7 @@ from asteroid.utils.files import atomic_path
 from . import audio
 from .audio import Clip, Resampler
 from .blocks import build_enhancer
-from .infer import n_inputs
+from .network import n_inputs
 
 __all__ = ["LEVELS", "Done", "Settings", "enhance_file"]
 

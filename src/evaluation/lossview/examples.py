@@ -14,10 +14,11 @@ from torch import Tensor
 from evaluation.phonemes.alignment import phones_from_list
 from evaluation.phonemes.classes import SILENCE, read_classes
 from evaluation.phonemes.segments import ClassedPhone, read_segments
-from evaluation.score.signals import Signals
 from evaluation.testset.experiment import open_system
+from evaluation.testset.options import add_experiment_options
+from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_experiment_options, positive_int
+from evaluation.work.cli import positive_int
 from seloss.data.formats.manifest import read_manifest
 
 __all__ = ["Example", "add_example_options", "load_examples"]
@@ -156,7 +157,7 @@ def _of_testset(testset: TestSet, ids: list[str] | None) -> Iterator[Example]:
 def _example(name: str, files: Mapping[str, Path], phones: tuple[ClassedPhone, ...]) -> Example:
     """Read an utterance; its noise is what the mixture has beside the speech."""
     try:
-        rows, rate = Signals(files).together(tuple(files))
+        rows, rate = SignalFiles(files).read(*files)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     signals = {role: row[0].double() for role, row in rows.items()}

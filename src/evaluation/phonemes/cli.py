@@ -31,8 +31,8 @@ from auditus.pooling import POOLED, why_not_pooled
 from auditus.ratios import VARIANTS
 from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.score.columns import column_name, keys_of
+from evaluation.testset.options import systems_of
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import systems_of
 from evaluation.work.tables import write_table
 from seloss.program import run_command
 

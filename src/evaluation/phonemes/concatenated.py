@@ -23,12 +23,12 @@ from tqdm import tqdm
 
 from asteroid.utils.files import atomic_path
 from auditus import get_metric
-from evaluation.score.scoring import score_signals
-from evaluation.score.signals import Signals
+from evaluation.score.sample import Score, score_signals, signals_for
+from evaluation.score.scoring import metric_settings
+from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet
 from evaluation.work.ledger import Ledger, digest
 from evaluation.work.parallel import run_each
-from evaluation.work.stamps import settings_stamp
 
 from .options import FOLDER
 from .segments import Segments
@@ -64,7 +64,7 @@ class ClassTask:
         """What the results depend on, see ``Ledger``."""
         times = [[sample, times] for sample, _, times in self.samples]
         files = {f"{sample} {role}": at for sample, paths, _ in self.samples for role, at in paths}
-        return digest([settings_stamp(self.variant, cut=False), times], files)
+        return digest([metric_settings(self.variant), times], files)
 
 
 def score_class(task: ClassTask) -> dict[str, dict[str, Any]]:
@@ -79,14 +79,15 @@ def score_class(task: ClassTask) -> dict[str, dict[str, Any]]:
         metric = get_metric(name)
         signals = (side, metric.needs)
         if signals not in joined:
-            joined[signals] = _join(task, partial(Signals.of, metric=metric, side=side))
+            joined[signals] = _join(task, partial(signals_for, metric, side))
         whole = joined[signals]
-        value, reason = float("nan"), "no utterance has all it needs"
+        score: Score = "no utterance has all it needs"
         if whole.signals:
-            value, reason = score_signals(metric, whole.signals, whole.sample_rate, task.variant)
+            score = score_signals(metric, whole.signals, whole.sample_rate, task.variant)
+        is_value = not isinstance(score, str)
         results[key] = {
-            "value": value if value == value else None,
-            "reason": reason,
+            "value": score if is_value else None,
+            "reason": "" if is_value else score,
             "left_out": whole.left_out,
         }
     return results
@@ -101,7 +102,7 @@ class _Joined:
     left_out: dict[str, str]
 
 
-def _join(task: ClassTask, read: Callable[[Signals], tuple[dict[str, Tensor], int]]) -> _Joined:
+def _join(task: ClassTask, read: Callable[[SignalFiles], tuple[dict[str, Tensor], int]]) -> _Joined:
     """Cut a class's segments out of all utterances that can be used, and join them.
 
     Args:
@@ -114,7 +115,7 @@ def _join(task: ClassTask, read: Callable[[Signals], tuple[dict[str, Tensor], in
     joined_rate = 0
     for sample, paths, times in task.samples:
         try:
-            signals, rate = read(Signals(dict(paths)))
+            signals, rate = read(SignalFiles(dict(paths)))
             for role, signal in signals.items():
                 if not torch.isfinite(signal).all():
                     raise ValueError(f"the {role} holds values that are not finite")
@@ -220,13 +221,12 @@ def write_cuts(
     written = []
     left_out: dict[str, str] = {}
     roles = {kind: SIGNAL_TYPES[kind] for kind in signal_types}
-    read = partial(Signals.together, names=tuple(roles.values()))
     for name in names:
         task = _task(testset, segments, name, (), "default")
         if not task.samples:
             logger.warning("no %s in %s: nothing to cut", name, testset.folder)
             continue
-        joined = _join(task, read)
+        joined = _join(task, lambda files: files.read(*roles.values()))
         left_out |= joined.left_out
         if not joined.signals:
             sample, why = next(iter(joined.left_out.items()))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asteroid.utils.files import write_text
+from evaluation.testset.options import add_system_options
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_system_options, available_cpus, positive_int
+from evaluation.work.cli import available_cpus, positive_int
 
 from .classes import ALPHABETS, PhoneClasses
 from .textgrid import PHONE_TIER

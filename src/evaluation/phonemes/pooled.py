@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from auditus import get_metric
 from auditus.pooling import measure_units, pool
-from evaluation.score.signals import Signals
+from evaluation.score.sample import signals_for
+from evaluation.score.scoring import metric_settings
+from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet
 from evaluation.work.ledger import Ledger, digest
 from evaluation.work.parallel import run_each
-from evaluation.work.stamps import settings_stamp
 
 from .classes import PhoneClasses
 from .segments import Segments
@@ -56,7 +57,7 @@ class PoolTask:
     @property
     def key(self) -> str:
         """What the results depend on, see ``Ledger``."""
-        settings = [settings_stamp("default", cut=False), self.times, self.groups]
+        settings = [metric_settings("default"), self.times, self.groups]
         return digest(settings, dict(self.paths))
 
 
@@ -82,21 +83,21 @@ def score_phones(task: PoolTask) -> dict[str, dict[str, Any]]:
     Those of a key are ``segments``, a value each, and ``classes``, a value by name, None where it
     is not defined; or ``reason``: why there is none at all.
     """
-    signals = Signals(dict(task.paths))
+    signals = SignalFiles(dict(task.paths))
     return {key: _score(key, signals, task) for key in task.keys}
 
 
-def _score(key: str, signals: Signals, task: PoolTask) -> dict[str, Any]:
+def _score(key: str, signals: SignalFiles, task: PoolTask) -> dict[str, Any]:
     try:
         return _pool(key, signals, task)
     except Exception as error:  # one metric's trouble is not the others'
         return {"reason": str(error) or type(error).__name__}
 
 
-def _pool(key: str, signals: Signals, task: PoolTask) -> dict[str, Any]:
+def _pool(key: str, signals: SignalFiles, task: PoolTask) -> dict[str, Any]:
     side, name = key.split("/")
     metric = get_metric(name)
-    rows, rate = signals.of(metric, side)
+    rows, rate = signals_for(metric, side, signals)
     noise = rows["noise"][0] if "noise" in rows else None
     units = measure_units(metric, rows["estimate"][0], rows["target"][0], noise, sample_rate=rate)
     if units.reason:

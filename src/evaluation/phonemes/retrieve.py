@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from evaluation.work.cli import systems_of
+from evaluation.testset.options import systems_of
 from seloss.program import run_command
 
 from .classes import UNMAPPED, read_classes

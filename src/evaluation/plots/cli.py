@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
-from evaluation.testset.experiment import Experiment, TestSet, find_experiment
-from evaluation.work.cli import add_experiment_options
+from evaluation.testset.experiment import ExperimentFolder, TestSet, find_experiment
+from evaluation.testset.options import add_experiment_options
 from seloss.program import run_command
 
 from .drawing import figure_style, save_figure
@@ -55,7 +55,7 @@ def level_db(signal: _Array, sample_rate: int) -> tuple[_Array, _Array, _Array]:
 
 
 def compare_figure(
-    experiments: Sequence[Experiment], sample: str, testset: str | None = None
+    experiments: Sequence[ExperimentFolder], sample: str, testset: str | None = None
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw the figure and collect its numbers, one row per number: system, quantity, epoch, value.
 

@@ -50,8 +50,7 @@ def make_test(
     """Return the page's data and the key.
 
     Raises:
-        ValueError: an ABX test of fewer than two systems.
-        FileNotFoundError: audio is missing.
+        ValueError: an ABX test of fewer than two systems; or see `read_signals`.
     """
     if kind == "abx" and len(systems) < 2:
         raise ValueError(f"an ABX test needs two systems or more; got {', '.join(systems)}")

@@ -1,4 +1,4 @@
-"""Which utterances are worth hearing, when not all can be in the page."""
+"""Choice of utterances worth hearing, when not all can be in the page."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def choose_utterances(
     """
     unknown = [name for name in first if name not in scores.index]
     if unknown:
-        known = ", ".join(map(str, scores.index[:5]))
-        raise ValueError(f"no utterance {unknown[0]!r}; there are {known}, …")
+        ids = ", ".join(map(str, scores.index[:5]))
+        raise ValueError(f"no utterance {unknown[0]!r}; there are {ids}, …")
     quality = scores.mean(axis=1) * (1 if higher_is_better else -1)
     spread = scores.max(axis=1) - scores.min(axis=1)
     ordered = quality.dropna().sort_values(kind="stable")
@@ -43,7 +43,7 @@ def choose_utterances(
         list(scores.index),  # those without a score come last
     ]
     chosen = dict.fromkeys(first)
-    while len(chosen) < min(n, len(scores)):
+    while len(chosen) < n and any(queues):
         before = len(chosen)
         for queue in queues[:-1]:
             _take(queue, chosen)

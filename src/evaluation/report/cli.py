@@ -30,8 +30,9 @@ from tqdm import tqdm
 from asteroid.utils.files import write_text
 from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.testset.experiment import open_system
+from evaluation.testset.options import add_experiment_options
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_experiment_options, available_cpus, positive_int
+from evaluation.work.cli import available_cpus, positive_int
 from seloss.program import run_command
 
 from .blind import blind_page, make_test
@@ -175,7 +176,7 @@ def _can_be_heard(name: str, systems: Mapping[str, TestSet]) -> bool:
     """Try to read an utterance; say why it cannot be."""
     try:
         read_signals(name, systems)
-    except (FileNotFoundError, ValueError) as error:
+    except ValueError as error:
         logger.warning("%s is left out of what can be heard: %s", name, error)
         return False
     return True

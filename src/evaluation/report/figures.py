@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from auditus import METRICS
-from evaluation.compare.columns import Figure as FigureColumn
+from evaluation.compare.columns import ScoreColumn
 from evaluation.plots.drawing import MARKERS, Drawing, panels
-from evaluation.score.groups import grouping
+from evaluation.score.columns import grouping
 
 from .listening import MIXTURE, ScoreTable
 
@@ -163,14 +163,14 @@ def by_condition(
 
 
 def heat_map(
-    values: pd.DataFrame, marks: pd.DataFrame, what: FigureColumn, *, caption: str
+    values: pd.DataFrame, marks: pd.DataFrame, column: ScoreColumn, *, caption: str
 ) -> Drawing:
     """Draw a table of differences in colours, each with its number and a star where marked.
 
     Args:
         values: class x system.
         marks: of the same shape, bool.
-        what: whose differences they are.
+        column: whose differences they are.
         caption: of the figure.
     """
     numbers = values.rename_axis("class").reset_index().melt("class", var_name="system")
@@ -183,21 +183,21 @@ def heat_map(
         axes = figure.subplots()
         widest = np.nanmax(np.abs(values.to_numpy()), initial=1e-9)
         image = axes.imshow(values, cmap="PuOr_r", vmin=-widest, vmax=widest, aspect="auto")
-        for (row, column), value in np.ndenumerate(values.to_numpy(dtype=float)):
-            star = "*" if marks.iloc[row, column] else ""
-            text = f"{value:+.{what.decimals}f}{star}" if np.isfinite(value) else "–"  # noqa: RUF001
+        for (row, place), value in np.ndenumerate(values.to_numpy(dtype=float)):
+            star = "*" if marks.iloc[row, place] else ""
+            text = f"{value:+.{column.decimals}f}{star}" if np.isfinite(value) else "–"  # noqa: RUF001
             pale = not np.isfinite(value) or abs(value) < 0.6 * widest
-            axes.text(column, row, text, ha="center", va="center", color="k" if pale else "w")
+            axes.text(place, row, text, ha="center", va="center", color="k" if pale else "w")
         axes.set_xticks(range(columns), list(values.columns))
         axes.set_yticks(range(rows), list(values.index))
         axes.grid(visible=False)
-        axes.set_title(what.name.removesuffix("_out"))
-        unit = f" ({what.unit})" if what.unit else ""
-        side = "positive" if what.higher_is_better else "negative"
+        axes.set_title(column.name.removesuffix("_out"))
+        unit = f" ({column.unit})" if column.unit else ""
+        side = "positive" if column.higher_is_better else "negative"
         figure.colorbar(image, ax=axes, label=f"difference{unit}, {side}: better")
         return figure
 
-    name = f"phonemes_{what.name.replace('/', '_')}"
+    name = f"phonemes_{column.name.replace('/', '_')}"
     return Drawing(name, draw, caption, numbers)
 
 

@@ -1,4 +1,4 @@
-"""The listening section's data: sounds, spectrograms, phones and scores of chosen utterances."""
+"""Data of the listening section: sounds, spectrograms, phones and scores of utterances."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import base64
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 from numpy.typing import NDArray
 
 from auditus import METRICS
 from evaluation.score.columns import column_name
+from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet
+from evaluation.work.tables import read_table
 
 from .pictures import difference_picture, levels_db, spectrogram_picture
 from .sound import SoundFormat, encode, equal_loudness
@@ -61,10 +61,10 @@ class ScoreTable:
 
 
 def read_scores(systems: Mapping[str, TestSet]) -> list[ScoreTable]:
-    """Return every metric that all systems were judged by, of the mixture too where it is known.
+    """Return every metric that all systems were scored by, of the mixture too where it is known.
 
     Raises:
-        FileNotFoundError: a system has not been judged.
+        FileNotFoundError: a system has not been scored.
         ValueError: the systems have no metric in common.
     """
     tables = {}
@@ -72,8 +72,8 @@ def read_scores(systems: Mapping[str, TestSet]) -> list[ScoreTable]:
         path = testset.metrics / "metrics_by_sample.csv"
         if not path.is_file():
             raise FileNotFoundError(f"no {path}: run evaluation.utt_eval on {name} first")
-        tables[name] = pd.read_csv(path, dtype={"id": str}).set_index("id")
-    found = []
+        tables[name] = read_table(path).set_index("id")
+    score_tables = []
     for name in METRICS.names():
         metric, after = METRICS.get(name), column_name(f"out/{name}")
         if not all(after in table for table in tables.values()):
@@ -82,10 +82,12 @@ def read_scores(systems: Mapping[str, TestSet]) -> list[ScoreTable]:
         before, first = column_name(f"in/{name}"), next(iter(tables.values()))
         if before in first:
             scores.insert(0, MIXTURE, first[before])
-        found.append(ScoreTable(name, metric.label, metric.unit, metric.higher_is_better, scores))
-    if not found:
+        score_tables.append(
+            ScoreTable(name, metric.label, metric.unit, metric.higher_is_better, scores)
+        )
+    if not score_tables:
         raise ValueError(f"no metric is known of all of {', '.join(systems)}: run utt_eval alike")
-    return found
+    return score_tables
 
 
 def utterance_data(
@@ -98,8 +100,7 @@ def utterance_data(
     """Return all that the page shows and plays of one utterance, as plain data for JSON.
 
     Raises:
-        FileNotFoundError: audio is missing.
-        ValueError: the signals have different rates.
+        ValueError: see `read_signals`.
     """
     signals, rate = read_signals(name, systems)
     matched, gains = equal_loudness(signals, rate)
@@ -127,41 +128,23 @@ def utterance_data(
 
 
 def read_signals(name: str, systems: Mapping[str, TestSet]) -> tuple[dict[str, Array], int]:
-    """Return mixture, clean speech and each system's estimate, one length, and their rate.
+    """Return mixture, clean speech and each system's estimate, and their rate.
+
+    Another system's folder may come without mixtures; all else must be there.
 
     Raises:
-        FileNotFoundError: audio is missing.
-        ValueError: a file cannot be read, or the signals have different rates.
+        ValueError: a file is missing or cannot be read, or lengths or rates differ.
     """
-    signals: dict[str, Array] = {}
-    rates: dict[str, int] = {}
-    for system, testset in systems.items():
-        paths = testset.signals()[testset.find_sample(name)]
-        wanted = {system: paths.get("estimate")}
-        if not signals:
-            wanted = {MIXTURE: paths.get("mixture"), CLEAN: paths.get("speech"), **wanted}
-        for label, path in wanted.items():
-            if path is None and label == MIXTURE:
-                continue  # another system's folder may come without mixtures
-            if path is None or not path.is_file():
-                raise FileNotFoundError(f"no audio of {label} for {name}: expected {path}")
-            signals[label], rates[label] = _read(path)
-    if len(set(rates.values())) > 1:
-        said = ", ".join(f"{label} {rate} Hz" for label, rate in rates.items())
-        raise ValueError(f"the signals of {name} have different rates: {said}")
-    longest = max(map(len, signals.values()))
-    padded = {label: np.pad(one, (0, longest - len(one))) for label, one in signals.items()}
-    return padded, next(iter(rates.values()))
-
-
-def _read(path: Path) -> tuple[Array, int]:
-    try:
-        signal, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    except RuntimeError as error:
-        raise ValueError(f"{path} cannot be read: {error}") from None
-    if not len(signal):
-        raise ValueError(f"{path} holds no samples")
-    return signal[:, 0], rate
+    paths = {
+        system: testset.signals()[testset.find_sample(name)] for system, testset in systems.items()
+    }
+    first = next(iter(paths.values()))
+    files = {MIXTURE: first.get("mixture"), CLEAN: first.get("speech")}
+    files |= {system: own.get("estimate") for system, own in paths.items()}
+    names = [label for label in files if label != MIXTURE or files[MIXTURE] is not None]
+    known = {label: path for label, path in files.items() if path is not None}
+    signals, rate = SignalFiles(known).read(*names)
+    return {label: signal[0].double().numpy() for label, signal in signals.items()}, rate
 
 
 def _described(testset: TestSet, name: str) -> dict[str, str]:
@@ -182,7 +165,7 @@ def _phones(systems: Mapping[str, TestSet], name: str) -> list[list[Any]]:
     for testset in systems.values():
         path = testset.metrics / "phoneme_segments.csv"
         if path.is_file():
-            table = pd.read_csv(path, dtype={"id": str, "phone": str}, keep_default_na=False)
+            table = read_table(path)
             rows = table.loc[table["id"] == name, ["start_s", "end_s", "phone"]]
             return [[float(start), float(end), phone] for start, end, phone in rows.to_numpy()]
     return []

@@ -27,7 +27,13 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from asteroid.utils.files import atomic_path
-from evaluation.compare.statistics import Sums, adjust, bootstrap_means, interval, paired_test
+from evaluation.compare.statistics import (
+    ClusterSums,
+    adjust,
+    bootstrap_means,
+    interval,
+    paired_test,
+)
 from evaluation.plots.drawing import figure_style, save_figure
 from seloss.program import run_command
 
@@ -124,10 +130,10 @@ def abx_results(answers: pd.DataFrame) -> pd.DataFrame:
     return _adjusted(pd.DataFrame(rows))
 
 
-def _sums(column: pd.Series) -> Sums:
+def _sums(column: pd.Series) -> ClusterSums:
     there = column.notna().to_numpy()
     values = np.where(there, column.to_numpy(dtype=float), 0.0)
-    return Sums(values[None], there.astype(float))
+    return ClusterSums(values[None], there.astype(float))
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:

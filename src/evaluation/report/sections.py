@@ -9,17 +9,18 @@ from dataclasses import dataclass
 import pandas as pd
 
 from evaluation.compare.cli import Comparison, compare
-from evaluation.compare.columns import figure
-from evaluation.compare.differences import Options, means
+from evaluation.compare.columns import describe
+from evaluation.compare.differences import CompareOptions, means
 from evaluation.compare.panel import ALL, LEVELS, read_panel, slices
 from evaluation.compare.systems import System
-from evaluation.compare.tables import Cell, Grid, difference_grids, mean_grids
+from evaluation.compare.tables import difference_grids, mean_grids
 from evaluation.phonemes.classes import read_classes
 from evaluation.plots.drawing import Drawing
 from evaluation.spectra.cli import spectra
 from evaluation.spectra.plot import average_spectra, band_ratios, class_ratios
 from evaluation.testset.experiment import find_experiment
 from evaluation.testset.testset import TestSet
+from evaluation.work.tables import Cell, Grid
 
 from .figures import by_condition, distributions, heat_map, learning_curves
 from .listening import ScoreTable
@@ -57,7 +58,7 @@ def build_sections(
     *,
     baseline: str,
     root: str | None = None,
-    options: Options | None = None,
+    options: CompareOptions | None = None,
     jobs: int = 1,
 ) -> list[Section]:
     """Return the sections for which there is something to show.
@@ -73,7 +74,7 @@ def build_sections(
     Raises:
         ValueError: the systems were given different test sets.
     """
-    options = options or Options()
+    options = options or CompareOptions()
     comparison = _compared(systems, baseline, options)
     found = [_summary(comparison, options), _conditions(systems, tables)]
     found += [_phonemes(comparison), _spectra(systems, jobs), _training(systems, root)]
@@ -81,7 +82,7 @@ def build_sections(
     return [one for one in found if one.grids or one.drawings]
 
 
-def _compared(systems: Mapping[str, TestSet], baseline: str, options: Options) -> Comparison:
+def _compared(systems: Mapping[str, TestSet], baseline: str, options: CompareOptions) -> Comparison:
     """Return means and differences; of a single system means alone."""
     compared = [System(name, ((name, testset),)) for name, testset in systems.items()]
     if len(compared) > 1:
@@ -96,7 +97,7 @@ def _compared(systems: Mapping[str, TestSet], baseline: str, options: Options) -
     return Comparison(pd.concat(parts, ignore_index=True), empty, baseline)
 
 
-def _summary(comparison: Comparison, options: Options) -> Section:
+def _summary(comparison: Comparison, options: CompareOptions) -> Section:
     """Return means with intervals, then the tested differences."""
     overall = comparison.means
     overall = overall[(overall["class"] == ALL) & (overall["group"] == ALL)]
@@ -133,7 +134,7 @@ def _with_intervals(grid: Grid, part: pd.DataFrame, caption: str) -> Grid:
         system, cells = row[0].text, [row[0]]
         for cell, metric in zip(row[1:], metrics, strict=True):
             one = known[system, metric]
-            digits = figure(str(metric)).decimals
+            digits = describe(str(metric)).decimals
             bounds = f"[{one['ci_low']:.{digits}f}, {one['ci_high']:.{digits}f}]"
             cells.append(Cell(f"{one['mean']:.{digits}f} {bounds}", cell.bold, cell.star))
         rows.append(cells)
@@ -163,7 +164,7 @@ def _phonemes(comparison: Comparison) -> Section:
             heat_map(
                 values,
                 marks.reindex_like(values).fillna(0) > 0,
-                figure(str(metric)),
+                describe(str(metric)),
                 caption=f"{metric}: difference to {comparison.baseline} per phoneme class; "
                 "* significant after correction over all tests.",
             )

@@ -29,21 +29,17 @@ import argparse
 import logging
 from collections.abc import Sequence
 
-if __name__ == "__main__":  # importing takes seconds: the workers' beside this process's own
-    from evaluation.work.parallel import prepare_workers
-
-    prepare_workers("evaluation.score.judging", "evaluation.score.scoring", "pesq", "pystoi")
-
 from auditus import METRICS, PUBLISHED, get_metrics
 from auditus.ratios import VARIANTS
+from evaluation.testset.options import add_system_options, systems_of
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_system_options, available_cpus, natural_int, systems_of
+from evaluation.work.cli import available_cpus, natural_int
 from evaluation.work.shards import add_shard_option
 from seloss.program import run_command
 
-from .judging import Judgement, judge, judge_shard
+from .scoring import Scoring, score_shard, score_testset
 
-__all__ = ["judge", "main"]
+__all__ = ["main"]
 
 logger = logging.getLogger(__name__)
 
@@ -118,16 +114,16 @@ def _work(args: argparse.Namespace) -> int:
     scored = 0
     testsets = systems_of(args)
     for testset in testsets:
-        judgement = Judgement(
+        scoring = Scoring(
             get_metrics(_names(args.metrics, testset)),
             args.variant,
             args.cut_to_shortest,
             tuple(args.snr_edges) if args.snr_edges else None,
         )
         if args.shard is not None:
-            scored += judge_shard(testset, judgement, args.shard, jobs=args.jobs)
+            scored += score_shard(testset, scoring, args.shard, jobs=args.jobs)
             continue
-        means = judge(testset, judgement, jobs=args.jobs)
+        means = score_testset(testset, scoring, jobs=args.jobs)
         scored += int(means["Scored"].sum())
         shown = means[["Metric", "Mean", "Std", "Unit", "Scored", "Failed"]]
         print(testset.title)

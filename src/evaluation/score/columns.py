@@ -1,22 +1,34 @@
-"""From metrics to the columns of the published tables, and the tables themselves."""
+"""Columns of the published tables, means of all samples, and means within groups of samples.
+
+Groups are those by SNR, noise type, speaker, seen or unseen noise, and noise type crossed with SNR.
+What the samples' table does not know makes no group; samples of which it is not known form a group
+of their own, `(unknown)`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from auditus import get_metric
 from auditus.metric import Metric
-from evaluation.work.ledger import Record
 
 __all__ = [
+    "CROSSED",
+    "GROUPS",
     "column_name",
     "drawn_columns",
-    "figure_columns",
+    "group_tables",
+    "grouping",
     "keys_of",
     "sample_table",
+    "snr_classes",
     "summary_table",
+    "value_columns",
 ]
 
 # The published columns, in their order; others follow.
@@ -36,10 +48,17 @@ _PUBLISHED = (
 _BARE = ("PESQ", "STOI")
 # An unprocessed mixture lies in the plane of speech and noise: it has no artefact to rate.
 _WITHOUT_INPUT = ("si_sar", "si_sar_leroux", "fw_sar")
-# What is said in a sample is no condition to compare figures by.
+# What is said in a sample is no condition to compare scores by.
 _SAID = ("transcript", "textgrid", "phones", "speech_file")
 # The reference microphone is the first one of the manifest.
 REFERENCE_MICROPHONE = 0
+
+GROUPS = ("snr_db", "noise_type", "seen", "speaker")
+CROSSED = ("noise_type", "snr_db")
+UNKNOWN = "(unknown)"
+# More different SNRs than this are drawn from a range, not chosen: they are sorted into classes.
+MOST_SNRS = 12
+STEP_DB = 5.0
 
 
 def keys_of(
@@ -48,8 +67,8 @@ def keys_of(
     """Return the keys to compute: of the estimate, and of the mixture where that tells anything.
 
     Args:
-        metrics: which figures.
-        signals: of each sample the signals there are; without any mixture it has no figures.
+        metrics: which ones.
+        signals: of each sample the signals there are; without any mixture it has no scores.
     """
     mixtures = any("mixture" in files for files in signals.values())
     keys = []
@@ -73,10 +92,10 @@ def drawn_columns(keys: Sequence[str]) -> dict[str, Metric]:
     return {column_name(f"out/{name}"): get_metric(name) for name in names}
 
 
-def figure_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Return the table's columns of figures: estimate's, mixture's, and their difference."""
-    found = set(_metric_by_column(keys))
-    return [column for column in table if column in found]
+def value_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Return the table's columns of values: estimate's, mixture's, and their difference."""
+    metrics = _metric_by_column(keys)
+    return [column for column in table if column in metrics]
 
 
 def _metric_by_column(keys: Sequence[str]) -> dict[str, Metric]:
@@ -88,12 +107,12 @@ def _metric_by_column(keys: Sequence[str]) -> dict[str, Metric]:
 
 
 def sample_table(
-    samples: pd.DataFrame, records: Mapping[str, Record], keys: Sequence[str]
+    samples: pd.DataFrame, values: Mapping[str, Mapping[str, float]], keys: Sequence[str]
 ) -> pd.DataFrame:
     """Return one row per sample: identity, published columns, further columns, improvements."""
-    rows = [records[sample].values for sample in samples["Sample_ID"]]
-    figures = {column_name(key): [row.get(key) for row in rows] for key in keys}
-    table = pd.DataFrame(figures, dtype="float64")
+    rows = [values[sample] for sample in samples["Sample_ID"]]
+    columns = {column_name(key): [row.get(key) for row in rows] for key in keys}
+    table = pd.DataFrame(columns, dtype="float64")
     for key in keys:
         side, name = key.split("/")
         after, before = column_name(f"out/{name}"), column_name(f"in/{name}")
@@ -109,10 +128,10 @@ def sample_table(
 
 
 def summary_table(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return one row per figure: mean over the samples that were scored, and how many were."""
+    """Return one row per column: mean over the samples that were scored, and how many were."""
     sources = _metric_by_column(keys)
     rows = []
-    for column in figure_columns(table, keys):
+    for column in value_columns(table, keys):
         scored = table[column].dropna()
         rows.append(
             {
@@ -127,3 +146,91 @@ def summary_table(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def snr_classes(snr_db: pd.Series, edges: Sequence[float] | None = None) -> pd.Series:
+    """Return each sample's class of SNR, ordered, as a categorical.
+
+    Args:
+        snr_db: in dB, NaN where unknown.
+        edges: classes are below the first, from one to the next (the lower one included), from the
+            last on. By default every SNR is a class of its own, or, where there are more than 12,
+            classes of 5 dB.
+
+    Raises:
+        ValueError: the edges do not rise.
+    """
+    values = pd.to_numeric(snr_db, errors="coerce").astype(float)
+    distinct = np.unique(values.dropna())
+    if edges is None and len(distinct) <= MOST_SNRS:
+        labels = [f"{value:g}" for value in distinct]
+        named = values.map(dict(zip(distinct, labels, strict=True)))
+        return pd.Series(pd.Categorical(named, labels, ordered=True), index=values.index)
+    if edges is None:
+        edges = _default_edges(distinct)
+    if any(after <= before for before, after in pairwise(edges)):
+        raise ValueError(f"the edges of SNR classes must rise; got {list(edges)}")
+    labels = [
+        f"< {edges[0]:g}",
+        *(f"{low:g} to {high:g}" for low, high in pairwise(edges)),
+        f">= {edges[-1]:g}",
+    ]
+    bins = [-math.inf, *edges, math.inf]
+    return pd.cut(values, bins, right=False, labels=labels, ordered=True)
+
+
+def group_tables(
+    table: pd.DataFrame, columns: Sequence[str], edges: Sequence[float] | None = None
+) -> dict[str, pd.DataFrame]:
+    """Return, for each group that is known, one row per group and column.
+
+    Args:
+        table: a row per sample: values and what is known.
+        columns: those of values.
+        edges: see `snr_classes`.
+
+    Returns:
+        By name, as `snr_db` or `noise_type_snr_db`: columns of the group, then Metric, Mean, Std,
+        Scored, Failed.
+    """
+    known = {name: grouping(table[name], edges) for name in GROUPS if name in table}
+    values = table[list(columns)].astype(float)
+    tables = {name: _group_summary(values, {name: groups}) for name, groups in known.items()}
+    if all(name in known for name in CROSSED):
+        crossed = {name: known[name] for name in CROSSED}
+        tables["_".join(CROSSED)] = _group_summary(values, crossed)
+    return tables
+
+
+def grouping(known: pd.Series, edges: Sequence[float] | None = None) -> pd.Series:
+    """Return the group of every sample, its categories in order.
+
+    Args:
+        known: what is known of each, NaN where it is not; its name is one of `GROUPS`.
+        edges: see `snr_classes`.
+    """
+    if known.name == "snr_db":
+        groups = snr_classes(known, edges)
+    else:
+        text = known.map(lambda value: None if pd.isna(value) else str(value))
+        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=known.index)
+    if groups.isna().any():
+        groups = groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
+    return groups.cat.remove_unused_categories()
+
+
+def _group_summary(values: pd.DataFrame, groups: Mapping[str, pd.Series]) -> pd.DataFrame:
+    names = list(groups)
+    long = values.assign(**groups).melt(names, list(values), "Metric", "value")
+    long["Metric"] = pd.Categorical(long["Metric"], list(values), ordered=True)
+    grouped = long.groupby([*names, "Metric"], observed=True, sort=True)["value"]
+    summary = grouped.agg(Mean="mean", Std="std", Scored="count", Samples="size").reset_index()
+    summary["Failed"] = summary.pop("Samples") - summary["Scored"]
+    return summary
+
+
+def _default_edges(values: np.ndarray) -> list[float]:
+    """Return multiples of 5 dB between the lowest and the highest SNR."""
+    first = math.floor(values[0] / STEP_DB) + 1
+    last = math.ceil(values[-1] / STEP_DB) - 1
+    return [STEP_DB * step for step in range(first, max(first, last) + 1)]

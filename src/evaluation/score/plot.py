@@ -1,16 +1,18 @@
-"""A picture of the table noise type x SNR: one panel per metric, one cell per group."""
+"""Plot of the table noise type x SNR: one panel per metric, one cell per group."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .groups import CROSSED
+from auditus.metric import Metric
+
+from .columns import CROSSED
 
 __all__ = ["draw_groups"]
 
@@ -22,16 +24,12 @@ DARK = 0.55
 LEAST_SPAN = 0.02
 
 
-def draw_groups(
-    summary: pd.DataFrame, columns: Sequence[str], better_high: Sequence[bool], units: Sequence[str]
-) -> Figure:
-    """Draw the means of some figures; good is bright, in each panel by itself.
+def draw_groups(summary: pd.DataFrame, columns: Mapping[str, Metric]) -> Figure:
+    """Draw means of metrics; good is bright, in each panel by itself.
 
     Args:
         summary: the crossed table of `group_tables`.
-        columns: the figures to draw.
-        better_high: whether more is better, for each.
-        units: of each, "" for none.
+        columns: the metric of each column to draw.
     """
     across = min(MOST_COLUMNS, len(columns))
     down = math.ceil(len(columns) / across)
@@ -42,25 +40,27 @@ def draw_groups(
     grid = figure.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(columns) :]:
         axes.set_axis_off()
-    described = zip(grid.flat, columns, better_high, units, strict=False)
-    for axes, column, high, unit in described:
+    for axes, (column, metric) in zip(grid.flat, columns.items(), strict=False):
         part = summary[summary["Metric"] == column]
         means, counts = (
             part.pivot(index=CROSSED[0], columns=CROSSED[1], values=value).reindex(rows)[cells]
             for value in ("Mean", "Scored")
         )
-        _draw_panel(axes, means, counts, high=high)
-        arrow = "higher is better" if high else "lower is better"
-        axes.set_title(f"{column}{f' ({unit})' if unit else ''}\n{arrow}", fontsize=8)
+        _draw_panel(axes, means, counts, higher_is_better=metric.higher_is_better)
+        unit = f" ({metric.unit})" if metric.unit else ""
+        better = "higher" if metric.higher_is_better else "lower"
+        axes.set_title(f"{column}{unit}\n{better} is better", fontsize=8)
     return figure
 
 
-def _draw_panel(axes: Axes, means: pd.DataFrame, counts: pd.DataFrame, *, high: bool) -> None:
+def _draw_panel(
+    axes: Axes, means: pd.DataFrame, counts: pd.DataFrame, *, higher_is_better: bool
+) -> None:
     values = means.to_numpy(float)
-    colours = "viridis" if high else "viridis_r"
-    low, high_end = _colour_range(values)
+    colours = "viridis" if higher_is_better else "viridis_r"
+    low, high = _colour_range(values)
     shown = np.ma.masked_invalid(values)
-    image = axes.imshow(shown, cmap=colours, aspect="auto", vmin=low, vmax=high_end)
+    image = axes.imshow(shown, cmap=colours, aspect="auto", vmin=low, vmax=high)
     axes.grid(visible=False)
     axes.set_xticks(range(means.shape[1]), means.columns, rotation=30, ha="right", fontsize=7)
     axes.set_yticks(range(means.shape[0]), means.index, fontsize=7)

@@ -38,10 +38,11 @@ from asteroid.dsp.projection import decompose
 from evaluation.phonemes.classes import read_classes
 from evaluation.phonemes.segments import ClassedPhone, read_segments
 from evaluation.plots.drawing import save_drawings
-from evaluation.score.signals import Signals
 from evaluation.testset.experiment import open_systems
+from evaluation.testset.options import add_experiment_options
+from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet, some
-from evaluation.work.cli import add_experiment_options, available_cpus, positive_int
+from evaluation.work.cli import available_cpus, positive_int
 from evaluation.work.parallel import run_each
 from evaluation.work.tables import write_table
 from seloss.program import run_command
@@ -84,7 +85,7 @@ def utterance_energies(task: SpectrumTask) -> tuple[dict[str, Array], int]:
             the estimate.
     """
     names = (task.estimate, "speech", "noise")
-    signals, rate = Signals(dict(task.paths)).together(names)
+    signals, rate = SignalFiles(dict(task.paths)).read(*names)
     estimate, speech, noise = (signals[name].double() for name in names)
     parts = torch.cat(decompose(estimate, speech, noise))
     bands, times, _ = band_energies(parts, rate)

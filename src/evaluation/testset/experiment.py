@@ -1,4 +1,4 @@
-"""Where an experiment keeps what: from a tag, or any system's folder of audio, to its files.
+"""Files of an experiment, or of any system's folder of audio, from its tag or path.
 
     <root>/<tag>/best_model.pth  history.csv
     <root>/<tag>/<testset>/samples.csv
@@ -30,7 +30,7 @@ from .testset import SIGNALS, SYSTEM_FILE, TestSet, natural_key, some
 __all__ = [
     "ROOT_VARIABLE",
     "SIGNALS",
-    "Experiment",
+    "ExperimentFolder",
     "References",
     "TestSet",
     "find_experiment",
@@ -45,7 +45,7 @@ _PLAIN_NAME = re.compile(r"[^./\\\0][^/\\\0]*")
 
 
 @dataclass(frozen=True)
-class Experiment:
+class ExperimentFolder:
     """One experiment's folder.
 
     Attributes:
@@ -81,9 +81,11 @@ class Experiment:
 
     def testsets(self) -> list[TestSet]:
         """Return every test set that has samples."""
-        found = [TestSet(path) for path in sorted(self.folder.iterdir()) if path.is_dir()]
+        folders = [TestSet(path) for path in sorted(self.folder.iterdir()) if path.is_dir()]
         return [
-            one for one in found if one.samples_file.is_file() or any(one.folder.glob("sample_*/"))
+            testset
+            for testset in folders
+            if testset.samples_file.is_file() or any(testset.folder.glob("sample_*/"))
         ]
 
     def testset(self, name: str | None = None) -> TestSet:
@@ -93,17 +95,17 @@ class Experiment:
             FileNotFoundError: there is none of this name, or none at all, or several to choose
                 from.
         """
-        there = {one.name: one for one in self.testsets()}
-        if not there:
+        testsets = {testset.name: testset for testset in self.testsets()}
+        if not testsets:
             raise FileNotFoundError(
                 f"{self.folder} holds no enhanced samples: run evaluation.infer first"
             )
-        if name is None and len(there) == 1:
-            return next(iter(there.values()))
-        if name is None or name not in there:
-            asked = "several test sets" if name is None else f"no test set {name!r}"
-            raise FileNotFoundError(f"{asked} in {self.folder}; there are {some(list(there))}")
-        return there[name]
+        if name is None and len(testsets) == 1:
+            return next(iter(testsets.values()))
+        if name is None or name not in testsets:
+            problem = "several test sets" if name is None else f"no test set {name!r}"
+            raise FileNotFoundError(f"{problem} in {self.folder}; there are {some(list(testsets))}")
+        return testsets[name]
 
     def label(self, testset: str | None = None) -> str:
         """Return its tag, with what must be said of the scores of a test set, as of an oracle."""
@@ -119,7 +121,7 @@ class Experiment:
         return TestSet(self.folder / _plain(name, "test set"))
 
 
-def find_experiment(tag: str, root: str | Path | None = None) -> Experiment:
+def find_experiment(tag: str, root: str | Path | None = None) -> ExperimentFolder:
     """Find an experiment by its tag.
 
     Args:
@@ -140,7 +142,7 @@ def find_experiment(tag: str, root: str | Path | None = None) -> Experiment:
     if not folder.is_dir():
         there = sorted(path.name for path in base.iterdir() if path.is_dir())
         raise FileNotFoundError(f"no experiment {tag!r} in {base}; there are {some(there)}")
-    return Experiment(folder)
+    return ExperimentFolder(folder)
 
 
 def open_system(
@@ -151,14 +153,14 @@ def open_system(
     references: References | None = None,
     results: str | Path | None = None,
 ) -> TestSet:
-    """Open what a program judges: an experiment's test set, or any system's folder of audio.
+    """Open what a program evaluates: an experiment's test set, or any system's folder of audio.
 
     Args:
         tag_or_folder: an experiment's tag; or a folder of estimates; or the results of one. Without
             `references` a tag comes first: write `./name` for a folder of a tag's name.
         testset: of an experiment; needed where it has several.
         root: see `find_experiment`.
-        references: for a folder of estimates: what they are judged against. A folder that was
+        references: for a folder of estimates: what they are compared with. A folder that was
             opened before needs none.
         results: for a folder of estimates: where its tables go; by default `<folder>_results`.
 
@@ -181,7 +183,7 @@ def open_system(
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
     raise FileNotFoundError(
-        f"{folder} was not judged before: name its references by --input_json MANIFEST or "
+        f"{folder} was not evaluated before: name its references by --input_json MANIFEST or "
         "--targets FOLDER"
     )
 

@@ -1,4 +1,4 @@
-"""Another system's folder of estimates as a test set: paired with its references, written down."""
+"""Any system's folder of estimates as a test set: paired with its references, the pairs kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from asteroid.utils.files import atomic_path
+from asteroid.utils.files import write_text
+from evaluation.work.tables import write_table
 
 from .pairing import audio_files, match
 from .references import Reference, References
@@ -30,11 +31,10 @@ def results_beside(folder: Path) -> Path:
 
 
 def pair_folder(folder: Path, references: References, results: Path | None = None) -> TestSet:
-    """Pair a folder of estimates with its references and write down what was found.
+    """Pair a folder of estimates with its references and keep the pairs.
 
     Files without a partner are named in the log and in unpaired.csv. A reference without an
-    estimate stays a sample, one whose figures are not defined; an estimate without a reference
-    cannot be judged.
+    estimate stays a sample, one without scores; an estimate without a reference cannot be scored.
 
     Raises:
         FileNotFoundError: a folder or manifest is missing or holds nothing.
@@ -44,21 +44,20 @@ def pair_folder(folder: Path, references: References, results: Path | None = Non
     testset = TestSet(results or results_beside(folder))
     _refuse_others(testset, folder)
     expected = references.read()
-    own = [path for one in expected for path in one.paths.values()]
-    files = audio_files(folder, leave_out=own)
-    found = match(files, {one.id: one.names for one in expected}, references.pattern)
-    if not found:
+    files = _estimates(folder, references, expected)
+    pairs = match(files, {one.id: one.names for one in expected}, references.pattern)
+    if not pairs:
         raise ValueError(
             f"no file of {folder} goes by the name of a reference: estimates are "
             f"{some([str(path) for path in files], 3)}; references are "
             f"{some([one.id for one in expected], 3)}; see --pair_pattern"
         )
     paths = {one.id: dict(one.paths) for one in expected}
-    for name, file in found.items():
+    for name, file in pairs.items():
         paths[name]["estimate"] = folder / file
     _write_pairs(testset, folder, expected, paths)
-    paired = set(found.values())
-    alone = [("reference", one.id) for one in expected if one.id not in found]
+    paired = set(pairs.values())
+    alone = [("reference", one.id) for one in expected if one.id not in pairs]
     alone += [("estimate", str(path)) for path in files if path not in paired]
     for side in ("reference", "estimate"):
         names = [name for kind, name in alone if kind == side]
@@ -66,9 +65,22 @@ def pair_folder(folder: Path, references: References, results: Path | None = Non
             logger.warning(
                 "%s: %d %s(s) without a partner: %s", folder, len(names), side, some(names)
             )
-    with atomic_path(testset.folder / "unpaired.csv") as temporary:
-        pd.DataFrame(alone, columns=["kind", "name"]).to_csv(temporary, index=False)
+    write_table(testset.folder / "unpaired.csv", pd.DataFrame(alone, columns=["kind", "name"]))
     return testset
+
+
+def _estimates(folder: Path, references: References, expected: Sequence[Reference]) -> list[Path]:
+    """Return the audio of a folder, without references that lie there too.
+
+    The references are the estimates themselves where the folder is that of the mixtures (or of the
+    clean speech): the unprocessed input as a system.
+    """
+    same = {role for role, path in references.folders.items() if path.resolve() == folder.resolve()}
+    own = [path for one in expected for role, path in one.paths.items() if role not in same]
+    try:
+        return audio_files(folder, leave_out=own)
+    except FileNotFoundError:
+        return audio_files(folder)
 
 
 def _refuse_others(testset: TestSet, folder: Path) -> None:
@@ -94,5 +106,4 @@ def _write_pairs(
             for key, files in paths.items()
         },
     }
-    with atomic_path(testset.folder / SYSTEM_FILE) as temporary:
-        temporary.write_text(json.dumps(system, indent=1) + "\n", encoding="utf-8")
+    write_text(testset.folder / SYSTEM_FILE, json.dumps(system, indent=1) + "\n")

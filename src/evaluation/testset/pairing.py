@@ -1,4 +1,4 @@
-"""Which file of any system belongs to which reference: pairing by name.
+"""Pairing by name: which file of any system belongs to which reference.
 
 References come from a manifest (`id`, file names of its microphones) or from folders of audio,
 where the path of a target without its suffix is the id. A reference goes by several *names*: its
@@ -10,9 +10,13 @@ a partner:
 3. one of the estimate's folders is a name:                          `utt3/enhanced.wav`, `utt3`
 4. the estimate's stem holds a name between separators, the longest: `net_utt3-enh.wav`, `utt3`
 5. a name holds the estimate's stem between separators:              `utt3.wav`, `clean_utt3`
+6. stem and name are equal without their role, a word as `clean` or
+   `enhanced` at the start or the end:                               `3_enhanced.wav`, `3_clean`
 
-A regular expression with a group (called `id`, else the first one) takes the place of all five:
-what it finds in the estimate's path must be what it finds in a name, or the name itself.
+Separators are what is neither letter nor digit in any script; letters are compared in Unicode's
+composed form (NFC), whichever form the file system has. A regular expression with a group (called
+`id`, else the first one) takes the place of all six: what it finds in the estimate's path must be
+what it finds in a name, or the name itself.
 
 Two estimates for one reference, or two references for one estimate, are refused, never guessed.
 """
@@ -20,20 +24,28 @@ Two estimates for one reference, or two references for one estimate, are refused
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 
 import soundfile
 
 __all__ = ["audio_files", "match"]
 
-_SEPARATOR = re.compile(r"[^0-9A-Za-z]+")
+# What a signal is called beside its id.
+ROLES = frozenset(
+    {
+        *("clean", "noisy", "noise", "speech", "mixture", "mixed", "mix", "target"),
+        *("reference", "ref", "estimate", "estimated", "est", "enhanced", "enh", "denoised"),
+        *("output", "out", "processed"),
+    }
+)
 _SHOWN = 10
 
 _Names = Mapping[str, tuple[str, ...]]
-_Rule = Callable[[Path, Mapping[str, set[str]]], set[str]]
 
 
 def audio_files(folder: str | Path, *, leave_out: Iterable[Path] = ()) -> list[Path]:
@@ -62,23 +74,32 @@ def audio_files(folder: str | Path, *, leave_out: Iterable[Path] = ()) -> list[P
 
 
 @dataclass(frozen=True)
-class _Claims:
-    """What one rule says: for every file the references that it may belong to."""
+class _Rule:
+    """A way to pair.
 
-    by_file: dict[Path, set[str]]
+    Attributes:
+        of_name: under which texts a reference of this name is looked up.
+        of_file: the texts to look up for a file, in groups; the first group with a hit counts.
+    """
 
-    def settled(self) -> dict[str, Path]:
-        """Return the pairs in which each side has only the other."""
-        by_reference: dict[str, set[Path]] = defaultdict(set)
-        for file, references in self.by_file.items():
-            for reference in references:
-                by_reference[reference].add(file)
-        return {
-            reference: file
-            for file, references in self.by_file.items()
-            for reference in references
-            if len(references) == 1 and len(by_reference[reference]) == 1
-        }
+    of_name: Callable[[str], Iterable[str]]
+    of_file: Callable[[Path], Iterable[Iterable[str]]]
+
+    def claims(self, files: Iterable[Path], names: _Names) -> dict[Path, set[str]]:
+        """Return for each file the references that it may belong to, if there are any."""
+        references: dict[str, set[str]] = defaultdict(set)
+        for key, own in names.items():
+            for name in own:
+                for text in self.of_name(name):
+                    references[text].add(key)
+        claims = {}
+        for file in files:
+            for group in self.of_file(file):
+                hits = set[str]().union(*(references.get(text, ()) for text in group))
+                if hits:
+                    claims[file] = hits
+                    break
+        return claims
 
 
 def match(files: Iterable[Path], names: _Names, pattern: str | None = None) -> dict[str, Path]:
@@ -95,23 +116,37 @@ def match(files: Iterable[Path], names: _Names, pattern: str | None = None) -> d
     rules: tuple[_Rule, ...] = _RULES
     if pattern is not None:
         search = _extractor(pattern)
-        names = {key: tuple(search(name) or name for name in some) for key, some in names.items()}
-        rules = (lambda path, known: known.get(search(path.with_suffix("").as_posix()), set()),)
+        rules = (
+            _Rule(
+                lambda name: [search(_composed(name)) or _composed(name)],
+                lambda file: [[search(_composed(file.with_suffix("").as_posix()))]],
+            ),
+        )
     pairs: dict[str, Path] = {}
     left = set(files)
     doubtful: dict[Path, set[str]] = {}
     for rule in rules:
-        known: dict[str, set[str]] = defaultdict(set)
-        for key, some in names.items():
-            for name in some if key not in pairs else ():
-                known[name].add(key)
-        claims = {file: rule(file, known) for file in left}
-        new = _Claims({file: keys for file, keys in claims.items() if keys}).settled()
+        claims = rule.claims(left, {key: own for key, own in names.items() if key not in pairs})
+        new = _settled(claims)
         pairs |= new
         left -= set(new.values())
-        doubtful.update((file, keys) for file, keys in claims.items() if keys and file in left)
+        doubtful |= {file: keys for file, keys in claims.items() if file in left}
     _refuse_doubtful({file: keys - set(pairs) for file, keys in doubtful.items() if file in left})
     return pairs
+
+
+def _settled(claims: Mapping[Path, set[str]]) -> dict[str, Path]:
+    """Return the pairs in which each side has only the other."""
+    files: dict[str, set[Path]] = defaultdict(set)
+    for file, references in claims.items():
+        for reference in references:
+            files[reference].add(file)
+    return {
+        reference: file
+        for file, references in claims.items()
+        for reference in references
+        if len(references) == 1 and len(files[reference]) == 1
+    }
 
 
 def _refuse_doubtful(doubtful: Mapping[Path, set[str]]) -> None:
@@ -149,44 +184,59 @@ def _extractor(pattern: str) -> Callable[[str], str]:
     return search
 
 
-def _pieces(text: str) -> Iterable[str]:
-    """Yield every part of a text that begins and ends at separators, longest first."""
-    gaps = [found.span() for found in _SEPARATOR.finditer(text)]
-    starts = [0, *(end for _, end in gaps)]
-    ends = [*(start for start, _ in gaps), len(text)]
-    spans = [(a, b) for i, a in enumerate(starts) for b in ends[i:] if b > a]
-    for a, b in sorted(spans, key=lambda span: span[0] - span[1]):
-        yield text[a:b]
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
 
 
-def _by_path(file: Path, known: Mapping[str, set[str]]) -> set[str]:
-    return set(known.get(file.with_suffix("").as_posix(), ()))
+def _whole(text: str) -> list[str]:
+    return [_composed(text)]
 
 
-def _by_stem(file: Path, known: Mapping[str, set[str]]) -> set[str]:
-    return set(known.get(file.stem, ()))
+def _words(text: str) -> list[tuple[int, int]]:
+    """Return start and end of every run of letters and digits, in any script."""
+    # Vowel signs and accents that do not compose (category M) belong to their letter.
+    is_word = [c.isalnum() or unicodedata.category(c).startswith("M") for c in text]
+    edges = [0, *(i for i in range(1, len(text)) if is_word[i] != is_word[i - 1]), len(text)]
+    return [(start, end) for start, end in pairwise(edges) if start < end and is_word[start]]
 
 
-def _by_folder(file: Path, known: Mapping[str, set[str]]) -> set[str]:
-    return set().union(*(known.get(part, ()) for part in file.parts[:-1]))
+def _pieces(text: str) -> Iterator[list[str]]:
+    """Yield the parts of a text that begin and end at separators, those of one length together.
+
+    The longest come first.
+    """
+    text = _composed(text)
+    words = _words(text)
+    spans = [(start, end) for i, (start, _) in enumerate(words) for _, end in words[i:]]
+    by_length = sorted(spans, key=lambda span: span[0] - span[1])
+    for _, same in groupby(by_length, key=lambda span: span[1] - span[0]):
+        yield [text[start:end] for start, end in same]
 
 
-def _by_part(file: Path, known: Mapping[str, set[str]]) -> set[str]:
-    """Take the references with the longest name that the stem holds."""
-    longest, found = 0, set[str]()
-    for piece in _pieces(file.stem):
-        if len(piece) < longest:
-            break
-        if piece in known:
-            longest, found = len(piece), found | known[piece]
-    return found
+def _bare(text: str) -> list[str]:
+    """Return a text without separators at its ends, if anything is left."""
+    return next(_pieces(text), [])
 
 
-def _by_whole(file: Path, known: Mapping[str, set[str]]) -> set[str]:
-    """Take the references one of whose names holds the stem."""
-    stem = re.escape(file.stem)
-    inside = re.compile(rf"(?<![0-9A-Za-z]){stem}(?![0-9A-Za-z])")
-    return set().union(*(keys for name, keys in known.items() if inside.search(name)))
+def _without_role(text: str) -> list[str]:
+    """Return a text without the roles at its ends, if there are some and anything is left."""
+    text = _composed(text)
+    words = _words(text)
+    kept = list(words)
+    while kept and text[slice(*kept[0])].casefold() in ROLES:
+        kept.pop(0)
+    while kept and text[slice(*kept[-1])].casefold() in ROLES:
+        kept.pop()
+    return [text[kept[0][0] : kept[-1][1]]] if 0 < len(kept) < len(words) else []
 
 
-_RULES: tuple[_Rule, ...] = (_by_path, _by_stem, _by_folder, _by_part, _by_whole)
+_RULES = (
+    _Rule(
+        lambda name: [_composed(name)], lambda file: [[_composed(file.with_suffix("").as_posix())]]
+    ),
+    _Rule(lambda name: [_composed(name)], lambda file: [[_composed(file.stem)]]),
+    _Rule(lambda name: [_composed(name)], lambda file: [map(_composed, file.parts[:-1])]),
+    _Rule(_bare, lambda file: _pieces(file.stem)),
+    _Rule(lambda name: chain.from_iterable(_pieces(name)), lambda file: [_bare(file.stem)]),
+    _Rule(_without_role, lambda file: [_without_role(file.stem)]),
+)

@@ -1,23 +1,28 @@
-"""What a folder of estimates is judged against: a manifest, or folders of speech and noise."""
+"""References of a folder of estimates: a manifest, or folders of speech, noise and mixtures."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
+from evaluation.work.tables import read_table
 from seloss.data.formats.manifest import Mixture, read_manifest
 
 from .pairing import audio_files, match
-from .testset import TEXT_COLUMNS
+from .testset import some
 
 __all__ = ["EARS", "Reference", "References", "known_of"]
 
+logger = logging.getLogger(__name__)
+
 # The microphones that are the left and the right ear, counted from 1.
 EARS = (1, 2)
+# The option that names the folder of a signal.
+_OPTIONS = {"speech": "--targets", "mixture": "--mixtures", "noise": "--noises"}
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,17 @@ class References:
         folders = (self.targets, self.noises, self.mixtures)
         if (self.manifest is None) == all(folder is None for folder in folders):
             raise ValueError(
-                "estimates are judged against either a manifest (--input_json) or folders "
+                "estimates are scored against either a manifest (--input_json) or folders "
                 "(--targets, with --noises and --mixtures where there are some): give one kind"
             )
         if self.manifest is None and self.targets is None and self.mixtures is None:
             raise ValueError("the noise alone is no reference: give --targets or --mixtures too")
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """The folder of each signal that has one."""
+        folders = {"speech": self.targets, "mixture": self.mixtures, "noise": self.noises}
+        return {name: Path(folder) for name, folder in folders.items() if folder is not None}
 
     def read(self) -> list[Reference]:
         """Return every reference.
@@ -88,19 +99,65 @@ class References:
 
     def _of_folders(self) -> list[Reference]:
         """Pair the folders with the first of targets, mixtures, whose paths are the ids."""
-        folders = {"speech": self.targets, "mixture": self.mixtures, "noise": self.noises}
-        given = {name: Path(folder) for name, folder in folders.items() if folder is not None}
+        given = self.folders
         first, base = next(iter(given.items()))
         own = {path.with_suffix("").as_posix(): path for path in audio_files(base)}
         paths = {key: {first: base / path} for key, path in own.items()}
         names = {key: tuple(dict.fromkeys((key, path.stem))) for key, path in own.items()}
         for role, folder in given.items():
-            if role != first:
-                for key, path in match(audio_files(folder), names, self.pattern).items():
-                    paths[key][role] = folder / path
-                    names[key] = tuple(dict.fromkeys((*names[key], path.stem)))
-        known = _read_information(self.information)
+            if role == first:
+                continue
+            files = audio_files(folder)
+            pairs = match(files, names, self.pattern)
+            _report_unpaired(
+                f"{_OPTIONS[role]} {folder}", list(map(str, files)), list(pairs), list(own)
+            )
+            for key, path in pairs.items():
+                paths[key][role] = folder / path
+                names[key] = tuple(dict.fromkeys((*names[key], path.stem)))
+        known = self._information(list(own))
         return [Reference(key, names[key], paths[key], known.get(key, {})) for key in own]
+
+    def _information(self, ids: Sequence[str]) -> dict[str, dict[str, object]]:
+        """Return what the table says of each reference, by id."""
+        if self.information is None:
+            return {}
+        table = read_table(self.information)
+        if "id" not in table or table["id"].duplicated().any():
+            raise ValueError(
+                f"{self.information} must have a column 'id' without doubles: one row per reference"
+            )
+        composed = {unicodedata.normalize("NFC", key): key for key in ids}
+        rows = {
+            composed.get(unicodedata.normalize("NFC", str(name)), str(name)): row
+            for name, row in table.set_index("id").to_dict("index").items()
+        }
+        _report_unpaired(
+            f"--information {self.information}",
+            list(rows),
+            [key for key in ids if key in rows],
+            ids,
+        )
+        return rows
+
+
+def _report_unpaired(
+    source: str, names: Sequence[str], paired: Sequence[str], ids: Sequence[str]
+) -> None:
+    """Say which references a folder or table has nothing for.
+
+    Raises:
+        ValueError: it has something for none of them.
+    """
+    shown = f"it has {some(names, 3)}; references are {some(ids, 3)}"
+    if not paired:
+        raise ValueError(f"{source} fits no reference by name: {shown}")
+    left = len(ids) - len(paired)
+    if left:
+        without = [key for key in ids if key not in set(paired)]
+        logger.warning(
+            "%s has nothing for %d of %d references: %s", source, left, len(ids), some(without, 3)
+        )
 
 
 def known_of(item: Mixture) -> dict[str, object]:
@@ -128,16 +185,3 @@ def _of_mixture(item: Mixture, ears: tuple[int, int]) -> Reference:
                 paths[f"{name}_{side}"] = files[microphone - 1]
     stems = [paths[name].stem for name in signals if name in paths]
     return Reference(item.id, tuple(dict.fromkeys((item.id, *stems))), paths, known_of(item))
-
-
-def _read_information(path: Path | None) -> dict[str, dict[str, object]]:
-    """Return the rows of a table by their id."""
-    if path is None:
-        return {}
-    table = pd.read_csv(
-        path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=[""]
-    )
-    if "id" not in table or table["id"].duplicated().any():
-        raise ValueError(f"{path} must have a column 'id' without doubles: one row per reference")
-    rows: dict[str, dict[str, object]] = table.set_index("id").to_dict("index")
-    return rows

@@ -1,4 +1,4 @@
-"""One folder of enhanced samples: which there are, where their audio and their tables lie."""
+"""Folder of enhanced samples: which there are, where their audio and their tables lie."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from asteroid.utils.files import atomic_path
+from evaluation.work.tables import read_table, write_table
 
 __all__ = [
     "SIGNALS",
     "SYSTEM_FILE",
-    "TEXT_COLUMNS",
     "TestSet",
     "natural_key",
     "number_samples",
@@ -27,11 +26,6 @@ __all__ = [
 
 SIGNALS = ("mixture", "speech", "noise", "estimate")
 SYSTEM_FILE = "system.json"
-# Columns of samples.csv that hold text, whatever it looks like.
-TEXT_COLUMNS = (
-    *("Sample_ID", "id", "speaker", "transcript"),
-    *("textgrid", "phones", "speech_file", "notice"),
-)
 
 
 @dataclass(frozen=True)
@@ -66,8 +60,8 @@ class TestSet:
     def notice(self) -> str:
         """What must be said wherever its scores appear, as of an oracle; empty: nothing."""
         table = self.samples()
-        told = list(table["notice"].dropna()) if "notice" in table else []
-        return str(told[0]) if told else ""
+        notices = list(table["notice"].dropna()) if "notice" in table else []
+        return str(notices[0]) if notices else ""
 
     @property
     def estimates(self) -> Path:
@@ -99,8 +93,8 @@ class TestSet:
     def _paired(self) -> dict[str, Any]:
         """Return what `open_system` wrote."""
         text = (self.folder / SYSTEM_FILE).read_text(encoding="utf-8")
-        found: dict[str, Any] = json.loads(text)
-        return found
+        system: dict[str, Any] = json.loads(text)
+        return system
 
     @property
     def metrics(self) -> Path:
@@ -119,11 +113,7 @@ class TestSet:
         its own id.
         """
         if self.samples_file.is_file():
-            kinds = dict.fromkeys(TEXT_COLUMNS, str)
-            # "NA" may be a name: only an empty cell is missing
-            table = pd.read_csv(
-                self.samples_file, dtype=kinds, keep_default_na=False, na_values=[""]
-            )
+            table = read_table(self.samples_file)
         else:
             names = [path.name for path in self.folder.glob("sample_*") if path.is_dir()]
             table = pd.DataFrame({"Sample_ID": names, "id": names}, dtype=str)
@@ -167,8 +157,7 @@ def write_samples(testset: TestSet, known: Sequence[Mapping[str, object]]) -> di
     names = number_samples(testset, [str(one["id"]) for one in known])
     rows = [{"Sample_ID": names[str(one["id"])], **one} for one in known]
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")
-    with atomic_path(testset.samples_file) as temporary:
-        table.to_csv(temporary, index=False)
+    write_table(testset.samples_file, table, digits=None)
     return names
 
 

@@ -31,9 +31,10 @@ import pandas as pd
 from evaluation.phonemes.classes import read_classes
 from evaluation.phonemes.pronunciation import read_dictionary
 from evaluation.plots.drawing import figure_style, save_figure
+from evaluation.testset.options import add_system_options, systems_of
 from evaluation.testset.spoken_text import read_transcripts
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import add_system_options, available_cpus, positive_int, systems_of
+from evaluation.work.cli import available_cpus, positive_int
 from evaluation.work.tables import write_table
 from seloss.program import run_command
 

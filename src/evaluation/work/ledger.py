@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from seloss.program import mark_resumable
 
 from .shards import Shard
 
-__all__ = ["Journal", "Ledger", "Record", "content_digest", "digest"]
+__all__ = ["Ledger", "content_digest", "digest"]
 
 Results = dict[str, Any]
 
@@ -91,6 +90,7 @@ class Ledger:
                 if file.read(1) != b"\n":  # torn by a kill: keep it apart from this one
                     line = b"\n" + line
             file.write(line)
+        mark_resumable()
 
     def compact(self, keys: Mapping[str, str] | None = None) -> None:
         """Join all parts in one file, in one step.
@@ -121,6 +121,9 @@ class Ledger:
                     entry = json.loads(line)
                     self._merge(entry["item"], entry["key"], entry["results"])
 
+        if self._results:
+            mark_resumable()
+
     def _merge(self, item: str, key: str, results: Mapping[str, Any]) -> None:
         known = self._results.setdefault(item, {}).get(key, {})
         self._results[item][key] = {**known, **results}
@@ -135,69 +138,3 @@ class Ledger:
 def _line(item: str, key: str, results: Mapping[str, Any]) -> bytes:
     line = {"item": item, "key": key, "results": dict(results)}
     return json.dumps(line, allow_nan=False).encode() + b"\n"
-
-
-# The journal of the phonemes, until they use the ledger.
-
-
-@dataclass
-class Record:
-    """What is known of one sample.
-
-    Attributes:
-        sample: its `Sample_ID`.
-        stamp: what the figures depend on: sizes and times of the files, settings; figures of
-            another stamp are void.
-        values: figure by key, None where it is not defined.
-        reasons: why, by key, for the figures that are None.
-    """
-
-    sample: str
-    stamp: str
-    values: dict[str, float | None] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-
-
-class Journal:
-    """An append-only file of records; the last one of a sample counts.
-
-    Args:
-        path: the file; it need not exist.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> dict[str, Record]:
-        """Return the records by sample; a line torn by a kill is passed over."""
-        records: dict[str, Record] = {}
-        if not self.path.is_file():
-            return records
-        mark_resumable()
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                record = Record(**json.loads(line))
-            except (json.JSONDecodeError, TypeError):
-                continue
-            records[record.sample] = record
-        return records
-
-    def append(self, record: Record) -> None:
-        """Add a record; it is with the system when this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
-            if file.tell() and not self._ends_with_newline():
-                file.write(b"\n")
-            file.write(json.dumps(asdict(record), allow_nan=False).encode() + b"\n")
-        mark_resumable()
-
-    def rewrite(self, records: Iterable[Record]) -> None:
-        """Replace the file by these records in one step."""
-        lines = [json.dumps(asdict(record), allow_nan=False) + "\n" for record in records]
-        with atomic_path(self.path) as temporary:
-            temporary.write_text("".join(lines), encoding="utf-8")
-
-    def _ends_with_newline(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-1, 2)
-            return file.read(1) == b"\n"

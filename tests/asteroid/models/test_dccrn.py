@@ -9,7 +9,7 @@ import torch
 
 from asteroid.losses import build_loss
 from asteroid.models import DCCRN, BaseModel, DCCRNet, get
-from evaluation.enhance.infer import enhance
+from evaluation.enhance.network import enhance
 from seloss.data.formats.batch import Batch
 from seloss.train import EnhancementSystem
 from tests.asteroid.models.masked import count, noise, settle, train

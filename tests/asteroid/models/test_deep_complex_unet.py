@@ -13,7 +13,7 @@ from asteroid.losses import build_loss
 from asteroid.masknn.complex.mask import apply_mask
 from asteroid.models import BaseModel, DCUNet, DCUnet, get
 from asteroid.models.deep_complex_unet import ARCHITECTURES, FORMS
-from evaluation.enhance.infer import enhance
+from evaluation.enhance.network import enhance
 from seloss.data.formats.batch import Batch
 from seloss.train import EnhancementSystem
 from tests.asteroid.models.masked import count, noise, settle, train

@@ -180,7 +180,7 @@ def test_missing_figures_are_left_out_in_pairs_and_counted(
     assert set(means.loc["SI-SDR_out", "n"]) == {N - 2}  # what all have
     assert means.loc[("SI-SDR_out", "B"), "missing"] == 2
     assert means.loc[("SI-SDR_out", "A"), "missing"] == 0
-    assert "up to 2 of 12 figures are missing" in caplog.text
+    assert "up to 2 of 12 scores are missing" in caplog.text
 
 
 def test_groups(root: Path) -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from evaluation.compare.statistics import (
-    Sums,
+    ClusterSums,
     adjust,
     bootstrap_means,
     dominance,
@@ -21,9 +21,9 @@ from evaluation.compare.statistics import (
 )
 
 
-def of(values: np.ndarray, weights: np.ndarray | None = None) -> Sums:
+def of(values: np.ndarray, weights: np.ndarray | None = None) -> ClusterSums:
     weights = np.ones(values.shape[-1]) if weights is None else weights
-    return Sums(np.atleast_2d(values) * weights, weights)
+    return ClusterSums(np.atleast_2d(values) * weights, weights)
 
 
 def bca(values: np.ndarray, draws: int = 20_000) -> tuple[float, float]:
@@ -72,7 +72,7 @@ def test_intervals_of_clusters_hold_the_truth_where_those_of_units_do_not() -> N
     for _ in range(300):
         counts = np.asarray(generator.poisson(10, 30) + 1.0)
         totals = counts * generator.normal(size=30) + np.sqrt(counts) * generator.normal(size=30)
-        clustered = Sums(totals[None], counts)
+        clustered = ClusterSums(totals[None], counts)
         drawn = bootstrap_means([clustered], 1000)[0]
         low, high = interval(drawn, clustered.mean, None)
         held["utterances"] += low <= 0 <= high
@@ -97,13 +97,13 @@ def test_weights_make_a_ratio_of_sums() -> None:
 
 
 def test_clusters_without_a_unit_do_not_count() -> None:
-    with_empty = Sums(np.array([[1.0, 0.0, 3.0]]), np.array([1.0, 0.0, 1.0]))
+    with_empty = ClusterSums(np.array([[1.0, 0.0, 3.0]]), np.array([1.0, 0.0, 1.0]))
     assert with_empty.mean == 2.0
     assert list(with_empty.cluster_means) == [1.0, 3.0]
     drawn = bootstrap_means([with_empty], 3000)[0]
     assert np.isnan(drawn).mean() == pytest.approx(1 / 27, abs=0.02)  # the empty one thrice
     assert np.isfinite(interval(drawn, 2.0, None)).all()
-    nothing = Sums(np.zeros((1, 2)), np.zeros(2))
+    nothing = ClusterSums(np.zeros((1, 2)), np.zeros(2))
     assert math.isnan(nothing.mean)
     assert np.isnan(interval(bootstrap_means([nothing], 10)[0], nothing.mean, None)).all()
 
@@ -111,7 +111,7 @@ def test_clusters_without_a_unit_do_not_count() -> None:
 def test_seeds_widen_the_interval_by_their_spread() -> None:
     """Three networks far apart, utterances all alike: only the seeds draw."""
     means = np.array([0.0, 3.0, 6.0])
-    one = Sums(np.repeat(means[:, None], 40, 1), np.ones(40))
+    one = ClusterSums(np.repeat(means[:, None], 40, 1), np.ones(40))
     drawn = bootstrap_means([one], 20_000)[0]
     assert one.mean == pytest.approx(3.0)
     assert drawn.std() == pytest.approx(means.std() / math.sqrt(3), rel=0.03)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.enhance.blocks import BlockEnhancer, StreamEnhancer, build_enhancer
-from evaluation.enhance.infer import enhance, n_inputs
+from evaluation.enhance.network import enhance, n_inputs
 from tests.data import make_mixture
 from tests.evaluation.enhance.networks import NAMES, RATE, build
 

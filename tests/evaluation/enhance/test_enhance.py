@@ -11,7 +11,7 @@ import soxr
 import torch
 
 from evaluation.enhance import cli as enhance
-from evaluation.enhance.infer import enhance as enhance_whole
+from evaluation.enhance.network import enhance as enhance_whole
 from evaluation.enhance.one_file import Settings, enhance_file
 from tests.data import make_mixture
 from tests.evaluation.enhance.networks import NAMES, RATE, build

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from asteroid.models import ConvTasNet
 from asteroid.models.deep_complex_unet import DCUnet
 from evaluation.enhance import infer
-from evaluation.enhance.infer import enhance, load_network
+from evaluation.enhance.network import enhance, load_network
 from evaluation.score import cli as utt_eval
 from evaluation.testset.experiment import find_experiment
 from seloss.data.formats.manifest import read_manifest, write_manifest
@@ -125,7 +125,7 @@ def test_a_second_run_makes_what_is_missing_and_all_of_a_new_network(place: Path
     save_network(place / "XP", seed=7)
     assert run(place) == 0
     assert (folder / "sample_0" / "estimate.wav").read_bytes() != before
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == [infer.LEDGER]
 
 
 def test_one_sample_that_fails_keeps_the_others(

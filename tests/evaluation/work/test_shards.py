@@ -64,7 +64,7 @@ def test_figures_of_parts_are_not_computed_again(whole_and_parts, monkeypatch):
     run, _, parts = whole_and_parts
     for shard in ("1/2", "2/2"):
         run("PARTS", "--shard", shard)
-    monkeypatch.setattr("evaluation.score.judging.score_sample", None)
+    monkeypatch.setattr("evaluation.score.scoring.score_sample", None)
     run("PARTS")
     assert tables(parts)
 

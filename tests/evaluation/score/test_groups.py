@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.score.groups import group_tables, snr_classes
+from evaluation.score.columns import drawn_columns, group_tables, snr_classes
 from evaluation.score.plot import draw_groups
 
 
@@ -71,7 +71,7 @@ def test_edges_are_asked_for() -> None:
 
 def test_the_picture_has_a_panel_per_metric_and_a_number_per_cell(table: pd.DataFrame) -> None:
     crossed = group_tables(table, ["SI-SDR_out", "PESQ"])["noise_type_snr_db"]
-    figure = draw_groups(crossed, ["SI-SDR_out", "PESQ"], [True, True], ["dB", ""])
+    figure = draw_groups(crossed, drawn_columns(["out/si_sdr", "out/pesq_wb"]))
     first, second = figure.axes
     assert first.get_title().startswith("SI-SDR_out (dB)")
     assert [text.get_text() for text in second.get_yticklabels()] == ["dog", "party", "(unknown)"]
@@ -88,7 +88,7 @@ def test_a_metric_that_nothing_has_is_drawn_empty_and_like_means_look_alike(
     table["PESQ"] = np.nan
     table["SI-SDR_out"] = 35 + 1e-4 * np.arange(6)
     crossed = group_tables(table, ["SI-SDR_out", "PESQ"])["noise_type_snr_db"]
-    figure = draw_groups(crossed, ["SI-SDR_out", "PESQ"], [True, True], ["dB", ""])
+    figure = draw_groups(crossed, drawn_columns(["out/si_sdr", "out/pesq_wb"]))
     same, empty = figure.axes
     assert {text.get_text() for text in empty.texts} == {"\u2013", "none\nscored"}
     low, high = same.images[0].get_clim()

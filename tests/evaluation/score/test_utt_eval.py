@@ -35,7 +35,7 @@ PUBLISHED_COLUMNS = [
     "PESQ",
     "STOI",
 ]
-PROGRAM = Path(__file__).parents[2] / "src" / "evaluation" / "utt_eval.py"
+PROGRAM = Path(__file__).parents[3] / "src" / "evaluation" / "utt_eval.py"
 
 
 def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
