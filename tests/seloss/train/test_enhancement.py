@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import csv
+import itertools
 import math
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,17 @@ from torch import nn
 from asteroid.losses import PITLossWrapper, pairwise_neg_sisdr
 from seloss.train import EnhancementSystem, NonFiniteError
 from seloss.train.options.recipe import OptimConfig
+from seloss.train.system.randomness import seed_step
 from tests.seloss.train import tiny
+from tests.seloss.train.tiny import fit
 
 TRAIN = tiny.items(4)
-VALID = tiny.items(3)
+VALID = tiny.items(3)  # as in tiny.fit
 
 
 def scripted(values: list[float]):
     """A metric whose value in each validation (3 utterances in batches of 2 and 1) is given."""
-    calls = count()
+    calls = itertools.count()
 
     def metric(estimate, target, noise, lengths):
         return torch.full((len(estimate),), values[min(next(calls) // 2, len(values) - 1)])
@@ -28,103 +29,74 @@ def scripted(values: list[float]):
     return metric
 
 
-def fit(folder: Path, metric=None, *, mode="max", resume=False, **options):
-    torch.manual_seed(0)
-    metrics = {} if metric is None else {"score": metric}
-    monitor = options.pop("monitor", "val/score" if metrics else "val/loss")
-    mode = mode if metrics else "min"
-    system = EnhancementSystem(
-        tiny.TinyNet(),
-        options.pop("loss", tiny.SquaredError()),
-        optim=options.pop("optim", OptimConfig(lr=0.01)),
-        metrics=metrics,
-        monitor=monitor,
-        mode=mode,
-        lr_patience=options.pop("lr_patience", None),
-    )
-    train = options.pop("train", TRAIN)
-    trainer, best, experiment = tiny.trainer(folder, mode, **options)
-    for callback in (best, *trainer.early_stopping_callbacks):  # not one of the published metrics
-        callback.monitor = monitor
-    resume_from = experiment.last if resume else None
-    trainer.fit(system, tiny.loader(train), tiny.loader(VALID), ckpt_path=resume_from)
-    return system, trainer, best, experiment
-
-
-def rows(experiment) -> list[dict[str, float]]:
-    with (experiment.folder / "history.csv").open() as table:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(table)]
-
-
 def test_a_metric_that_improves_never_lowers_the_learning_rate(tmp_path):
     better = scripted([-5.0, -4.9999999, -4.0, 0.0, 1e-9, 2.0])
-    _, _, _, experiment = fit(tmp_path, better, epochs=6, lr_patience=1, patience=9)
-    assert [row["lr"] for row in rows(experiment)] == [0.01] * 6
+    run = fit(tmp_path, metric=better, epochs=6, lr_patience=1, patience=9)
+    assert [row["lr"] for row in run.history()] == [0.01] * 6
 
 
 def test_a_metric_that_falls_halves_the_learning_rate(tmp_path):
     worse = scripted([-1.0, -1.00001, -1.00002, -1.00003, -1.00004])  # by less than 1e-4, relative
-    _, _, _, experiment = fit(tmp_path, worse, epochs=5, lr_patience=1, patience=9)
-    assert [row["lr"] for row in rows(experiment)] == [0.01, 0.01, 0.01, 0.005, 0.005]
+    run = fit(tmp_path, metric=worse, epochs=5, lr_patience=1, patience=9)
+    assert [row["lr"] for row in run.history()] == [0.01, 0.01, 0.01, 0.005, 0.005]
 
 
 def test_the_best_checkpoint_has_the_highest_metric(tmp_path):
-    _, _, best, experiment = fit(
-        tmp_path, scripted([1.0, 3.0, 2.0, -1.0]), epochs=4, save_top_k=2, patience=9
-    )
-    assert Path(best.best_model_path).name.startswith("epoch=1-")
-    assert sorted(best.scores().values()) == [2.0, 3.0]
-    kept = {path.name for path in experiment.checkpoints.iterdir()}
+    values = scripted([1.0, 3.0, 2.0, -1.0])
+    run = fit(tmp_path, metric=values, epochs=4, save_top_k=2, patience=9)
+    assert Path(run.best.best_model_path).name.startswith("epoch=1-")
+    assert sorted(run.best.scores().values()) == [2.0, 3.0]
+    kept = {path.name for path in run.experiment.checkpoints.iterdir()}
     assert kept == {"epoch=1-step=4.ckpt", "epoch=2-step=6.ckpt", "last.ckpt"}
-    assert torch.load(experiment.last, weights_only=True)["epoch"] == 3
+    assert run.last()["epoch"] == 3
 
 
 def test_early_stop_waits_for_an_improvement_and_stays_stopped(tmp_path):
-    metric = scripted([1.0, 2.0, 1.5, 1.5, 9.0])
-    _, _, _, experiment = fit(tmp_path, metric, epochs=20, patience=2)
-    assert len(rows(experiment)) == 4
-    before = torch.load(experiment.last, weights_only=True)
-    fit(tmp_path, scripted([9.0]), epochs=20, patience=2, resume=True)
-    after = torch.load(experiment.last, weights_only=True)
-    assert after["global_step"] == before["global_step"]
-    assert len(rows(experiment)) == 4
+    values = scripted([1.0, 2.0, 1.5, 1.5, 9.0])
+    run = fit(tmp_path, metric=values, epochs=20, patience=2)
+    assert len(run.history()) == 4
+    step = run.last()["global_step"]
+    again = fit(tmp_path, metric=scripted([9.0]), epochs=20, patience=2)
+    assert again.last()["global_step"] == step
+    assert len(again.history()) == 4
 
 
 def test_averages_are_over_utterances_not_batches(tmp_path):
     """Batches of 2 and 1: a mean of batch means would weigh the last utterance double."""
     lengths_as_score = lambda estimate, target, noise, lengths: lengths.double()  # noqa: E731
-    system, _, _, experiment = fit(tmp_path, lengths_as_score, epochs=1)
+    run = fit(tmp_path, metric=lengths_as_score, epochs=1)
     true_lengths = [item.mixture.shape[-1] for item in VALID]
-    assert rows(experiment)[0]["val/score"] == pytest.approx(sum(true_lengths) / 3, rel=1e-6)
+    assert run.history()[0]["val/score"] == pytest.approx(sum(true_lengths) / 3, rel=1e-6)
     with torch.no_grad():
         per_item = [
-            system.losses(system(b.mixture, b.n_mics), b) for b in map(tiny.batch, zip(VALID))
+            run.system.losses(run.system(b.mixture, b.n_mics), b)
+            for b in map(tiny.batch, zip(VALID))
         ]
     expected = float(torch.cat(per_item).mean())
-    assert rows(experiment)[0]["val/loss"] == pytest.approx(expected, rel=1e-5)
+    assert run.history()[0]["val/loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_metric_undefined_on_one_utterance_averages_the_others(tmp_path):
     def metric(estimate, target, noise, lengths):
         return torch.where(lengths == tiny.N_SAMPLES, torch.nan, lengths.double())
 
-    _, _, _, experiment = fit(tmp_path, metric, epochs=1)
+    run = fit(tmp_path, metric=metric, epochs=1)
     shorter = [item.mixture.shape[-1] for item in VALID[1:]]
-    assert rows(experiment)[0]["val/score"] == pytest.approx(sum(shorter) / 2, rel=1e-6)
+    assert run.history()[0]["val/score"] == pytest.approx(sum(shorter) / 2, rel=1e-6)
 
 
 def test_microphones_reach_the_network_and_float32_the_loss(tmp_path):
     loss = tiny.SquaredError()
-    system, _, _, _ = fit(tmp_path, epochs=1, loss=loss, precision="bf16")
-    assert [1, 2] in system.network.seen_mics
+    run = fit(tmp_path, epochs=1, loss=loss, precision="bf16")
+    assert [1, 2] in run.system.network.seen_mics
     assert loss.dtypes == {torch.float32}
 
 
 def test_a_loss_without_lengths_that_returns_a_mean_will_do(tmp_path):
     loss = PITLossWrapper(pairwise_neg_sisdr, pit_from="pw_mtx")
     equal = [item._replace(mixture=item.mixture[:1]) for item in tiny.items(1)] * 2
-    _, _, _, experiment = fit(tmp_path, loss=loss, epochs=2, train=equal)
-    assert rows(experiment)[1]["train/loss"] < rows(experiment)[0]["train/loss"]
+    first, second = fit(tmp_path, loss=loss, epochs=2, train=equal).history()
+    assert second["train/loss"] < first["train/loss"]
 
 
 class _BreaksAt(tiny.SquaredError):
@@ -159,45 +131,41 @@ def test_a_loss_or_gradient_that_is_not_finite_stops_the_run(tmp_path, gradient)
 def test_the_gradient_is_clipped(tmp_path):
     torch.manual_seed(0)
     start = nn.utils.parameters_to_vector(tiny.TinyNet().parameters())
-    system, _, _, _ = fit(
+    run = fit(
         tmp_path,
         epochs=1,
         optim=OptimConfig("sgd", lr=1.0, weight_decay=0.0),
         gradient_clipping=1e-3,
         train=TRAIN[:2],
     )
-    step = nn.utils.parameters_to_vector(system.parameters()) - start
+    step = nn.utils.parameters_to_vector(run.system.parameters()) - start
     assert float(step.detach().norm()) == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_resuming_repeats_an_uninterrupted_run(tmp_path):
-    whole, *_ = fit(tmp_path / "whole", epochs=5, lr_patience=1)
+    whole = fit(tmp_path / "whole", epochs=5, lr_patience=1)
     fit(tmp_path / "parts", epochs=2, lr_patience=1)
-    parts, _, _, experiment = fit(tmp_path / "parts", epochs=5, lr_patience=1, resume=True)
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, parts.state_dict()[name]), name
-    assert [row["epoch"] for row in rows(experiment)] == [0, 1, 2, 3, 4]
+    parts = fit(tmp_path / "parts", epochs=5, lr_patience=1)
+    tiny.assert_same(whole.system, parts.system)
+    assert [row["epoch"] for row in parts.history()] == [0, 1, 2, 3, 4]
 
 
 def test_a_finished_run_started_again_trains_no_more(tmp_path):
     fit(tmp_path, epochs=2)
     before = (tmp_path / "checkpoints" / "last.ckpt").read_bytes()
-    _, _, best, experiment = fit(tmp_path, epochs=2, resume=True)
-    assert experiment.last.read_bytes() == before
-    assert experiment.progress() == (2, 4)
-    assert len(best.scores()) == 2
+    run = fit(tmp_path, epochs=2)
+    assert run.experiment.last.read_bytes() == before
+    assert run.experiment.progress() == (2, 4)
+    assert len(run.best.scores()) == 2
 
 
 def test_the_scheduler_remembers_across_a_resume(tmp_path):
-    values = [1.0, 0.9, 0.8, 0.7]
-    _, _, _, whole = fit(tmp_path / "whole", scripted(values), epochs=4, lr_patience=1, patience=9)
-    fit(tmp_path / "parts", scripted(values[:2]), epochs=2, lr_patience=1, patience=9)
-    _, _, _, parts = fit(
-        tmp_path / "parts", scripted(values[2:]), epochs=4, lr_patience=1, patience=9, resume=True
-    )
-    rates = [row["lr"] for row in rows(whole)]
-    assert rates == [0.01, 0.01, 0.01, 0.005]
-    assert [row["lr"] for row in rows(parts)] == rates
+    values, patience = [1.0, 0.9, 0.8, 0.7], {"lr_patience": 1, "patience": 9}
+    whole = fit(tmp_path / "whole", metric=scripted(values), epochs=4, **patience)
+    fit(tmp_path / "parts", metric=scripted(values[:2]), epochs=2, **patience)
+    parts = fit(tmp_path / "parts", metric=scripted(values[2:]), epochs=4, **patience)
+    for run in (whole, parts):
+        assert [row["lr"] for row in run.history()] == [0.01, 0.01, 0.01, 0.005]
 
 
 def test_an_unknown_monitor_is_refused():
@@ -208,3 +176,16 @@ def test_an_unknown_monitor_is_refused():
             metrics={"score": scripted([math.inf])},
             monitor="val/scores",
         )
+
+
+def draw(*place: int) -> float:
+    seed_step(*place)
+    return float(torch.rand(()))
+
+
+def test_a_step_draws_the_same_whatever_came_before_and_another_step_something_else():
+    first = draw(1, 2, 3)
+    torch.rand(100)
+    assert draw(1, 2, 3) == first
+    places = list(itertools.product((0, 1), repeat=4))
+    assert len({draw(*place) for place in places}) == len(places)

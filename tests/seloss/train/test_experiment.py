@@ -155,7 +155,7 @@ def _second(folder: str, answers) -> None:
 
 
 def test_a_second_process_is_kept_out_until_the_first_ends(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # locks are not inherited
     answers = context.Queue()
 
     def ask() -> str:

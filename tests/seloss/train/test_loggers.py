@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seloss.train import EnhancementSystem
+from seloss.train.callbacks.audio_log import N_FFT, spectrogram_image
 from seloss.train.callbacks.loggers import build_loggers
 from seloss.train.options.recipe import TrainingConfig
 from seloss.train.run.experiment import Experiment
 from tests.seloss.train import tiny
-
-
-def fit(folder: Path, epochs: int, *loggers: str) -> None:
-    system = EnhancementSystem(tiny.TinyNet(), tiny.SquaredError())
-    trainer, _, experiment = tiny.trainer(folder, listen=1, epochs=epochs, loggers=loggers)
-    loaders = tiny.loader(tiny.items(4)), tiny.loader(tiny.items(2))
-    trainer.fit(system, *loaders, ckpt_path=experiment.last)
-    for logger in trainer.loggers:
-        logger.finalize("success")
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +23,10 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_mlflow_keeps_scalars_sounds_and_pictures_and_a_resumed_run_goes_on(tmp_path: Path) -> None:
+def test_mlflow_keeps_scalars_sounds_and_pictures_of_a_resumed_run_too(tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
-    fit(tmp_path, 1, "mlflow")
-    fit(tmp_path, 2, "mlflow")
+    tiny.fit(tmp_path, epochs=1, listen=1, loggers=("mlflow",))
+    tiny.fit(tmp_path, epochs=2, listen=1, loggers=("mlflow",))
     client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("seloss")
     runs = client.search_runs([experiment.experiment_id])
@@ -52,7 +45,7 @@ def test_wandb_keeps_sounds_and_pictures_offline_beside_tensorboard(
 ) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    fit(tmp_path, 1, "tensorboard", "wandb")
+    tiny.fit(tmp_path, epochs=1, listen=1, loggers=("tensorboard", "wandb"))
     runs = list((tmp_path / "wandb").glob("offline-run-*"))
     assert len(runs) == 1
     media = runs[0] / "files" / "media"
@@ -76,3 +69,39 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
 def test_no_logger_is_a_choice_too(tmp_path: Path) -> None:
     assert build_loggers(TrainingConfig(loggers=()), Experiment(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_picture_shows_a_tone_where_it_is():
+    time = torch.arange(16000) / 16000
+    picture = spectrogram_image(0.01 * torch.sin(2 * torch.pi * 2000 * time))
+    assert picture.shape[:2] == (3, N_FFT // 2 + 1)
+    assert float(picture.min()) >= 0
+    assert float(picture.max()) <= 1
+    brightest = int(picture.sum(0)[:, 60].argmax())
+    assert N_FFT // 2 - brightest == pytest.approx(2000 / 16000 * N_FFT, abs=1)
+
+
+def test_a_silent_or_short_signal_has_a_picture():
+    assert bool(torch.isfinite(spectrogram_image(torch.zeros(16000))).all())
+    assert spectrogram_image(torch.ones(10)).shape[-1] >= 1
+
+
+def test_the_same_few_utterances_are_logged_at_every_epoch(tmp_path):
+    tiny.fit(tmp_path, listen=2, epochs=2)
+    events = EventAccumulator(str(tmp_path / "tensorboard_logs"), {"audio": 0, "images": 0})
+    events.Reload()
+    names = {f"{i}/{k}" for i in ("item-0", "item-1") for k in ("mixture", "target", "estimate")}
+    assert set(events.Tags()["audio"]) == {f"audio/{name}" for name in names}
+    assert set(events.Tags()["images"]) == {f"spectrogram/{name}" for name in names}
+    assert len(events.Audio("audio/item-1/estimate")) == 2
+    assert len(events.Audio("audio/item-1/mixture")) == 1
+    assert {"train/loss", "val/loss", "lr", "train/grad_norm"} <= set(events.Tags()["scalars"])
+
+
+def test_a_resume_takes_back_nothing_of_the_last_checkpoint(tmp_path):
+    for epochs in (2, 3):
+        tiny.fit(tmp_path, listen=1, epochs=epochs)
+    events = EventAccumulator(str(tmp_path / "tensorboard_logs"), {"audio": 0, "scalars": 0})
+    events.Reload()
+    assert len(events.Audio("audio/item-0/estimate")) == 3
+    assert len(events.Scalars("val/loss")) == 3

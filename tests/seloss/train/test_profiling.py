@@ -8,11 +8,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
-import torch
 from torch.utils.data import DataLoader
 
 from seloss.data.formats.batch import collate
-from seloss.train import EnhancementSystem
 from seloss.train.callbacks.profile_summary import (
     PHASES,
     Operators,
@@ -40,29 +38,25 @@ def slow_collate(items):
 
 def fit(folder, caplog, *, loss=None, reader=collate, n_items=6, epochs=4, **options):
     caplog.set_level(logging.INFO)
-    torch.manual_seed(0)
-    system = EnhancementSystem(tiny.TinyNet(), loss or tiny.SquaredError())
-    trainer, _, _ = tiny.trainer(folder, epochs=epochs, num_workers=0, **options)
     train = DataLoader(tiny.items(n_items), 2, collate_fn=reader)
-    trainer.fit(system, train, tiny.loader(tiny.items(1)))
-    return system
+    options |= {"loss": loss, "train": train, "n_valid": 1, "num_workers": 0}
+    return tiny.fit(folder, epochs=epochs, **options).system
 
 
 def shares(folder) -> dict[str, float]:
     lines = (folder / "profile" / SUMMARY_FILE).read_text().splitlines()
     assert len(lines) == 10
-    found = {line[2:12].strip(): float(line.split()[-2]) for line in lines[1:7]}
-    assert list(found) == list(PHASES)
-    assert sum(found.values()) == pytest.approx(100, abs=0.5)
-    return found
+    shares = {line[2:12].strip(): float(line.split()[-2]) for line in lines[1:7]}
+    assert list(shares) == list(PHASES)
+    assert sum(shares.values()) == pytest.approx(100, abs=0.5)
+    return shares
 
 
 def test_a_profiled_run_learns_the_same_and_leaves_trace_and_summary(tmp_path, caplog):
     """4 epochs of 3 steps: what is between two epochs must not count."""
     plain = fit(tmp_path / "plain", caplog)
     profiled = fit(tmp_path / "profiled", caplog, profile=True)
-    for name, value in plain.state_dict().items():
-        assert torch.equal(value, profiled.state_dict()[name]), name
+    tiny.assert_same(plain, profiled)
     assert not (tmp_path / "plain" / "profile").exists()
     shares(tmp_path / "profiled")
     with gzip.open(tmp_path / "profiled" / "profile" / TRACE_FILE, "rt") as file:
@@ -80,9 +74,9 @@ def test_time_is_put_down_to_the_phase_that_takes_it(tmp_path, caplog):
     assert shares(tmp_path / "loss")["loss"] > 40
     fit(tmp_path / "data", caplog, reader=slow_collate, profile=True)
     assert shares(tmp_path / "data")["data wait"] > 40
-    told = (tmp_path / "data" / "profile" / SUMMARY_FILE).read_text()
-    assert "it waits for data" in told
-    assert "--num_workers (none now)" in told
+    summary = (tmp_path / "data" / "profile" / SUMMARY_FILE).read_text()
+    assert "it waits for data" in summary
+    assert "--num_workers (none now)" in summary
 
 
 def test_a_run_that_is_too_short_says_so(tmp_path, caplog):
@@ -115,8 +109,7 @@ def test_kernels_of_a_gpu_count_once_and_for_its_operators():
         row("sgemm", device=600_000, kind="CUDA"),
         row("step: forward", cpu=5, device=900_000, kind="CUDA", annotation=True),
     ]
-    found = read_operators(rows, 1.0, "cuda")
-    assert found == Operators({"aten::mm": 0.6}, 0.6)
+    assert read_operators(rows, 1.0, "cuda") == Operators({"aten::mm": 0.6}, 0.6)
     assert read_operators(rows, 1.0, "cpu") == Operators({"aten::mm": 1e-5}, None)
 
 

@@ -9,12 +9,12 @@ from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from asteroid.models import DCCRN, CNUNet, DCUnet, FasNetTAC
-from seloss.train import EnhancementSystem
 from seloss.train.options.recipe import OptimConfig, TrainingConfig
 from seloss.train.system.compile import CompiledCall, compiler_trouble
 from seloss.train.system.optimizer import FUSED, OPTIMIZERS, build_optimizer
 from seloss.train.system.recompute import block_names, recompute
 from tests.seloss.train import tiny
+from tests.seloss.train.tiny import fit
 
 SMALL = {"width": 0.05, "n_fft": 256, "hop_length": 64}
 NETWORKS = {
@@ -26,17 +26,6 @@ NETWORKS = {
 }
 # Of the bytes without it; real and imaginary part each by itself leave little to recompute.
 MOST_KEPT = {"DCUnet": 0.9}
-
-
-def fit(folder, network=None, *, optim=None, epochs=2, resume=False, **options):
-    torch.manual_seed(0)
-    system = EnhancementSystem(
-        network or tiny.TinyNet(), tiny.SquaredError(), optim=optim or OptimConfig(lr=0.01)
-    )
-    trainer, _, experiment = tiny.trainer(folder, epochs=epochs, **options)
-    last = experiment.last if resume else None
-    trainer.fit(system, tiny.loader(tiny.items(4)), tiny.loader(tiny.items(2)), ckpt_path=last)
-    return system, experiment
 
 
 def trained(network: nn.Module, mixture: torch.Tensor) -> tuple[torch.Tensor, list, list, int]:
@@ -64,12 +53,12 @@ def test_recomputed_blocks_give_the_same_gradients_and_statistics_for_less_memor
     assert len(blocks) > 1
     assert list(frugal.state_dict()) == names
     mixture = 0.1 * torch.randn(2, 1, 4000)
-    expected, found = trained(plain, mixture), trained(frugal, mixture)
-    torch.testing.assert_close(found[0], expected[0], rtol=0, atol=0)
-    for ours, theirs in zip(found[1] + found[2], expected[1] + expected[2], strict=True):
+    expected, result = trained(plain, mixture), trained(frugal, mixture)
+    torch.testing.assert_close(result[0], expected[0], rtol=0, atol=0)
+    for ours, theirs in zip(result[1] + result[2], expected[1] + expected[2], strict=True):
         if theirs is not None:
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert found[3] < MOST_KEPT.get(name, 0.75) * expected[3]
+    assert result[3] < MOST_KEPT.get(name, 0.75) * expected[3]
     copied = copy.deepcopy(frugal)  # as the balancing of a sum does
     assert torch.equal(copied.eval()(mixture), frugal.eval()(mixture))
 
@@ -86,12 +75,10 @@ def test_parts_are_named_and_unknown_ones_refused():
 
 
 def test_training_with_recomputation_learns_the_same(tmp_path):
-    plain, _ = fit(tmp_path / "plain")
-    frugal, experiment = fit(tmp_path / "frugal", recompute=("filters",))
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(frugal.state_dict()[name], value, rtol=1e-6, atol=1e-7)
-    keys = torch.load(experiment.last, weights_only=True)["state_dict"].keys()
-    assert set(keys) == set(plain.state_dict())
+    plain = fit(tmp_path / "plain", epochs=2)
+    frugal = fit(tmp_path / "frugal", epochs=2, recompute=("filters",))
+    tiny.assert_same(plain.system, frugal.system, atol=1e-7)
+    assert frugal.last()["state_dict"].keys() == plain.system.state_dict().keys()
     with pytest.raises(ValueError, match="exclude each other"):
         TrainingConfig(compile=True, recompute=("auto",))
 
@@ -99,7 +86,7 @@ def test_training_with_recomputation_learns_the_same(tmp_path):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_kernel_takes_the_same_steps(name):
     """What differs is the order of a few roundings: 1e-6 of weights near 1."""
-    found = []
+    results = []
     for kernel in ("plain", "foreach", "fused", "auto"):
         if kernel == "fused" and name not in FUSED:
             with pytest.raises(ValueError, match=f"{name} has none; choose auto, foreach or plain"):
@@ -115,18 +102,18 @@ def test_every_kernel_takes_the_same_steps(name):
             for weight in weights:
                 weight.grad = torch.randn(weight.shape, generator=draw)
             optimizer.step()
-        found.append(torch.cat([weight.detach().flatten() for weight in weights]))
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=0, atol=1e-6)
+        results.append(torch.cat([weight.detach().flatten() for weight in weights]))
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], rtol=0, atol=1e-6)
 
 
 def test_a_run_goes_on_with_another_kernel(tmp_path):
-    whole, _ = fit(tmp_path / "whole", epochs=4, optim=OptimConfig(lr=0.01, kernel="plain"))
-    fit(tmp_path / "parts", epochs=2, optim=OptimConfig(lr=0.01, kernel="plain"))
-    parts, _ = fit(tmp_path / "parts", epochs=4, resume=True)
-    assert parts.optimizers().param_groups[0]["fused"] is True
-    for name, value in whole.state_dict().items():
-        torch.testing.assert_close(parts.state_dict()[name], value, rtol=0, atol=1e-6)
+    plain = OptimConfig(lr=0.01, kernel="plain")
+    whole = fit(tmp_path / "whole", epochs=4, optim=plain)
+    fit(tmp_path / "parts", epochs=2, optim=plain)
+    parts = fit(tmp_path / "parts", epochs=4)
+    assert parts.system.optimizers().param_groups[0]["fused"] is True
+    tiny.assert_same(whole.system, parts.system, atol=1e-6)
 
 
 class Small(nn.Module):
@@ -192,7 +179,7 @@ def test_what_cannot_be_compiled_is_trained_as_it_is(caplog):
     assert call.compiled is None
 
 
-def test_training_goes_on_where_there_is_no_compiler(tmp_path, monkeypatch, caplog):
+def test_training_continues_where_there_is_no_compiler(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.WARNING)
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
@@ -200,23 +187,19 @@ def test_training_goes_on_where_there_is_no_compiler(tmp_path, monkeypatch, capl
         trouble = compiler_trouble(torch.device("cpu"))
         assert trouble is not None
         assert "no C++ compiler no-such-compiler (install one" in trouble
-        compiled, _ = fit(tmp_path / "compiled", compile=True)
+        compiled = fit(tmp_path / "compiled", epochs=2, compile=True)
     assert "training continues without --compile" in caplog.text
-    plain, _ = fit(tmp_path / "plain")
-    for name, value in plain.state_dict().items():
-        assert torch.equal(compiled.state_dict()[name], value), name
+    tiny.assert_same(fit(tmp_path / "plain", epochs=2).system, compiled.system)
 
 
 @pytest.mark.slow
 def test_a_compiled_run_learns_the_same_and_its_checkpoint_fits(tmp_path):
     if compiler_trouble(torch.device("cpu")) is not None:
         pytest.skip("needs a C++ compiler")
-    plain, _ = fit(tmp_path / "plain", epochs=3)
-    compiled, experiment = fit(tmp_path / "compiled", epochs=3, compile=True)
-    assert compiled.compiled is not None
-    assert compiled.compiled.compiled is not None
-    saved = torch.load(experiment.last, weights_only=True)["state_dict"]
-    assert saved.keys() == plain.state_dict().keys()
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(saved[name], value, rtol=0, atol=1e-5)
-    fit(tmp_path / "compiled", epochs=4, resume=True)  # uncompiled
+    plain = fit(tmp_path / "plain", epochs=3)
+    compiled = fit(tmp_path / "compiled", epochs=3, compile=True)
+    assert compiled.system.compiled is not None
+    assert compiled.system.compiled.compiled is not None
+    assert compiled.last()["state_dict"].keys() == plain.system.state_dict().keys()
+    tiny.assert_same(plain.system, compiled.system, atol=1e-5)
+    fit(tmp_path / "compiled", epochs=4)  # uncompiled

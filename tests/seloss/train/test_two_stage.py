@@ -46,7 +46,7 @@ def embedded(dataset, embeddings):
     return embeddings.dataset(dataset, "tiny", EmbeddedCNUNet(8, 200, **TINY), segment_s=0.25)
 
 
-def fit(system, data, epochs=3):
+def fit(system, data, epochs=2):
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -131,7 +131,7 @@ def test_stage_two_draws_the_latents_to_the_stored_ones(stage1, latents):
     options = {"latent_weight": 1.0, "optim": OptimConfig(lr=5e-3)}
     system = LatentSystem(network, loss, **options)
     first = fit(system, latents, epochs=1)
-    logged = fit(system, latents, epochs=6)
+    logged = fit(system, latents, epochs=3)
     total = logged["val/loss_signal"] + logged["val/loss_latent"]
     assert logged["val/loss"] == pytest.approx(total, rel=1e-5)
     assert logged["val/loss_latent"] < first["val/loss_latent"]

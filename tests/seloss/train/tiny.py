@@ -1,9 +1,11 @@
-"""A network, a loss and batches so small that an epoch takes milliseconds."""
+"""A network, a loss and batches so small that an epoch takes milliseconds, and their training."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -11,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from seloss.data.formats.batch import Batch, Item, collate
-from seloss.train import Experiment, build_trainer
+from seloss.train import EnhancementSystem, Experiment, build_trainer
 from seloss.train.callbacks.checkpoints import BestCheckpoints
 from seloss.train.options.recipe import OptimConfig, TrainingConfig
 
@@ -91,3 +93,65 @@ def trainer(
     experiment = Experiment(folder)
     made, best = build_trainer(training, experiment, mode=mode, sample_rate=16000, optim=optim)
     return made, best, experiment
+
+
+class Run(NamedTuple):
+    """A training that has ended."""
+
+    system: EnhancementSystem
+    trainer: pl.Trainer
+    best: BestCheckpoints
+    experiment: Experiment
+
+    def history(self) -> list[dict[str, float]]:
+        """Return the epochs' rows of ``history.csv``."""
+        with (self.experiment.folder / "history.csv").open() as table:
+            return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table)]
+
+    def last(self) -> dict[str, Any]:
+        """Return the newest checkpoint."""
+        return torch.load(self.experiment.last, weights_only=True)  # type: ignore[arg-type]
+
+
+def fit(
+    folder: Path,
+    *,
+    network: nn.Module | None = None,
+    loss: nn.Module | None = None,
+    metric: Any = None,
+    mode: str = "max",
+    lr_patience: int | None = None,
+    optim: OptimConfig | None = None,
+    train: Sequence[Item] | DataLoader[Item] | None = None,
+    n_valid: int = 3,
+    **options: object,
+) -> Run:
+    """Train, or resume what the folder holds; a ``metric``, if there is one, is monitored."""
+    torch.manual_seed(0)
+    optim = optim or OptimConfig(lr=0.01)
+    monitor, mode = ("val/score", mode) if metric else ("val/loss", "min")
+    system = EnhancementSystem(
+        network or TinyNet(),
+        loss or SquaredError(),
+        optim=optim,
+        metrics={"score": metric} if metric else None,
+        monitor=monitor,
+        mode=mode,  # type: ignore[arg-type]
+        lr_patience=lr_patience,
+    )
+    made, best, experiment = trainer(folder, mode, optim, **options)
+    for callback in (best, *made.early_stopping_callbacks):  # not one of the published metrics
+        callback.monitor = monitor  # type: ignore[union-attr]
+    batches = train if isinstance(train, DataLoader) else loader(train or items(4))
+    made.fit(system, batches, loader(items(n_valid)), ckpt_path=experiment.last)
+    for logger in made.loggers:
+        logger.finalize("success")
+    return Run(system, made, best, experiment)
+
+
+def assert_same(first: nn.Module, second: nn.Module, atol: float = 0.0) -> None:
+    """Compare all weights and buffers; equal to the last bit unless told otherwise."""
+    expected, state = first.state_dict(), second.state_dict()
+    assert expected.keys() == state.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(state[name], value, rtol=0, atol=atol, msg=name)

@@ -37,7 +37,7 @@ def start_worker(worker: int) -> None:
     Args:
         worker: Its number, from 0.
     """
-    ForkingPickler.register(torch.Tensor, _TensorReducer())
+    ForkingPickler.register(torch.Tensor, _TensorReducer(speaks=worker == 0))
     queue: Any = multiprocessing.queues.Queue
     queue._on_queue_feeder_error = staticmethod(_end_worker)
 
@@ -59,10 +59,13 @@ class _TensorReducer:
     """Pickle tensors as handles of shared memory; by value once that has failed.
 
     A failed attempt leaves an empty file in ``/dev/shm``, which is removed.
+
+    Args:
+        speaks: Whether this worker says so, for all of them.
     """
 
-    def __init__(self) -> None:
-        self._by_value = False
+    def __init__(self, speaks: bool) -> None:
+        self._speaks, self._by_value = speaks, False
         if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_TMPDIR:
             self._give_up(f"TMPDIR is longer than {_LONGEST_TMPDIR} bytes")
 
@@ -82,7 +85,8 @@ class _TensorReducer:
 
     def _give_up(self, reason: str) -> None:
         self._by_value = True
-        _LOG.warning("batches take the way through pipes, not shared memory: %s", reason)
+        if self._speaks:
+            _LOG.warning("batches are sent through pipes, not shared memory: %s", reason)
 
 
 def _end_worker(error: Exception, batch: object) -> NoReturn:

@@ -58,11 +58,12 @@ class RunLog(pl.Callback):
         self.scores: dict[str, list[tuple[float, float]]] = {}
         self._began = self._spent = 0.0
         self._n_written = 0
-        self._drawn = self._told = -math.inf
+        self._drawn = self._reported = -math.inf
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the seconds that an interrupted epoch had taken before."""
-        self._began = time.monotonic() - self._spent
+        self._drawn = time.monotonic()
+        self._began = self._drawn - self._spent
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock of a whole epoch."""
@@ -82,7 +83,7 @@ class RunLog(pl.Callback):
             share = (batch_idx + 1) / max(1, trainer.num_training_batches)
             epoch = trainer.current_epoch
             self.losses.append((epoch, batch_idx, epoch + share, float(loss.detach())))
-        if time.monotonic() - self._told >= _PROGRESS_EVERY_S:
+        if time.monotonic() - self._reported >= _PROGRESS_EVERY_S:
             self._write_progress(trainer, batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -165,7 +166,7 @@ class RunLog(pl.Callback):
         self._drawn = time.monotonic()
 
     def _write_progress(self, trainer: pl.Trainer, batch: int) -> None:
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         if not trainer.is_global_zero:
             return
         progress = {
