@@ -8,7 +8,7 @@ training has (seen) and has not (unseen). From mixtures (--voicebank, or --manif
 TEST, first microphone): training and validation keep them, the test adds their own speech and noise
 at each ratio. Without any of these, from the mini corpus, which is fetched if it is not there.
 
-Started again, it goes on where it was stopped. Arrays may be larger than the memory.
+Started again, it resumes. Arrays may be larger than the memory.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import runpy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
+
+from asteroid.utils.registry import did_you_mean
 
 __all__ = ["COMMANDS", "main"]
 
@@ -48,6 +49,7 @@ COMMANDS = {
     "plot": Command("evaluation.compare_figure", "plots of several experiments' scores"),
     "loss-check": Command("evaluation.loss_check", "what a loss rewards and punishes"),
     "loss-spectrum": Command("evaluation.loss_spectrum", "the weight of each frequency in a loss"),
+    "models": Command("seloss.pretrained.__main__", "trained networks that come with the package"),
     "submit": Command("seloss.cli.cluster.submit", "run a command on a cluster, or here"),
     "sweep": Command("seloss.cli.cluster.sweep", "train all combinations of options in a file"),
     "status": Command("seloss.cli.cluster.status", "states of the experiments' jobs"),
@@ -90,8 +92,7 @@ def _run_file(file: Path, arguments: Sequence[str]) -> int:
 
 
 def _refuse(prog: str, kind: str, name: str, names: Sequence[str]) -> int:
-    near = difflib.get_close_matches(name, names, n=1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
+    guess = did_you_mean(name, names)
     print(f"{prog}: error: no {kind} {name}{guess}; there are {', '.join(names)}", file=sys.stderr)
     return 2
 

@@ -1,13 +1,16 @@
 """List the networks of the package, or show the card of one.
 
-python -m seloss.pretrained
-python -m seloss.pretrained NAME
+seloss models
+seloss models NAME
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+
+from seloss.program import run_command
 
 from .catalogue import load_model, model_card, model_names
 
@@ -27,17 +30,13 @@ def describe() -> str:
     return "\n".join(rows)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Print a table or a card; return the exit status."""
     parser = argparse.ArgumentParser(prog="seloss.pretrained", description="networks to use")
     parser.add_argument("model", nargs="?", help="show the card of this one")
-    options = parser.parse_args()
-    try:
-        print(model_card(options.model) if options.model else describe())
-    except ValueError as error:
-        print(f"seloss.pretrained: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(
+        parser, lambda args: print(model_card(args.model) if args.model else describe()), argv
+    )
 
 
 if __name__ == "__main__":

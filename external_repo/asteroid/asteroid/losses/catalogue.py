@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import inspect
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from asteroid.utils.registry import Registry
+from asteroid.utils.registry import Registry, did_you_mean
 
 from .compressed_spectrum import CompressedSpectrumLoss
 from .log_mel import LogMelLoss
@@ -115,8 +114,7 @@ def build_loss(name: str, **options: object) -> nn.Module:
     known = list(inspect.signature(loss).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
+        guess = did_you_mean(unknown[0], known)
         raise ValueError(
             f"the loss {name!r} has no argument {', '.join(unknown)}{guess}; it has "
             f"{', '.join(known)}"

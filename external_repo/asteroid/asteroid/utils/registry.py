@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "did_you_mean"]
 
 T = TypeVar("T", bound=Callable[..., object])
 
@@ -58,8 +58,7 @@ class Registry(Generic[T]):
             ValueError: The name is unknown; the message lists the known ones.
         """
         if name not in self._parts:
-            near = difflib.get_close_matches(name, self._parts, n=1)
-            guess = f" (did you mean {near[0]}?)" if near else ""
+            guess = did_you_mean(name, self._parts)
             raise ValueError(
                 f"{self.kind} must be one of {', '.join(self.names())}; got {name!r}{guess}"
             )
@@ -81,3 +80,9 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+def did_you_mean(name: str, names: Iterable[str], dashes: str = "") -> str:
+    """Return `` (did you mean ...?)`` with the nearest of the names, empty if none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {dashes}{near[0]}?)" if near else ""

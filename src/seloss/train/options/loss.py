@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 import yaml
 
-from .option import ConfigError, did_you_mean
+from asteroid.utils.registry import did_you_mean
+
+from .option import ConfigError
 
 __all__ = ["PRESETS", "LossConfig", "loss_from_preset", "loss_from_text", "loss_options"]
 

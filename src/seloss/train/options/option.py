@@ -1,21 +1,20 @@
 """Options of a class, read from its signature: name, type, default and description.
 
-A class of torch's world is read from its source, which takes no import: a misspelt option is
-refused at once.
+A network's class is read from its source, not imported: a misspelt option is refused before torch
+is there.
 """
 
 from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import importlib
 import importlib.util
 import inspect
 import json
 import re
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -30,7 +29,6 @@ __all__ = [
     "Option",
     "class_options",
     "dataclass_options",
-    "did_you_mean",
     "load_class",
 ]
 
@@ -93,15 +91,12 @@ class Option:
         return f"{self.help} ({types.removeprefix('must be ')}{default})"
 
 
-def did_you_mean(name: str, names: Iterable[str], dashes: str = "") -> str:
-    """Return `` (did you mean ...?)``, empty if nothing is near."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {dashes}{near[0]}?)" if near else ""
-
-
 def dataclass_options(config_class: type, prefix: str = "") -> Iterator[Option]:
     """Yield the options of a dataclass and of the dataclasses it holds."""
-    types, docs = typing.get_type_hints(config_class), _descriptions(config_class.__doc__)
+    types = typing.get_type_hints(config_class)
+    docs: dict[str, str] = {}
+    for base in reversed(config_class.__mro__):
+        docs |= _descriptions(base.__doc__)
     for entry in dataclasses.fields(config_class):
         name, kind = f"{prefix}{entry.name}", types[entry.name]
         if dataclasses.is_dataclass(kind):

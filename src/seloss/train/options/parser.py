@@ -13,10 +13,11 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import yaml
 
+from asteroid.utils.registry import did_you_mean
 from seloss.program import load_plugin
 
 from .loss import loss_from_preset, loss_from_text, loss_options
-from .option import ConfigError, Option, did_you_mean
+from .option import ConfigError, Option
 from .recipe import PUBLISHED_FLAGS, Recipe, options_of, plain
 
 __all__ = ["ConfigError", "Parsed", "parse_recipe"]
