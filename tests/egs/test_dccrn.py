@@ -99,7 +99,8 @@ def test_the_small_causal_configuration_is_the_network_of_the_package(recipe):
     ],
 )
 def test_wrong_usage_is_refused(arguments, message, tmp_path):
-    done = run(sys.executable, TRAIN, "--exp_dir", tmp_path / "e", *arguments, check=False)
+    there = ["--train_json", TRAIN, "--valid_json", TRAIN]  # only their presence counts here
+    done = run(sys.executable, TRAIN, "--exp_dir", tmp_path / "e", *there, *arguments, check=False)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

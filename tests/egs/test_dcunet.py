@@ -100,7 +100,7 @@ def test_every_mask_trains_with_every_loss(mask, loss):
         (["--mask", "polar"], "mask"),
         (["--form", "RMRn", "--mask", "tanh"], "mask"),
         (["--architecture", "DCUnet-12"], "architecture"),
-        (["--metrics", "pesq"], "metrics"),
+        (["--metrics", "pesq"], "metric must be one of"),
         (["--loss", "wsdr"], "loss must be one of"),
     ],
 )
