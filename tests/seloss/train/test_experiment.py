@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from seloss.train import ConfigError, Experiment, open_experiment, plain
+from seloss.train import ConfigError, Experiment, open_experiment, parse_recipe, plain
 from seloss.train.options.parser import Parsed
 from seloss.train.options.recipe import DataConfig, LossConfig, Recipe, TrainingConfig
 
@@ -190,3 +190,30 @@ def test_a_missing_manifest_is_refused_before_anything_is_written(tmp_path):
 def test_configurations_are_immutable():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().exp_dir = "x"
+
+
+def test_a_run_that_is_older_than_the_network_s_options_resumes(tmp_path):
+    conf = Path(__file__).parents[3] / "egs" / "TAC" / "conf.yml"
+    folder = tmp_path / "old"
+
+    def parse(*flags: str) -> Parsed[Recipe]:
+        files = ["--train_json", __file__, "--valid_json", __file__]  # only their presence counts
+        return parse_recipe(Recipe, ["--exp_dir", str(folder), *files, *flags], defaults=conf)
+
+    old = plain(parse().config)
+    del old["network"], old["plugin"], old["net"]["norm_type"], old["net"]["stride"]
+    old["training"]["precision"] = "fp32"
+    (folder / "checkpoints").mkdir(parents=True)
+    torch.save({"global_step": 3}, folder / "checkpoints" / "last.ckpt")
+    (folder / "conf.yml").write_text(yaml.safe_dump(old), encoding="utf-8")
+    for flags, message in (
+        (["--norm_type", "cLN"], r"net\.norm_type was 'gLN', is 'cLN'"),
+        (["--enc_dim", "32"], r"net\.enc_dim was 64, is 32"),
+    ):
+        with (
+            pytest.raises(ConfigError, match=message),
+            open_experiment(parse(*flags, "--precision", "32")),
+        ):
+            pass
+    with open_experiment(parse("--precision", "32")) as experiment:
+        assert yaml.safe_load(experiment.conf.read_text())["net"]["norm_type"] == "gLN"
