@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile as sf
 
@@ -14,7 +15,6 @@ from tests.data import noise_like, speech_like
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "data" / "make_mixtures.py"
-SHARED = ROOT.parent / "shared" / "corpus"
 
 
 def load():
@@ -124,15 +124,26 @@ def test_help_names_every_option_with_its_default():
         assert word in done.stdout
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs the corpus beside the repository")
-def test_a_foreign_corpus_with_measured_rooms_works(tmp_path):
-    parts = [
-        argument for part in ("speech", "noise", "rir") for argument in (f"--{part}", SHARED / part)
-    ]
-    done = run(
-        *parts, "--out", tmp_path, "--n_train", 2, "--n_valid", 1, "--n_test", 2, "--jobs", 2
-    )
-    assert done.returncode == 0, done.stderr
-    for item in validate_manifest(tmp_path / "test.json", sample_rate=16000):
-        assert item.n_mics in (2, 8)
-        assert item.extra["geometry"] == "measured"
+def test_measured_rooms_are_shared_by_no_splits_and_too_few_are_refused(corpus, tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    for room, n_mics in (("booth", 2), ("hall", 2), ("lab", 8)):
+        taps = draw.standard_normal((800, n_mics)) * np.exp(-np.arange(800) / 100)[:, None]
+        for place in range(2):
+            sf.write(tmp_path / f"{room}_{place}.wav", 0.2 * np.roll(taps, place, 0), 16000)
+    script, out = load(), tmp_path / "out"
+    arguments = [str(argument) for argument in options(corpus, out, "--rir", tmp_path)]
+    assert run_command(script.parser(), script.work, arguments) == 0
+    rooms = set()
+    for split in ("train", "valid", "test"):
+        items = validate_manifest(out / f"{split}.json", sample_rate=16000)
+        rooms |= {(split, item.extra["room"], item.n_mics) for item in items}
+        assert all(item.extra["geometry"] == "measured" for item in items)
+    assert {(room, n_mics) for _, room, n_mics in rooms} == {("booth", 2), ("hall", 2), ("lab", 8)}
+    assert len(rooms) == 3
+    for place in range(2):
+        (tmp_path / f"lab_{place}.wav").unlink()
+    arguments[arguments.index("--out") + 1] = str(tmp_path / "other")
+    assert run_command(script.parser(), script.work, arguments) == 1
+    error = capsys.readouterr().err
+    assert "found 2: booth, hall. A room is a sub-folder" in error
+    assert not (tmp_path / "other").exists()

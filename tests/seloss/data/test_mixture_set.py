@@ -14,6 +14,7 @@ import soundfile as sf
 
 from seloss.data.corpus.listing import read_folder, write_listing
 from seloss.data.formats.manifest import DataError, read_manifest, validate_manifest
+from seloss.data.mixing import room_mixture
 from seloss.data.mixing.make_mixtures import describe, make_mixtures, plan_mixtures, read_corpora
 from seloss.data.mixing.room_plan import MixingConfig
 from tests.data import noise_like, speech_like
@@ -249,3 +250,27 @@ def test_measured_rooms_take_the_place_of_simulated_ones(corpus, tmp_path):
     assert len(rooms["train"] | rooms["valid"] | rooms["test"]) == 3
     settings = json.loads((tmp_path / "out" / "settings.json").read_text())
     assert settings["rir"] is not None
+
+
+def test_a_worker_killed_for_memory_is_named_and_fewer_take_over(
+    made, corpora, tmp_path, monkeypatch, caplog
+):
+    """One process of two ends as the system's memory killer ends it; the other mixtures stay."""
+    real = room_mixture.render
+
+    def killed_once(plan, config):
+        if plan.id == "valid-00001" and not (tmp_path / "killed").exists():
+            (tmp_path / "killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(plan, config)
+
+    monkeypatch.setattr("seloss.data.mixing.make_mixtures.render", killed_once)
+    out = tmp_path / "out"
+    make_mixtures(out, CONFIG, SIZES, corpora, jobs=2, progress=False)
+    assert "a process was killed, as the system does when memory runs out" in caplog.text
+    assert contents(out) == contents(made)
+    (tmp_path / "killed").unlink()
+    with pytest.raises(
+        DataError, match="killed, as .* there was one process only"
+    ):
+        make_mixtures(out, CONFIG, SIZES, corpora, jobs=1, overwrite=True, progress=False)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -143,20 +144,20 @@ def _start_worker(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _run(
+def _run_pool(
     folders: Mapping[Plan, Path],
     config: MixingConfig,
     seen: Collection[str],
     jobs: int,
     bar: tqdm[Any],
-) -> dict[Plan, Mixture]:
-    """Make mixtures, each in its folder."""
+    items: dict[Plan, Mixture],
+) -> None:
+    """Make mixtures, each in its folder, and add them to ``items``."""
     with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
         tasks = {
             pool.submit(_make, plan, config, folder, plan.noise.group in seen): plan
             for plan, folder in folders.items()
         }
-        items: dict[Plan, Mixture] = {}
         try:
             for task in as_completed(tasks):
                 plan = tasks[task]
@@ -170,6 +171,28 @@ def _run(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _run(
+    folders: Mapping[Plan, Path],
+    config: MixingConfig,
+    seen: Collection[str],
+    jobs: int,
+    bar: tqdm[Any],
+) -> dict[Plan, Mixture]:
+    """Make mixtures; with half as many processes after one of them was killed."""
+    items: dict[Plan, Mixture] = {}
+    try:
+        _run_pool(folders, config, seen, jobs, bar, items)
+    except BrokenProcessPool:
+        why = "a process was killed, as the system does when memory runs out"
+        left = {plan: folder for plan, folder in folders.items() if plan not in items}
+        if jobs == 1:
+            plan = next(iter(left))
+            problem = Problem(0, plan.id, f"{why}; there was one process only")
+            raise DataError(str(left[plan].parents[1]), [problem]) from None
+        _LOG.warning("%s: going on with %d", why, jobs // 2)
+        items |= _run(left, config, seen, jobs // 2, bar)
     return items
 
 
