@@ -270,7 +270,5 @@ def test_a_worker_killed_for_memory_is_named_and_fewer_take_over(
     assert "a process was killed, as the system does when memory runs out" in caplog.text
     assert contents(out) == contents(made)
     (tmp_path / "killed").unlink()
-    with pytest.raises(
-        DataError, match="killed, as .* there was one process only"
-    ):
+    with pytest.raises(DataError, match=r"killed, as .* there was one process only"):
         make_mixtures(out, CONFIG, SIZES, corpora, jobs=1, overwrite=True, progress=False)
