@@ -11,18 +11,22 @@ import pytest
 
 from seloss.data import open_dataset
 from tests.data import make_manifest
+from tests.seloss.data import programs
 from tests.seloss.data.corpus import energy_db, make_noise, make_speech
+from tests.seloss.data.programs import Done
 from tests.seloss.data.test_corpora import make_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 PREPARE = ROOT / "egs" / "DCCRN" / "local" / "prepare.py"
 
 
-def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PREPARE), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == status, done.stderr
-    return done
+def run(*arguments: object, status: int = 0) -> Done:
+    return programs.run(PREPARE, *arguments, status=status)
+
+
+def test_it_is_a_program():
+    done = subprocess.run([sys.executable, PREPARE, "--help"], capture_output=True, check=True)
+    assert b"--noise_classes" in done.stdout
 
 
 @pytest.fixture

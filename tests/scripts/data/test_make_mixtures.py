@@ -1,6 +1,5 @@
 """The command line that makes mixtures."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -10,24 +9,15 @@ import pytest
 import soundfile as sf
 
 from seloss.data.formats.manifest import validate_manifest
-from seloss.program import run_command
 from tests.data import noise_like, speech_like
+from tests.seloss.data import programs
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "data" / "make_mixtures.py"
 
 
-def load():
-    """Return the script as a module, so that wrong options need no process each."""
-    spec = importlib.util.spec_from_file_location("make_mixtures", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def run(*arguments):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run(*arguments, status=0):
+    return programs.run(SCRIPT, *arguments, status=status)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +58,6 @@ def test_a_librispeech_tree_becomes_mixtures(corpus, tmp_path):
     done = run(
         *options(corpus, tmp_path, "--geometry", "circular", "--n_mics", 3, 3, "--seconds", 1.0)
     )
-    assert done.returncode == 0, done.stderr
     for split, size, speaker in (("train", 2, "103"), ("valid", 1, "84"), ("test", 1, "61")):
         items = validate_manifest(tmp_path / f"{split}.json", sample_rate=16000)
         assert [item.speaker for item in items] == [speaker] * size
@@ -80,7 +69,6 @@ def test_a_librispeech_tree_becomes_mixtures(corpus, tmp_path):
 
 def test_a_dry_run_writes_nothing(corpus, tmp_path):
     done = run(*options(corpus, tmp_path / "out", "--dry-run"))
-    assert done.returncode == 0, done.stderr
     assert "train: 2 mixtures of 1 speakers" in done.stdout
     assert not (tmp_path / "out").exists()
 
@@ -97,20 +85,15 @@ def test_a_dry_run_writes_nothing(corpus, tmp_path):
         (("--rir", "nowhere"), 1, "no folder"),
     ],
 )
-def test_a_wrong_option_is_told(corpus, tmp_path, capsys, wrong, status, said):
-    script = load()
-    arguments = [str(argument) for argument in options(corpus, tmp_path / "out", *wrong)]
-    try:
-        found = run_command(script.parser(), script.work, arguments)
-    except SystemExit as stop:
-        found = stop.code
-    assert found == status
-    assert said in capsys.readouterr().err
+def test_a_wrong_option_is_told(corpus, tmp_path, wrong, status, said):
+    assert said in run(*options(corpus, tmp_path / "out", *wrong), status=status).stderr
     assert not (tmp_path / "out").exists()
 
 
 def test_help_names_every_option_with_its_default():
-    done = run("--help")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True
+    )
     assert done.returncode == 0
     for word in (
         "--geometry",
@@ -124,15 +107,14 @@ def test_help_names_every_option_with_its_default():
         assert word in done.stdout
 
 
-def test_measured_rooms_are_shared_by_no_splits_and_too_few_are_refused(corpus, tmp_path, capsys):
+def test_measured_rooms_are_shared_by_no_splits_and_too_few_are_refused(corpus, tmp_path):
     draw = np.random.default_rng(0)
     for room, n_mics in (("booth", 2), ("hall", 2), ("lab", 8)):
         taps = draw.standard_normal((800, n_mics)) * np.exp(-np.arange(800) / 100)[:, None]
         for place in range(2):
             sf.write(tmp_path / f"{room}_{place}.wav", 0.2 * np.roll(taps, place, 0), 16000)
-    script, out = load(), tmp_path / "out"
-    arguments = [str(argument) for argument in options(corpus, out, "--rir", tmp_path)]
-    assert run_command(script.parser(), script.work, arguments) == 0
+    out = tmp_path / "out"
+    run(*options(corpus, out, "--rir", tmp_path))
     rooms = set()
     for split in ("train", "valid", "test"):
         items = validate_manifest(out / f"{split}.json", sample_rate=16000)
@@ -142,8 +124,6 @@ def test_measured_rooms_are_shared_by_no_splits_and_too_few_are_refused(corpus, 
     assert len(rooms) == 3
     for place in range(2):
         (tmp_path / f"lab_{place}.wav").unlink()
-    arguments[arguments.index("--out") + 1] = str(tmp_path / "other")
-    assert run_command(script.parser(), script.work, arguments) == 1
-    error = capsys.readouterr().err
+    error = run(*options(corpus, tmp_path / "other", "--rir", tmp_path), status=1).stderr
     assert "found 2: booth, hall. A room is a sub-folder" in error
     assert not (tmp_path / "other").exists()

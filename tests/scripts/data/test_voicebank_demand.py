@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile as sf
 
 from tests.data import speech_like
+from tests.seloss.data import programs
 from tests.seloss.data.corpus import make_noise, make_speech, write
+from tests.seloss.data.programs import Done
 
-ROOT = Path(__file__).resolve().parents[3]
+PROGRAMS = Path(__file__).resolve().parents[3] / "scripts" / "data"
 SCHEME = """
 train: {speakers: [p1, p2], noises: [CAR], snr_db: [15, 0]}
 test: {speakers: [p9], noises: [BUS], snr_db: [17.5, 2.5]}
@@ -21,11 +24,8 @@ artificial_seconds: 1
 """
 
 
-def run(program: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / "data" / program), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == status, done.stderr
-    return done
+def run(program: str, *arguments: object, status: int = 0) -> Done:
+    return programs.run(PROGRAMS / program, *arguments, status=status)
 
 
 @pytest.fixture
@@ -80,6 +80,7 @@ def test_wrong_usage_is_told_in_one_line(arguments, what, tmp_path):
     done = run("voicebank_demand.py", "--out", tmp_path / "out", *arguments, status=1)
     assert what in done.stderr.replace("noisy_trainset*_wav", "noisy_trainset")
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_pairs_of_any_rate_become_a_manifest(tmp_path):
@@ -97,4 +98,19 @@ def test_pairs_of_any_rate_become_a_manifest(tmp_path):
 
 @pytest.mark.parametrize("program", ["voicebank_demand.py", "convert_pairs.py"])
 def test_help(program):
-    assert "--out" in run(program, "--help").stdout
+    command = [sys.executable, PROGRAMS / program, "--help"]
+    assert "--out" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_another_rate_overwrites_the_copies_of_the_sources_too(raw, tmp_path):
+    run("voicebank_demand.py", *raw, "--on_the_fly")
+    with_rate = [*raw, "--on_the_fly", "--sample_rate", 8000]
+    error = run("voicebank_demand.py", *with_rate, status=1).stderr
+    assert "other settings (sample_rate was 16000, is 8000" in error
+    run("voicebank_demand.py", *with_rate, "--overwrite")
+    lists = json.loads((tmp_path / "out" / "train.json").read_text())
+    for one in (*lists["speech"], *lists["noise"]):
+        assert sf.info(tmp_path / "out" / one["path"]).samplerate == 8000
+    run("voicebank_demand.py", *raw, "--overwrite")
+    assert not (tmp_path / "out" / "sources").exists()
+    assert len(json.loads((tmp_path / "out" / "train.json").read_text())) == 2

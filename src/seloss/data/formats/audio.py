@@ -27,6 +27,7 @@ from .containers import find_damage
 
 __all__ = [
     "SUFFIXES",
+    "EmptyAudioError",
     "Header",
     "Signal",
     "decode",
@@ -53,6 +54,10 @@ _KEPT_SAMPLES = 1 << 24
 _BLOCK = 1 << 16
 #: More than a year at 192 kHz: libsndfile's number for a length that is not known.
 _MOST_FRAMES = 1 << 43
+
+
+class EmptyAudioError(ValueError):
+    """A file of audio without samples."""
 
 
 class Header(NamedTuple):
@@ -112,7 +117,7 @@ def _header(path: Path, size: int, mtime_ns: int) -> Header:
     if damage:
         raise ValueError(f"{path} {damage}")
     if header.frames < 1:
-        raise ValueError(f"{path} is empty")
+        raise EmptyAudioError(f"{path} is empty")
     if header.frames > _MOST_FRAMES:
         raise ValueError(
             f"{path} does not say how long it is (written to a pipe?): convert it anew"
