@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seloss.data.corpus.recording import Recording
@@ -34,6 +34,7 @@ def groups(pool):
     return {one.group for one in pool}
 
 
+@settings(deadline=None)
 @given(COUNTS, st.integers(0, 5))
 def test_speakers_and_rooms_are_disjoint_and_all_are_used(counts, seed):
     counts = {group: count + 1 for group, count in counts.items()}
@@ -52,6 +53,7 @@ def test_a_tenth_of_the_speakers_is_held_out_each():
     assert [len(groups(pools[split])) for split in SPLITS] == [32, 4, 4]
 
 
+@settings(deadline=None)
 @given(COUNTS, st.integers(0, 5))
 def test_noises_are_disjoint_and_the_test_has_unseen_types(counts, seed):
     pools = split_noise(recordings(counts), seed)
@@ -104,6 +106,7 @@ def test_too_few_speakers_or_rooms_are_refused():
     assert len(groups(split_rooms(recordings({"a": 2}), 0, ["test"])["test"])) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5))
 def test_the_files_of_one_recording_go_to_one_split(seed):
     """DEMAND: 16 channels of each place; a type with several places is divided by place."""
