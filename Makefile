@@ -40,10 +40,7 @@ test: install  ## run the tests and the examples of the docstrings; SLOW=1: the 
 lint: install  ## check style, types, spelling, shell scripts, import directions
 	$(BIN)/ruff check $(SOURCES) $(OURS)
 	$(BIN)/ruff format --check $(SOURCES) $(OURS)
-	$(BIN)/mypy src external_repo/asteroid/assembly $(OURS)
-	@# One after the other: these programs' modules have the same names.
-	for recipe in egs/*/train.py; do MYPYPATH=$${recipe%/*} $(BIN)/mypy $$recipe || exit 1; done
-	for program in scripts/data/*.py egs/*/local/*.py; do $(BIN)/mypy $$program || exit 1; done
+	$(BIN)/mypy src external_repo/asteroid/assembly $(OURS) scripts/data egs examples
 	$(BIN)/codespell src egs scripts benchmarks tests configs README.md CONTRIBUTING.md CHANGELOG.md docs examples $(OURS)
 	$(BIN)/shellcheck -x $(SHELL_SCRIPTS)
 	$(BIN)/lint-imports

@@ -28,6 +28,8 @@ def parts_of(config: CnunetRecipe) -> dict[str, Any]:
     from seloss.train.system.two_stage import EmbeddedSystem, LatentSystem, freeze, load_weights
 
     source: EmbeddingData | LatentData
+    network: Any  # of either kind; the data of each stage takes its own
+    system: Any
     if config.stage == 0:
         return {"network": plain_network(config)}
     if config.stage == 1:

@@ -28,7 +28,8 @@ __all__ = [
 def plain_network(config: CnunetRecipe) -> CNUNet:
     """Return the network of stages 0 and 2, which knows if an oracle is to teach it."""
     taught = config.stage == 2 and like_stage1(config).embedding.source == "clean"
-    return config.build_network(oracle_latents=taught)
+    network: CNUNet = config.build_network(oracle_latents=taught)
+    return network
 
 
 def embedding_data(config: CnunetRecipe, share: Share = (0, 1)) -> EmbeddingData:
