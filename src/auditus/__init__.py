@@ -2,7 +2,7 @@
 
 Every metric is called in the same way, `metric(estimate, target, noise, sample_rate=16000,
 lengths=None) -> (batch,)`, never changes its arguments, ignores padding, and carries its unit,
-direction and source. `Auditus` runs a list of them over a batch.
+direction and source. ``Auditus`` runs a list of them over a batch.
 """
 
 from .band_ratios import fw_sar, fw_sdr, fw_sir

@@ -8,12 +8,12 @@ averaged, as in frequency-weighted segmental SNR:
     FW-SDR: C(s_t) over C(e_i + e_a)      FW-SIR: C(s_t) over C(e_i)      FW-SAR: C(s_t + e_i) over
     C(e_a)
 
-What differs from the published numbers (`variant="published"` returns those), and why:
+What differs from the published numbers (``variant="published"`` returns those), and why:
 
 - All three use the bands of the *error signal*. FW-SDR used differences of magnitudes, which do not
   see the phase, so that it could exceed FW-SAR.
 - 21 critical bands up to Nyquist. The published 25 bands end at 3.8 kHz, so that at 16 kHz
-  fricatives went unjudged.
+  fricatives did not count.
 - Frames more than 40 dB below the loudest frame of the speech do not count. Pauses used to lower a
   perfect score.
 - Nothing depends on the level: no absolute constant is added.
@@ -88,14 +88,14 @@ def fw_frames(
     """Return what these ratios are the mean of: each frame's value, and which frames count.
 
     Args:
-        rows: the signals.
+        rows: The signals.
         ratio: "sdr", "sir" or "sar".
         variant: "default" or "published".
-        n_bands: number of critical bands.
+        n_bands: Number of critical bands.
 
     Returns:
-        `(rows, frames)` in dB, limited to [-10, 35], and `(rows, frames)`, bool. Frame `i` is
-        centred on sample `i * fw_hop(sample_rate)`.
+        ``(rows, frames)`` in dB, limited to [-10, 35], and ``(rows, frames)``, bool. Frame ``i`` is
+        centred on sample ``i * fw_hop(sample_rate)``.
     """
     published = check_variant(variant)
     parts, view = split(rows, published=published), _BandView(rows, n_bands, published=published)
@@ -136,15 +136,15 @@ def critical_bands(n_fft: int, sample_rate: int, n_bands: int, device: torch.dev
 
 
 def speech_frames(spectrum: Tensor, range_db: float = DYNAMIC_RANGE_DB) -> Tensor:
-    """Tell which frames hold speech: those within `range_db` of the loudest.
+    """Tell which frames hold speech: those within ``range_db`` of the loudest.
 
     Args:
-        spectrum: `(rows, freq, frames)`, complex or magnitudes, of the clean speech; the bins
+        spectrum: ``(rows, freq, frames)``, complex or magnitudes, of the clean speech; the bins
             at 0 Hz do not count.
         range_db: 40 dB as in STOI.
 
     Returns:
-        `(rows, frames)`, bool; at least one True in a row that is not silent.
+        ``(rows, frames)``, bool; at least one True in a row that is not silent.
     """
     energy = spectrum[:, DC_LOBE:].abs().square().sum(1)
     return energy > energy.amax(-1, keepdim=True) * 10 ** (-range_db / 10)
@@ -186,7 +186,7 @@ class _BandView:
         self.counts = everything if published else speech_frames(magnitude)
 
     def __call__(self, *signals: Tensor) -> Tensor:
-        """Return the band magnitudes of the signals' sum, `(rows, bands, frames)`."""
+        """Return the band magnitudes of the signals' sum, ``(rows, bands, frames)``."""
         spectrum = _spectrum(signals[0], self.n_fft)
         for signal in signals[1:]:
             spectrum = spectrum + _spectrum(signal, self.n_fft)

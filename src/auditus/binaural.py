@@ -1,8 +1,8 @@
 """Measures of two ears: intelligibility with the help of both, and what became of the directions.
 
-Signals are `(batch, 2, time)`, left ear first. The target is the clean speech as it arrives at both
-ears. The interaural errors say how far enhancement moved the speech: they compare the estimate's
-level and time differences with the target's, where the speech is active.
+Signals are ``(batch, 2, time)``, left ear first. The target is the clean speech as it arrives at
+both ears. The interaural errors say how far enhancement moved the speech: they compare the
+estimate's level and time differences with the target's, where the speech is active.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def mbstoi(rows: Rows) -> Scores:
     NaN with less than about 0.4 s of active speech. Some 0.7 s of computing per second of audio.
 
     Raises:
-        ModuleNotFoundError: the library is not installed.
+        ModuleNotFoundError: The library is not installed.
     """
     try:
         from clarity.evaluator.mbstoi import mbstoi as library
@@ -139,7 +139,7 @@ def _root_logger_quiet() -> Iterator[None]:
 
 
 def _spectra(signal: Tensor, rows: Rows) -> Tensor:
-    """Return `(rows, 2, freq, frames)`."""
+    """Return ``(rows, 2, freq, frames)``."""
     n_fft = 2 * round(WINDOW_S * rows.sample_rate / 2)
     stft = Stft(n_fft, n_fft // OVERLAP).to(signal.device, torch.float64)
     spectra: Tensor = stft(signal.flatten(0, 1))
@@ -147,7 +147,7 @@ def _spectra(signal: Tensor, rows: Rows) -> Tensor:
 
 
 def _cells(signal: Tensor, rows: Rows) -> Tensor:
-    """Return the powers of critical bands, `(rows, 2, bands, frames)`."""
+    """Return the powers of critical bands, ``(rows, 2, bands, frames)``."""
     power = _spectra(signal, rows).abs().square()
     n_fft = 2 * (power.shape[-2] - 1)
     scale = critical_bands(n_fft, rows.sample_rate, N_BANDS, signal.device)
@@ -156,14 +156,14 @@ def _cells(signal: Tensor, rows: Rows) -> Tensor:
 
 
 def _level_difference(cells: Tensor) -> Tensor:
-    """Return left over right in dB, `(rows, bands, frames)`, 0 where both are silent."""
+    """Return left over right in dB, ``(rows, bands, frames)``, 0 where both are silent."""
     floor = LEVEL_RANGE * cells.amax((1, 2, 3), keepdim=True)
     left, right = cells.clamp_min(floor).unbind(1)
     return 10 * torch.log10(left / right)
 
 
 def _low_spectra(signal: Tensor, rows: Rows) -> Tensor:
-    """Return the spectra below 1.5 kHz without those of a constant, `(rows, 2, bins, frames)`."""
+    """Return the spectra below 1.5 kHz without those of a constant, ``(rows, 2, bins, frames)``."""
     spectra = _spectra(signal, rows)
     n_fft = 2 * (spectra.shape[-2] - 1)
     last = math.floor(ITD_LIMIT_HZ * n_fft / rows.sample_rate)
@@ -171,7 +171,7 @@ def _low_spectra(signal: Tensor, rows: Rows) -> Tensor:
 
 
 def _delay(spectra: Tensor, rows: Rows) -> Tensor:
-    """Return how much later the right ear hears, in s, `(rows, frames)`; positive: from the left.
+    """Return how much later the right ear hears, in s, ``(rows, frames)``; positive: from the left.
 
     0 where there is no sound.
     """

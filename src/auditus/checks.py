@@ -1,4 +1,4 @@
-"""Checks of what a metric is given, and which rows can be judged together."""
+"""Checks of a metric's arguments, and groups of rows that are scored together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def checked(
 ) -> Tensor:
     """Return the signal if it is a real tensor of the estimate's shape and the metric's channels.
 
-    That is `(batch, time)` for one channel, `(batch, 2, time)` for two.
+    That is ``(batch, time)`` for one channel, ``(batch, 2, time)`` for two.
     """
     if signal is None:
         raise ValueError(f"{metric_name} needs the {name}; got None")
@@ -65,7 +65,7 @@ def groups(lengths: Tensor | None, estimate: Tensor) -> Iterator[tuple[int, Tens
 
 
 class Prepared(NamedTuple):
-    """Rows of one length of a signal: float64, a copy; and of each whether it can be judged."""
+    """Rows of one length of a signal: float64, a copy; and of each whether it can be scored."""
 
     signal: Tensor
     finite: tuple[bool, ...]
@@ -74,7 +74,7 @@ class Prepared(NamedTuple):
 
 @once
 def prepared(signal: Tensor, length: int, rows: tuple[int, ...]) -> Prepared:
-    """Return the first `length` samples of some rows in double precision.
+    """Return the first ``length`` samples of some rows in double precision.
 
     On the CPU where the device has none. All metrics of one utterance share what is returned.
     """

@@ -93,7 +93,7 @@ def _quality(rows: Rows) -> Scores:
 
 
 def _parts(rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-    """Return LLR, WSS and segmental SNR, each `(rows,)` on the CPU."""
+    """Return LLR, WSS and segmental SNR, each ``(rows,)`` on the CPU."""
     return _parts_of(rows.target, rows.estimate, rows.sample_rate)
 
 
@@ -103,8 +103,8 @@ def _parts_of(target: Tensor, estimate: Tensor, sample_rate: int) -> tuple[Tenso
     likelihood = mean_of_best(*llr_frames(rows))
     slope = mean_of_best(*wss_frames(rows))
     # The last whole frame is left out, as it is of the other two.
-    ratios, known = (part[:, :-1] for part in seg_snr_frames(rows))
-    snr = torch.where(known, ratios, 0.0).sum(-1) / known.sum(-1)
+    ratios, counts = (part[:, :-1] for part in seg_snr_frames(rows))
+    snr = torch.where(counts, ratios, 0.0).sum(-1) / counts.sum(-1)
     return likelihood.cpu(), slope.cpu(), snr.cpu()
 
 

@@ -1,4 +1,4 @@
-"""All metrics of a batch in one call: the place a program or a notebook starts from."""
+"""Evaluation of a batch by a list of metrics in one call."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ __all__ = ["Auditus", "evaluate"]
 
 
 class Auditus:
-    """Judges batches with a fixed list of metrics.
+    """Evaluates batches with a fixed list of metrics.
 
     Args:
-        metrics: names out of `auditus.METRICS`; by default those of the published evaluation.
-        sample_rate: of the signals, in Hz.
+        metrics: Names out of ``auditus.METRICS``; by default those of the published evaluation.
+        sample_rate: Of the signals, in Hz.
         variant: "default", or "published" for the original's numbers of the SI and FW ratios,
             mistakes included.
 
     Raises:
-        ValueError: an unknown metric or variant; the message lists the known ones.
+        ValueError: An unknown metric or variant; the message lists the known ones.
 
     Example:
         >>> import torch
         >>> speech, noise = torch.randn(2, 4, 16000, generator=torch.Generator().manual_seed(0))
-        >>> judge = Auditus(["si_sdr", "si_sir"], sample_rate=16000)
-        >>> scores = judge(speech + 0.1 * noise, speech, noise)
+        >>> evaluator = Auditus(["si_sdr", "si_sir"], sample_rate=16000)
+        >>> scores = evaluator(speech + 0.1 * noise, speech, noise)
         >>> [round(value) for value in scores["si_sdr"].values.tolist()]
         [20, 20, 20, 20]
     """
@@ -56,17 +56,17 @@ class Auditus:
         *,
         lengths: Tensor | None = None,
     ) -> dict[str, Scores]:
-        """Judge a batch: metric name -> one value per utterance, and why where it is NaN.
+        """Evaluate a batch: metric name -> one value per utterance, and why where it is NaN.
 
         Args:
-            estimate: `(batch, time)`; or `(batch, 2, time)`, left ear first, of which a metric of
-                one channel judges the left.
-            target: of the estimate's shape.
-            noise: likewise; only some metrics need it.
-            lengths: `(batch,)` samples that count in each row.
+            estimate: ``(batch, time)``; or ``(batch, 2, time)``, left ear first, of which a metric
+                of one channel reads the left.
+            target: Of the estimate's shape.
+            noise: Likewise; only some metrics need it.
+            lengths: ``(batch,)`` samples that count in each row.
 
         Raises:
-            ValueError: a needed signal is missing, shapes do not fit.
+            ValueError: A needed signal is missing, shapes do not fit.
         """
         scores = {}
         for metric in self.metrics:
@@ -100,7 +100,7 @@ def evaluate(
     lengths: Tensor | None = None,
     variant: str = "default",
 ) -> dict[str, Tensor]:
-    """Judge a batch once: metric name -> `(batch,)` values; `Auditus` also says why one is NaN."""
-    judge = Auditus(metrics, sample_rate=sample_rate, variant=variant)
-    scores = judge(estimate, target, noise, lengths=lengths)
+    """Evaluate a batch once: metric name -> ``(batch,)``; ``Auditus`` also says why one is NaN."""
+    evaluator = Auditus(metrics, sample_rate=sample_rate, variant=variant)
+    scores = evaluator(estimate, target, noise, lengths=lengths)
     return {name: score.values for name, score in scores.items()}

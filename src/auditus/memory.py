@@ -1,8 +1,8 @@
-"""Compute what several metrics share once.
+"""Memory of what several metrics share, so that it is computed once.
 
 All metrics of an utterance share its signals in double precision; SI and FW ratios their
 decomposition, FW ratios their spectra; CSIG, CBAK, COVL and PESQ share a run of PESQ; the four
-figures of DNSMOS a run of its models.
+scores of DNSMOS a run of its models.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _Kept(NamedTuple):
 
     def holds(self, tensors: list[Tensor]) -> bool:
         """Tell whether these are the tensors, and not others that got their ids."""
-        return all(known() is one for known, one in zip(self.others, tensors, strict=True))
+        return all(other() is it for other, it in zip(self.others, tensors, strict=True))
 
 
 def once(function: Callable[..., T]) -> Callable[..., T]:
@@ -52,13 +52,14 @@ def once(function: Callable[..., T]) -> Callable[..., T]:
         versions = tuple(one._version for one in tensors)
         key = (versions, *(id(one) if isinstance(one, Tensor) else one for one in others))
         results: dict[Hashable, _Kept] = kept.setdefault(first, {})
-        found = results.get(key)
-        if found is None or not found.holds(beside):
-            for old in [k for k, one in results.items() if None in (r() for r in one.others)]:
+        kept_result = results.get(key)
+        if kept_result is None or not kept_result.holds(beside):
+            dead = [k for k, entry in results.items() if None in (r() for r in entry.others)]
+            for old in dead:
                 del results[old]
             result = function(first, *others)
             results[key] = _Kept(tuple(ref(one) for one in beside), result)
             return result
-        return found.result  # type: ignore[return-value]
+        return kept_result.result  # type: ignore[return-value]
 
     return call

@@ -1,9 +1,9 @@
-"""What a metric is: a function on clean rows of signals, with its metadata and its conditions.
+"""Metric: a function on clean rows of signals, with its metadata and its conditions.
 
-A metric is written as a *core*: a function of `Rows` (signals of one length, finite, float64, not
-silent) that returns `Scores`. `Metric` puts around it what all metrics share: shapes are checked,
-padding is cut off, rows on which the metric is not defined become NaN with the reason, and the
-caller's tensors are never touched.
+A metric is written as a *core*: a function of ``Rows`` (signals of one length, finite, float64, not
+silent) that returns ``Scores``. ``Metric`` puts around it what all metrics share: shapes are
+checked, padding is cut off, rows on which the metric is not defined become NaN with the reason, and
+the caller's tensors are never touched.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ Core = Callable[..., Scores]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: call it with signals for its values, or `measure` for values and reasons.
+    """A metric: call it with signals for its values, or ``measure`` for values and reasons.
 
     Attributes:
-        name: the key in the registry, as `si_sdr`.
-        label: the published name, as `SI-SDR`.
-        core: the function of `Rows` that computes it.
-        unit: "dB", or "" for a figure without a unit.
-        bounds: lowest and highest possible value.
+        name: The key in the registry, as ``si_sdr``.
+        label: The published name, as ``SI-SDR``.
+        core: The function of ``Rows`` that computes it.
+        unit: "dB", or "" for a value without a unit.
+        bounds: Lowest and highest possible value.
         higher_is_better: False for a distance.
-        needs: the signals it reads, out of estimate, target, noise.
-        sounding: the signals that must not be silent (or constant).
-        min_seconds: below this duration it is not defined.
-        sample_rates: the rates in Hz it is defined at; empty: any.
-        channels: 1, or 2 for a binaural one, whose signals are `(batch, 2, time)`, left ear first.
-        source: paper or standard, and the implementation that is called.
+        needs: The signals it reads, out of estimate, target, noise.
+        sounding: The signals that must not be silent (or constant).
+        min_seconds: Below this duration it is not defined.
+        sample_rates: The rates in Hz it is defined at; empty: any.
+        channels: 1, or 2 for a binaural one, whose signals are ``(batch, 2, time)``, left first.
+        source: Paper or standard, and the implementation that is called.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Metric:
 
     @property
     def published(self) -> bool:
-        """Whether it has a `variant` that gives the numbers of the published evaluation."""
+        """Whether it has a ``variant`` that gives the numbers of the published evaluation."""
         return "variant" in inspect.signature(self.core).parameters
 
     @property
@@ -81,7 +81,7 @@ class Metric:
         lengths: Tensor | None = None,
         **options: object,
     ) -> Tensor:
-        """Return the values alone; see `measure`."""
+        """Return the values alone; see ``measure``."""
         return self.measure(
             estimate, target, noise, sample_rate=sample_rate, lengths=lengths, **options
         ).values
@@ -96,24 +96,24 @@ class Metric:
         lengths: Tensor | None = None,
         **options: object,
     ) -> Scores:
-        """Judge each utterance of a batch by itself.
+        """Score each utterance of a batch by itself.
 
         Args:
-            estimate: `(batch, time)`, or `(batch, 2, time)` for a binaural metric; any real dtype
-                and device.
-            target: of the estimate's shape; may be None for a metric that does not need it.
-            noise: likewise.
-            sample_rate: in Hz.
-            lengths: `(batch,)` samples that count in each row; None: all. What lies behind is as if
-                it were not there.
-            **options: options of this metric, as `variant`.
+            estimate: ``(batch, time)``, or ``(batch, 2, time)`` for a binaural metric; any real
+                dtype and device.
+            target: Of the estimate's shape; may be None for a metric that does not need it.
+            noise: Likewise.
+            sample_rate: In Hz.
+            lengths: ``(batch,)`` samples that count in each row; None: all. What lies behind is as
+                if it were not there.
+            **options: Options of this metric, as ``variant``.
 
         Returns:
-            Values `(batch,)` in float64 on the estimate's device, and reasons.
+            Values ``(batch,)`` in float64 on the estimate's device, and reasons.
 
         Raises:
-            ValueError: a signal is missing, shapes do not fit, a length is out of range.
-            TypeError: a signal is not a real tensor.
+            ValueError: A signal is missing, shapes do not fit, a length is out of range.
+            TypeError: A signal is not a real tensor.
         """
         given = {"estimate": estimate, "target": target, "noise": noise}
         signals = {
@@ -133,9 +133,9 @@ class Metric:
         return Scores(on_device, tuple(reasons))
 
     def bind(self, sample_rate: int, **options: object) -> Callable[..., Tensor]:
-        """Return a callable `(estimate, target, noise, lengths) -> (batch,)` for trainers."""
+        """Return a callable ``(estimate, target, noise, lengths) -> (batch,)`` for trainers."""
 
-        def judge(
+        def score(
             estimate: Tensor,
             target: Tensor,
             noise: Tensor | None = None,
@@ -145,7 +145,7 @@ class Metric:
                 estimate, target, noise, sample_rate=sample_rate, lengths=lengths, **options
             )
 
-        return judge
+        return score
 
     def _measure_rows(
         self,
@@ -155,14 +155,14 @@ class Metric:
         sample_rate: int,
         options: Mapping[str, object],
     ) -> Scores:
-        """Judge the rows that share one length; the result is on the CPU."""
+        """Score the rows that share one length; the result is on the CPU."""
         which = tuple(rows.tolist())
         cut = {name: prepared(signal, length, which) for name, signal in signals.items()}
         reasons = self._conditions(cut, length, len(which), sample_rate)
         values = torch.full((len(reasons),), torch.nan, dtype=torch.float64)
         sound = [row for row, reason in enumerate(reasons) if not reason]
         if sound:
-            clean = {name: one.signal for name, one in cut.items()}
+            clean = {name: part.signal for name, part in cut.items()}
             if len(sound) < len(reasons):
                 clean = {
                     name: signal[torch.tensor(sound, device=signal.device)]
@@ -186,8 +186,8 @@ class Metric:
         if length < self.min_seconds * sample_rate:
             return [f"shorter than {self.min_seconds:g} s: {length / sample_rate:.3f} s"] * n_rows
         reasons = [""] * n_rows
-        for name, one in cut.items():
-            for row, (finite, silent) in enumerate(zip(one.finite, one.silent, strict=True)):
+        for name, part in cut.items():
+            for row, (finite, silent) in enumerate(zip(part.finite, part.silent, strict=True)):
                 if not finite:
                     reasons[row] = reasons[row] or f"the {name} holds values that are not finite"
                 elif silent and name in self.sounding:
@@ -209,10 +209,10 @@ def metric(
     sample_rates: tuple[int, ...] = (),
     channels: int = 1,
 ) -> Callable[[Core], Metric]:
-    """Make a metric out of the core that follows; the arguments are the attributes of `Metric`."""
+    """Make a metric of the core that follows; the arguments are the attributes of ``Metric``."""
 
     def build(core: Core) -> Metric:
-        made = Metric(
+        built = Metric(
             name=name,
             label=label,
             core=core,
@@ -226,7 +226,7 @@ def metric(
             channels=channels,
             source=source,
         )
-        object.__setattr__(made, "__doc__", core.__doc__)
-        return made
+        object.__setattr__(built, "__doc__", core.__doc__)  # it is frozen
+        return built
 
     return build

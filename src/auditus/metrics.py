@@ -1,4 +1,4 @@
-"""The table of metrics: name -> metric, with what each needs and what its figures mean."""
+"""Table of metrics: name -> metric, with what each needs and what its values mean."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def get_metric(name: str) -> Metric:
     """Return a metric by its name.
 
     Raises:
-        ValueError: no metric has this name; the message lists the known ones.
+        ValueError: No metric has this name; the message lists the known ones.
 
     >>> get_metric("si_sdr").unit
     'dB'
@@ -72,15 +72,15 @@ def get_metric(name: str) -> Metric:
 
 
 def get_metrics(names: Iterable[str]) -> tuple[Metric, ...]:
-    """Return several metrics; see `get_metric`.
+    """Return several metrics; see ``get_metric``.
 
     Raises:
-        ValueError: a name is not known, or comes twice, or there is none.
+        ValueError: A name is not known, or comes twice, or there is none.
     """
-    found = tuple(get_metric(name) for name in names)
-    if not found:
+    metrics = tuple(get_metric(name) for name in names)
+    if not metrics:
         raise ValueError(f"no metric named; known are {', '.join(METRICS.names())}")
-    once = {metric.name for metric in found}
-    if len(once) < len(found):
-        raise ValueError(f"a metric is named twice in {', '.join(metric.name for metric in found)}")
-    return found
+    labels = [metric.name for metric in metrics]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"a metric is named twice in {', '.join(labels)}")
+    return metrics

@@ -1,9 +1,9 @@
-"""Mean opinions predicted from the judged signal alone: no reference is needed.
+"""Mean opinions predicted from the estimate alone: no reference is needed.
 
-DNSMOS (four figures, one run of its models, which `speechmos` carries) predicts ratings of ITU-T
+DNSMOS (four scores, one run of its models, which ``speechmos`` carries) predicts ratings of ITU-T
 P.835 and P.808; DistillMOS predicts one of P.800. They were trained on recordings at their usual
-level: DNSMOS hears files within full scale, -1 .. 1, and its figures depend on the level. Samples
-beyond that are no such file, so there is NaN with that reason; enhance with `--match_level`, or
+level: DNSMOS hears files within full scale, -1 .. 1, and its scores depend on the level. Samples
+beyond that are no such file, so there is NaN with that reason; enhance with ``--match_level``, or
 scale the estimate. DistillMOS scales every signal to its peak.
 
 The first call ever of DNSMOS on a machine takes some 20 s: its library compiles, and keeps what it
@@ -36,18 +36,18 @@ MOS_LIMITS = (1.0, 5.0)
 # DNSMOS's polynomials and P.808 network are not limited to the scale; what they give is kept.
 DNSMOS_LIMITS = (-torch.inf, torch.inf)
 
-FIGURES = ("sig", "bak", "ovrl", "p808")
+SCORES = ("sig", "bak", "ovrl", "p808")
 
 _Array = NDArray[np.float64]
 
 
-def _dnsmos(figure: str, label: str, what: str) -> Metric:
+def _dnsmos(score: str, label: str, what: str) -> Metric:
     def core(rows: Rows) -> Scores:
-        return _dnsmos_figures(rows.estimate)[figure]
+        return _dnsmos_scores(rows.estimate)[score]
 
     core.__doc__ = f"DNSMOS: {what}, predicted from the signal alone."
     return _no_reference(
-        f"dnsmos_{figure}",
+        f"dnsmos_{score}",
         label,
         DNSMOS_LIMITS,
         "Reddy, Gopal, Cutler: DNSMOS P.835, ICASSP 2022, and DNSMOS, ICASSP 2021; speechmos",
@@ -92,22 +92,22 @@ distillmos = _no_reference(
 
 
 @once
-def _dnsmos_figures(signals: Tensor) -> dict[str, Scores]:
+def _dnsmos_scores(signals: Tensor) -> dict[str, Scores]:
     """Run DNSMOS's models over each row within full scale."""
     rows, reasons = [], []
     for signal in signals.cpu().numpy():
         peak = float(np.abs(signal).max())
         reasons.append("" if peak <= 1 else f"samples beyond full scale: the peak is {peak:.3g}")
-        rows.append(_dnsmos_row(signal) if peak <= 1 else dict.fromkeys(FIGURES, np.nan))
+        rows.append(_dnsmos_row(signal) if peak <= 1 else dict.fromkeys(SCORES, np.nan))
     return {
         name: Scores(torch.tensor([row[name] for row in rows], dtype=torch.float64), tuple(reasons))
-        for name in FIGURES
+        for name in SCORES
     }
 
 
 def _dnsmos_row(signal: _Array) -> dict[str, float]:
-    found = _dnsmos_model()(signal, RATE_HZ, is_personalized_MOS=False)
-    return {name: float(found[f"{name}_mos"]) for name in FIGURES}
+    opinions = _dnsmos_model()(signal, RATE_HZ, is_personalized_MOS=False)
+    return {name: float(opinions[f"{name}_mos"]) for name in SCORES}
 
 
 @lru_cache(maxsize=1)

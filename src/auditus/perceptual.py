@@ -1,4 +1,4 @@
-"""STOI, ESTOI and PESQ, by the libraries `pystoi` and `pesq`.
+"""STOI, ESTOI and PESQ, by the libraries ``pystoi`` and ``pesq``.
 
 Both libraries fail or answer with a placeholder where the measure is not defined; here that is NaN
 with the reason, never a score. Signals are brought to unit power first, which neither measure
@@ -101,11 +101,11 @@ def _pesq(target: Tensor, estimate: Tensor, sample_rate: int, mode: str) -> Scor
 
 
 def _by_row(
-    target: Tensor, estimate: Tensor, judge: Callable[[_Array, _Array], tuple[float, str]]
+    target: Tensor, estimate: Tensor, score: Callable[[_Array, _Array], tuple[float, str]]
 ) -> Scores:
-    """Judge each utterance; `judge` takes the reference first, as the libraries do."""
+    """Score each utterance; ``score`` takes the reference first, as the libraries do."""
     pairs = [
-        judge(clean, other)
+        score(clean, other)
         for clean, other in zip(_unit_power(target), _unit_power(estimate), strict=True)
     ]
     values = torch.tensor([value for value, _ in pairs], dtype=torch.float64)

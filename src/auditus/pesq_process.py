@@ -2,7 +2,7 @@
 
 P.862's code holds at most 50 utterances and writes beyond its tables with more, which ends the
 process. An utterance and the pause behind it take at least 0.4 s, so only signals of more than
-20 s can have so many: this file, run as a program, judges those; signals on stdin, answer on
+20 s can have so many: this file, run as a program, scores those; signals on stdin, answer on
 stdout.
 """
 
@@ -27,8 +27,8 @@ def pesq_score(target: _Array, estimate: _Array, sample_rate: int, mode: str) ->
     """Return the score, or NaN and why there is none.
 
     Args:
-        target: `(time,)`.
-        estimate: `(time,)`, as long.
+        target: ``(time,)``.
+        estimate: ``(time,)``, as long.
         sample_rate: 8000 or 16000 Hz.
         mode: "wb" or "nb".
     """

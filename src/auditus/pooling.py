@@ -1,7 +1,7 @@
 """Metrics of parts of an utterance, phones for instance, without cutting the audio.
 
 Everything is computed on the whole utterance; then samples, frames or windows are summed over the
-part they lie in (`auditus.pooling_units` says how, `pooling_ratios` and `pooling_stoi` of what).
+part they lie in (``pooling_units`` says how, ``pooling_ratios`` and ``pooling_stoi`` of what).
 Cutting instead loses what needs context: phones last 30 to 150 ms, while STOI is not defined below
 0.42 s of speech and PESQ below 0.25 s.
 """
@@ -17,10 +17,10 @@ from torch import Tensor
 from .metric import Metric, Rows, Scores
 from .pooling_ratios import FRAMES, SAMPLES
 from .pooling_stoi import STOI
-from .pooling_units import Sums, Units, pool
+from .pooling_units import PartSums, Units, pool
 from .ratios import without_copies
 
-__all__ = ["POOLED", "Sums", "Units", "measure_units", "pool", "why_not_pooled"]
+__all__ = ["POOLED", "PartSums", "Units", "measure_units", "pool", "why_not_pooled"]
 
 #: Metric name -> function of one row of signals.
 POOLED: dict[str, Callable[[Rows], Units]] = {**SAMPLES, **FRAMES, **STOI}
@@ -39,17 +39,17 @@ def measure_units(
     """Return what a metric of one utterance is made of along time.
 
     Args:
-        metric: one of `POOLED`.
-        estimate: `(samples,)`, any real dtype and device.
-        target: `(samples,)`.
-        noise: `(samples,)`; only some metrics need it.
-        sample_rate: in Hz.
+        metric: One of ``POOLED``.
+        estimate: ``(samples,)``, any real dtype and device.
+        target: ``(samples,)``.
+        noise: ``(samples,)``; only some metrics need it.
+        sample_rate: In Hz.
 
     Returns:
         The units; none, with the reason, where the metric of the utterance is not defined.
 
     Raises:
-        ValueError: the metric cannot be pooled, or shapes do not fit.
+        ValueError: The metric cannot be pooled, or shapes do not fit.
 
     Example:
         >>> from auditus import get_metric
@@ -91,6 +91,6 @@ def why_not_pooled(name: str) -> str:
     if name in POOLED:
         return ""
     return (
-        f"{name} is one judgement of a whole signal and cannot be pooled: ask for it on joined "
+        f"{name} is one score of a whole signal and cannot be pooled: ask for it on joined "
         f"segments (method concatenated); these can be pooled: {', '.join(POOLED)}"
     )

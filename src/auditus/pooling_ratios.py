@@ -1,6 +1,6 @@
 r"""Units of the energy ratios and of the metrics that are means over frames.
 
-With s_t, e_i, e_a of the projection of the *whole* estimate on speech and noise (`auditus.ratios`),
+With s_t, e_i, e_a of the projection of the *whole* estimate on speech and noise (see ``ratios``),
 a sample t is a unit:
 
     SI-SDR: |s_t(t)|^2 over |e_i(t) + e_a(t)|^2        SI-SIR: |s_t(t)|^2 over |e_i(t)|^2

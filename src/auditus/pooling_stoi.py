@@ -43,12 +43,12 @@ _Array = NDArray[np.float64]
 
 
 def stoi_correlations(target: _Array, estimate: _Array, sample_rate: int) -> tuple[_Array, _Array]:
-    """Return STOI's d(j, m) `(bands, windows)` and the windows' centres in seconds `(windows,)`.
+    """Return STOI's d(j, m) ``(bands, windows)`` and the windows' centres ``(windows,)`` in s.
 
     Args:
-        target: `(samples,)`, the clean speech.
-        estimate: `(samples,)`.
-        sample_rate: in Hz.
+        target: ``(samples,)``, the clean speech.
+        estimate: ``(samples,)``.
+        sample_rate: In Hz.
     """
     x, y, times = _windows(target, estimate, sample_rate)
     gain = np.linalg.norm(x, axis=2, keepdims=True) / (
@@ -65,8 +65,8 @@ def estoi_correlations(
 ) -> tuple[_Array, _Array, _Array]:
     """Return ESTOI's correlations over bands by frame: sums, counts and centres in seconds.
 
-    The sum over the windows that hold frame n, `(frames,)`, how many they are, `(frames,)`, and
-    where the frame lies; arguments as of `stoi_correlations`.
+    The sum over the windows that hold frame n, ``(frames,)``, how many they are, ``(frames,)``, and
+    where the frame lies; arguments as of ``stoi_correlations``.
     """
     x, y, times = _windows(target, estimate, sample_rate)
     x, y = (_unit(_unit(part, 2), 1) for part in (x, y))
@@ -79,7 +79,7 @@ def estoi_correlations(
 
 
 def _windows(target: _Array, estimate: _Array, sample_rate: int) -> tuple[_Array, _Array, _Array]:
-    """Return band magnitudes `(windows, bands, 30)` of both, and the frames' centres in seconds."""
+    """Return band magnitudes ``(windows, bands, 30)`` of both, and the frames' centres in s."""
     from pystoi import utils
 
     x, y = (
@@ -135,7 +135,7 @@ def _units(above: _Array, below: _Array, centres: _Array) -> Units:
 
 
 def _unit_power(rows: Rows) -> tuple[_Array, _Array]:
-    """Return speech and estimate `(samples,)` with a mean square of 1, as for pystoi itself."""
+    """Return speech and estimate ``(samples,)`` with a mean square of 1, as for pystoi itself."""
     target, estimate = (
         (signal[0] / signal[0].square().mean().sqrt()).cpu().numpy()
         for signal in (rows.target, rows.estimate)

@@ -1,4 +1,4 @@
-r"""Sums over parts of an utterance: what a metric is made of along time, and pooling of it.
+r"""PartSums over parts of an utterance: what a metric is made of along time, and pooling of it.
 
 A metric that can be pooled is a function of two sums over *units* (samples, frames, or windows of
 frames), each unit lying at one moment of the utterance:
@@ -19,19 +19,19 @@ from torch import Tensor
 
 from .ratios import energy_ratio_db
 
-__all__ = ["Sums", "Units", "pool"]
+__all__ = ["PartSums", "Units", "pool"]
 
 KINDS = ("ratio", "mean")
 
 
 @dataclass(frozen=True)
-class Sums:
-    """Sums over parts, ready to be added up further.
+class PartSums:
+    """PartSums over parts, ready to be added up further.
 
     Attributes:
         kind: "ratio" or "mean".
-        above: `(parts,)`.
-        below: `(parts,)`.
+        above: ``(parts,)``.
+        below: ``(parts,)``.
     """
 
     kind: str
@@ -40,22 +40,22 @@ class Sums:
 
     @property
     def values(self) -> Tensor:
-        """The metric of each part `(parts,)`; NaN where no unit that counts lies in it."""
+        """The metric of each part ``(parts,)``; NaN where no unit that counts lies in it."""
         if self.kind == "ratio":
             return energy_ratio_db(self.above, self.below)
         return self.above / self.below
 
-    def grouped(self, group: Tensor, n_groups: int) -> Sums:
+    def grouped(self, group: Tensor, n_groups: int) -> PartSums:
         """Add up the parts of each group.
 
         Args:
-            group: `(parts,)`, the number of each part's group from 0 on; -1: of none.
-            n_groups: how many there are.
+            group: ``(parts,)``, the number of each part's group from 0 on; -1: of none.
+            n_groups: How many there are.
         """
         inside = group >= 0
         index = group[inside]
         empty = self.above.new_zeros(n_groups)
-        return Sums(
+        return PartSums(
             self.kind,
             empty.index_add(0, index, self.above[inside]),
             empty.index_add(0, index, self.below[inside]),
@@ -68,13 +68,13 @@ class Units:
 
     Attributes:
         kind: "ratio" or "mean".
-        centres: `(units,)`, float64, not falling: where each lies, in samples.
-        above: `(units,)`, float64; of a mean the values, 0 where a unit does not count.
-        below: `(units,)`, float64; of a mean 1, 0 where a unit does not count.
-        reason: why there is no unit at all, else "".
+        centres: ``(units,)``, float64, not falling: where each lies, in samples.
+        above: ``(units,)``, float64; of a mean the values, 0 where a unit does not count.
+        below: ``(units,)``, float64; of a mean 1, 0 where a unit does not count.
+        reason: Why there is no unit at all, else "".
 
     Raises:
-        ValueError: the kind is not known, or the tensors do not fit.
+        ValueError: The kind is not known, or the tensors do not fit.
     """
 
     kind: str
@@ -98,11 +98,11 @@ class Units:
         """Return the units of a mean over frames.
 
         Args:
-            values: `(1, frames)`.
-            counts: `(1, frames)`, bool.
-            first: centre of the first frame in samples.
-            hop: from one frame to the next in samples.
-            last: of the signal, in samples: a frame centred on its end lies in it.
+            values: ``(1, frames)``.
+            counts: ``(1, frames)``, bool.
+            first: Centre of the first frame in samples.
+            hop: From one frame to the next in samples.
+            last: Of the signal, in samples: a frame centred on its end lies in it.
         """
         kept = counts[0]
         centres = first + hop * torch.arange(kept.shape[0], dtype=torch.float64)
@@ -113,22 +113,22 @@ class Units:
     def whole(self) -> float:
         """The metric of the whole utterance."""
         return float(
-            Sums(self.kind, self.above.sum()[None], self.below.sum()[None]).values[0]
+            PartSums(self.kind, self.above.sum()[None], self.below.sum()[None]).values[0]
             if len(self.centres)
             else torch.nan
         )
 
 
-def pool(units: Units, bounds: Tensor) -> Sums:
+def pool(units: Units, bounds: Tensor) -> PartSums:
     """Sum the units that lie in each part, by their centres.
 
     Args:
-        units: of one utterance.
-        bounds: `(parts, 2)` first sample of each part and first one behind it; parts may touch,
+        units: Of one utterance.
+        bounds: ``(parts, 2)`` first sample of each part and first one behind it; parts may touch,
             overlap or be empty.
 
     Raises:
-        ValueError: the shape is another.
+        ValueError: The shape is another.
 
     Example:
         >>> frames = Units.mean_of(torch.tensor([[1.0, 2.0, 6.0]]), torch.ones(1, 3).bool(), 0, 10)
@@ -142,4 +142,4 @@ def pool(units: Units, bounds: Tensor) -> Sums:
     above = [float(units.above[first:last].sum()) for first, last in at]
     below = [float(units.below[first:last].sum()) for first, last in at]
     kind = torch.float64
-    return Sums(units.kind, torch.tensor(above, dtype=kind), torch.tensor(below, dtype=kind))
+    return PartSums(units.kind, torch.tensor(above, dtype=kind), torch.tensor(below, dtype=kind))

@@ -4,7 +4,7 @@ With Q the orthogonal projection of the mean-free estimate onto the plane of spe
 its projection onto the speech alone, e_i = Q - s_t and e_a = estimate - Q, the three parts are
 orthogonal, so the ratios are consistent: SI-SDR is never above SI-SIR or SI-SAR. The original
 projected onto speech and noise *separately*, which is only right where these are uncorrelated;
-`variant="published"` gives its numbers.
+``variant="published"`` gives its numbers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def check_variant(variant: str) -> bool:
     """Return whether the published variant is asked for.
 
     Raises:
-        ValueError: the variant is not known.
+        ValueError: The variant is not known.
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}; got {variant!r}")

@@ -1,4 +1,4 @@
-"""What goes into a metric's core and what comes out of it."""
+"""Rows and scores: what a metric's core takes and gives."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Scores:
     """One value per utterance and, where it is NaN, why.
 
     Attributes:
-        values: `(batch,)`, float64, NaN where the metric is not defined.
-        reasons: one string per utterance, empty where the value is defined.
+        values: ``(batch,)``, float64, NaN where the metric is not defined.
+        reasons: One string per utterance, empty where the value is defined.
     """
 
     values: Tensor
@@ -31,23 +31,23 @@ class Scores:
         )
         return cls(values, tuple(reasons))
 
-    def only(self, known: Tensor, reason: str) -> Scores:
-        """Keep the values where `known` `(batch,)` is true; elsewhere NaN for this reason."""
-        kept = zip(self.reasons, known.tolist(), strict=True)
+    def only(self, defined: Tensor, reason: str) -> Scores:
+        """Keep the values where ``defined`` ``(batch,)`` is true; elsewhere NaN for this reason."""
+        kept = zip(self.reasons, defined.tolist(), strict=True)
         reasons = tuple(old or ("" if fine else reason) for old, fine in kept)
-        return Scores(torch.where(known, self.values, torch.nan), reasons)
+        return Scores(torch.where(defined, self.values, torch.nan), reasons)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Signals of one length, ready to be judged: `(rows, time)`, float64, finite."""
+    """Signals of one length, ready to be scored: ``(rows, time)``, float64, finite."""
 
     signals: Mapping[str, Tensor]
     sample_rate: int
 
     @property
     def estimate(self) -> Tensor:
-        """The judged signals."""
+        """The signals that are scored."""
         return self.signals["estimate"]
 
     @property

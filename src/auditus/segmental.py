@@ -47,14 +47,14 @@ def seg_snr(rows: Rows) -> Scores:
 
 
 def seg_snr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
-    """Return each frame's SNR in dB, limited, and which frames count: `(rows, frames)` both."""
+    """Return each frame's SNR in dB, limited, and which frames count: ``(rows, frames)`` both."""
     clean, error = frames_of(rows.target, rows), frames_of(rows.target - rows.estimate, rows)
     above, below = clean.square().sum(-1), error.square().sum(-1)
     # A frame that is silent in both tells nothing and would be 0 over 0.
-    known = (above > 0) | (below > 0)
+    counts = (above > 0) | (below > 0)
     tiny = torch.finfo(above.dtype).tiny
     ratios = (10 * torch.log10((above + tiny) / (below + tiny))).clamp(*FRAME_LIMITS_DB)
-    return ratios, known
+    return ratios, counts
 
 
 @metric(
@@ -76,7 +76,7 @@ def fw_seg_snr(rows: Rows, *, n_bands: int = N_BANDS) -> Scores:
 
 def fw_seg_snr_frames(rows: Rows, *, n_bands: int = N_BANDS) -> tuple[Tensor, Tensor]:
     """Return each frame's mean over bands in dB, limited, and which frames count."""
-    clean, known = _unit_spectra(rows.target, rows)
+    clean, counts = _unit_spectra(rows.target, rows)
     processed, _ = _unit_spectra(rows.estimate, rows)
     n_fft = 2 * (clean.shape[1] - 1)
     scale = critical_bands(n_fft, rows.sample_rate, n_bands, clean.device)
@@ -85,7 +85,7 @@ def fw_seg_snr_frames(rows: Rows, *, n_bands: int = N_BANDS) -> tuple[Tensor, Te
     ratios = 10 * torch.log10(reference.square() / error + torch.finfo(torch.float64).tiny)
     weights = reference**GAMMA
     frames = (weights * ratios).sum(1) / weights.sum(1).clamp_min(torch.finfo(torch.float64).tiny)
-    return frames.clamp(*FRAME_LIMITS_DB), known
+    return frames.clamp(*FRAME_LIMITS_DB), counts
 
 
 @metric(
@@ -117,7 +117,7 @@ def frame_and_hop(sample_rate: int) -> tuple[int, int]:
 
 
 def frames_of(signal: Tensor, rows: Rows) -> Tensor:
-    """Cut signals into windowed frames `(rows, frames, samples)`."""
+    """Cut signals into windowed frames ``(rows, frames, samples)``."""
     length, hop = frame_and_hop(rows.sample_rate)
     # The symmetric Hann window without its two zeros.
     window = torch.hann_window(
@@ -127,7 +127,7 @@ def frames_of(signal: Tensor, rows: Rows) -> Tensor:
 
 
 def _power(signal: Tensor, rows: Rows) -> Tensor:
-    """Return power spectra `(rows, freq, frames)`; the transform is twice the frame or longer."""
+    """Return power spectra ``(rows, freq, frames)``; the transform is twice the frame or longer."""
     frames = frames_of(signal, rows)
     n_fft = 1 << (2 * frames.shape[-1] - 1).bit_length()
     spectra: Tensor = torch.fft.rfft(frames, n_fft).abs().square().transpose(1, 2)
@@ -138,12 +138,12 @@ def _unit_spectra(signal: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
     """Return magnitude spectra of unit sum, zero where silent, and which frames are not."""
     magnitude = _power(signal, rows).sqrt()
     total = magnitude.sum(1, keepdim=True)
-    known = total > 0
+    counts = total > 0
     return torch.where(
-        known, magnitude / total.clamp_min(torch.finfo(total.dtype).tiny), 0.0
-    ), known[:, 0]
+        counts, magnitude / total.clamp_min(torch.finfo(total.dtype).tiny), 0.0
+    ), counts[:, 0]
 
 
-def _mean_over(values: Tensor, known: Tensor) -> Scores:
-    """Average `(rows, frames)` over the known frames."""
-    return Scores.of(torch.where(known, values, 0.0).sum(-1) / known.sum(-1))
+def _mean_over(values: Tensor, counts: Tensor) -> Scores:
+    """Average ``(rows, frames)`` over the frames that count."""
+    return Scores.of(torch.where(counts, values, 0.0).sum(-1) / counts.sum(-1))

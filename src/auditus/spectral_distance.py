@@ -47,8 +47,8 @@ _PAPER = "Hu and Loizou, IEEE TASLP 16(1), 2008, section III"
 )
 def llr(rows: Rows) -> Scores:
     """Log-likelihood ratio of linear predictors, each frame's limited to 2."""
-    values, known = llr_frames(rows)
-    return _of_best(values.clamp_max(LLR_LIMIT), known)
+    values, counted = llr_frames(rows)
+    return _of_best(values.clamp_max(LLR_LIMIT), counted)
 
 
 @metric(
@@ -62,52 +62,52 @@ def llr(rows: Rows) -> Scores:
 )
 def wss(rows: Rows) -> Scores:
     """Weighted spectral slope: squared differences of slopes between 25 bands up to 3.8 kHz."""
-    values, known = wss_frames(rows)
-    return _of_best(values, known)
+    values, counted = wss_frames(rows)
+    return _of_best(values, counted)
 
 
 def llr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
     """Return log(a_e R a_e / a_t R a_t) of each frame, R of the target, and which frames count.
 
-    Both `(rows, frames)`; the ratio is not limited.
+    Both ``(rows, frames)``; the ratio is not limited.
     """
     order = LOW_ORDER if rows.sample_rate < ORDER_LIMIT_HZ else HIGH_ORDER
     clean = _autocorrelation(frames_of(rows.target, rows)[:, :-1], order)
     other = _autocorrelation(frames_of(rows.estimate, rows)[:, :-1], order)
-    known = clean[..., 0] > 0
+    counted = clean[..., 0] > 0
     error = _prediction_error(clean, _predictor(other))
     least = _prediction_error(clean, _predictor(clean))
     tiny = torch.finfo(clean.dtype).tiny
     # The target's own predictor has the least error: what lies below is rounding.
-    return torch.log(error.clamp_min(tiny) / least.clamp_min(tiny)).clamp_min(0.0), known
+    return torch.log(error.clamp_min(tiny) / least.clamp_min(tiny)).clamp_min(0.0), counted
 
 
 def wss_frames(rows: Rows) -> tuple[Tensor, Tensor]:
     """Return the weighted squared difference of slopes of each frame, and which frames count.
 
-    Both `(rows, frames)`.
+    Both ``(rows, frames)``.
     """
-    clean, known = _band_levels(rows.target, rows)
+    clean, counted = _band_levels(rows.target, rows)
     other, _ = _band_levels(rows.estimate, rows)
     weights = (_slope_weights(clean) + _slope_weights(other)) / 2
     difference = (clean.diff(dim=-1) - other.diff(dim=-1)).square()
-    return (weights * difference).sum(-1) / weights.sum(-1), known
+    return (weights * difference).sum(-1) / weights.sum(-1), counted
 
 
-def mean_of_best(values: Tensor, known: Tensor, share: float = BEST) -> Tensor:
-    """Average the smallest values of each row's known frames; `(rows, frames)` -> `(rows,)`."""
-    ordered = torch.where(known, values, torch.inf).sort(-1).values
-    kept = torch.floor(share * known.sum(-1, keepdim=True) + 0.5)
+def mean_of_best(values: Tensor, counted: Tensor, share: float = BEST) -> Tensor:
+    """Average the smallest values of each row's frames that count: ``(rows,)``."""
+    ordered = torch.where(counted, values, torch.inf).sort(-1).values
+    kept = torch.floor(share * counted.sum(-1, keepdim=True) + 0.5)
     counts = torch.arange(values.shape[-1], device=values.device) < kept
     return torch.where(counts, ordered, 0.0).sum(-1) / kept[:, 0]
 
 
-def _of_best(values: Tensor, known: Tensor) -> Scores:
-    return Scores.of(mean_of_best(values, known))
+def _of_best(values: Tensor, counted: Tensor) -> Scores:
+    return Scores.of(mean_of_best(values, counted))
 
 
 def _autocorrelation(frames: Tensor, order: int) -> Tensor:
-    """Return lags 0 .. order, `(..., order + 1)`."""
+    """Return lags 0 .. order, ``(..., order + 1)``."""
     length = frames.shape[-1]
     lags = [
         (frames[..., : length - lag] * frames[..., lag:]).sum(-1)
@@ -144,18 +144,18 @@ def _prediction_error(correlation: Tensor, filters: Tensor) -> Tensor:
 
 
 def _band_levels(signal: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
-    """Return levels in dB `(rows, frames, bands)` and which frames are not silent."""
+    """Return levels in dB ``(rows, frames, bands)`` and which frames are not silent."""
     level = signal.square().mean(-1, keepdim=True).sqrt()
     frames = frames_of(LEVEL * signal / level, rows)[:, :-1]
     n_fft = 1 << (2 * frames.shape[-1] - 1).bit_length()
     power = torch.fft.rfft(frames, n_fft).abs().square().transpose(1, 2)
     bands: Tensor = critical_bands(n_fft, rows.sample_rate, N_BANDS, signal.device)(power)
-    known = (frames != 0).any(-1)
-    return 10 * torch.log10(bands.clamp_min(ENERGY_FLOOR)).transpose(1, 2), known
+    counted = (frames != 0).any(-1)
+    return 10 * torch.log10(bands.clamp_min(ENERGY_FLOOR)).transpose(1, 2), counted
 
 
 def _slope_weights(levels: Tensor) -> Tensor:
-    """Return Klatt's weights `(rows, frames, bands - 1)`: large near the maximum and near peaks.
+    """Return Klatt's weights ``(rows, frames, bands - 1)``: large near the maximum and near peaks.
 
     A band's peak is found uphill. On a rising slope the band before the summit is taken for it, as
     the reference programs do.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from auditus import METRICS, get_metric, get_metrics
+from auditus import METRICS, get_metric, get_metrics, opinion
 from auditus.metric import Metric
 from tests.auditus.signals import RATE, speech_case
 
@@ -15,7 +16,7 @@ SLOW = ("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "distillmos", 
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in METRICS.names()
 ]
-# Judged with all signals at another level alike; the others also with the estimate's alone.
+# Scored with all signals at another level alike; the others also with the estimate's alone.
 BOUND_TO_LEVEL = ("snr", "seg_snr", "lsd", "cbak")
 # Trained on real speech.
 LEARNED = SLOW[:-1]
@@ -23,11 +24,26 @@ LEARNED = SLOW[:-1]
 DNSMOS = tuple(name for name in SLOW if name.startswith("dnsmos"))
 LEVEL_DB = 0.01
 Case = tuple[Tensor, Tensor, Tensor]
+OPINIONS: dict[bytes, dict[str, float]] = {}
 
 
 def two_ears(signal: Tensor) -> Tensor:
     """The right ear hears 5 samples later, more softly."""
     return torch.stack([signal, 0.8 * signal.roll(5, -1)], 1)
+
+
+@pytest.fixture(autouse=True)
+def dnsmos_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run DNSMOS once for equal audio: its four scores come of one run of seconds."""
+    run = opinion._dnsmos_row
+
+    def row(signal: np.ndarray) -> dict[str, float]:
+        key = signal.tobytes()
+        if key not in OPINIONS:
+            OPINIONS[key] = run(signal)
+        return OPINIONS[key]
+
+    monkeypatch.setattr(opinion, "_dnsmos_row", row)
 
 
 @pytest.fixture
@@ -168,7 +184,7 @@ def test_silence_has_a_defined_outcome(name: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_clipped_and_integer_signals_are_judged(name: str, case: Case) -> None:
+def test_clipped_and_integer_signals_are_scored(name: str, case: Case) -> None:
     loud = tuple((4 * signal).clamp(-0.5, 0.5) for signal in case)
     assert bool(get_metric(name)(*loud, sample_rate=RATE).isfinite().all())
     if name in DNSMOS:
@@ -204,6 +220,11 @@ def test_wrong_shapes_and_missing_signals_are_refused(case: Case) -> None:
             sir(estimate, speech, noise, sample_rate=RATE, lengths=lengths)
     with pytest.raises(ValueError, match=r"0 \.\. 16000; got \[16001, 5\]"):
         sir(estimate, speech, noise, sample_rate=RATE, lengths=torch.tensor([16001, 5]))
+
+
+def test_the_table_can_be_listed() -> None:
+    assert list(METRICS) == METRICS.names()
+    assert len(METRICS) == len(NAMES)
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:

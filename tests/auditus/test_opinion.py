@@ -48,7 +48,7 @@ def test_distillmos_agrees_with_the_library_and_knows_noise() -> None:
     assert distillmos(clean, sample_rate=RATE).item() > expected
 
 
-def test_four_figures_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_four_scores_of_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
 
     def model(signal: np.ndarray, rate: int, *, is_personalized_MOS: bool) -> dict[str, float]:

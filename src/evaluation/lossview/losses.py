@@ -25,7 +25,7 @@ _BANDS = {
 
 
 def add_loss_options(parser: argparse.ArgumentParser) -> None:
-    """Add `--loss`, which may be repeated, and the options that say more of it."""
+    """Add ``--loss``, which may be repeated, and the options that say more of it."""
     parser.add_argument(
         "--loss",
         action="append",
@@ -45,7 +45,7 @@ def losses_from(args: argparse.Namespace, sample_rate: int) -> dict[str, nn.Modu
     """Return the losses by their label; each gives one value per utterance.
 
     Raises:
-        ValueError: none is named, one twice, or one that cannot be built.
+        ValueError: None is named, one twice, or one that cannot be built.
     """
     bands = {name: value for name in _BANDS if (value := getattr(args, name)) is not None}
     found: dict[str, nn.Module] = {}

@@ -29,10 +29,10 @@ class Condition:
 
     Attributes:
         kind: snr, gain, level, start or special.
-        name: what it is, in words.
-        value: the SNR or gain in dB; NaN for others.
-        estimate: `(samples,)`.
-        targets: speech and noise `(1, 2, samples)`.
+        name: What it is, in words.
+        value: The SNR or gain in dB; NaN for others.
+        estimate: ``(samples,)``.
+        targets: Speech and noise ``(1, 2, samples)``.
     """
 
     kind: str
@@ -70,7 +70,7 @@ def conditions(example: Example) -> Iterator[Condition]:
     only_noise = torch.stack([silence, even])[None]
     only_speech = torch.stack([speech, silence])[None]
     limit = CLIP * float(mixture.abs().max())
-    for name, estimate, wanted in (
+    for name, estimate, given in (
         ("silent estimate", silence, targets),
         ("silent speech", mixture, only_noise),
         ("silent noise", mixture, only_speech),
@@ -80,43 +80,44 @@ def conditions(example: Example) -> Iterator[Condition]:
         ("estimate with DC", mixture + DC, targets),
         ("DC alone", torch.full_like(speech, DC), targets),
     ):
-        yield Condition("special", name, nan, estimate, wanted)
+        yield Condition("special", name, nan, estimate, given)
 
 
 def probe_loss(loss: nn.Module, examples: list[Example]) -> pd.DataFrame:
     """Return a row per utterance and condition.
 
-    Columns: `id`, `kind`, `condition`, `at_db`, `value`, `gradient` (its 2-norm), `step` (the
-    gradient's norm times the estimate's: how much the loss falls for a small change of the
-    estimate, relative to its size, so that levels compare); for sums `value_<part>`, weighted, and
-    `share_<part>`, of the gradient.
+    Columns: ``id``, ``kind``, ``condition``, ``at_db``, ``value``, ``gradient`` (its 2-norm),
+    ``step`` (the gradient's norm times the estimate's: how much the loss falls for a small change
+    of the estimate, relative to its size, so that levels compare); for sums ``value_<part>``,
+    weighted, and ``share_<part>``, of the gradient.
     """
     rows = []
     for example in examples:
         for condition in conditions(example):
             row: dict[str, object] = {"id": example.id, "kind": condition.kind}
             row |= {"condition": condition.name, "at_db": condition.value}
-            rows.append(row | _figures(loss, condition))
+            rows.append(row | _values(loss, condition))
     return pd.DataFrame(rows)
 
 
-def _figures(loss: nn.Module, condition: Condition) -> dict[str, float]:
+def _values(loss: nn.Module, condition: Condition) -> dict[str, float]:
     estimate = condition.estimate.float()[None, None].requires_grad_()
     targets = condition.targets.float()
     value = loss(estimate, targets).sum()
     (gradient,) = torch.autograd.grad(value, estimate, allow_unused=True)
     norm = 0.0 if gradient is None else float(gradient.double().norm())
-    found = {"value": float(value.detach()), "gradient": norm}
-    found["step"] = norm * float(condition.estimate.norm())
+    values = {"value": float(value.detach()), "gradient": norm}
+    values["step"] = norm * float(condition.estimate.norm())
     if isinstance(loss, SumLoss):
         with torch.no_grad():
             parts = loss.parts(estimate, targets)
-        found |= {f"value_{name}": loss.weights[name] * float(one) for name, one in parts.items()}
+        values |= {f"value_{name}": loss.weights[name] * float(x) for name, x in parts.items()}
         shares = loss.gradient_shares(estimate.detach(), targets)
-        found |= {f"share_{name}": share for name, share in shares.items()}
-    return found
+        values |= {f"share_{name}": share for name, share in shares.items()}
+    return values
 
 
 def _filtered(signal: Tensor, taps: Tensor) -> Tensor:
+    # causal: what a filter adds before its first tap is zero; conv1d correlates, hence the flip
     padded = nn.functional.pad(signal[None, None], (len(taps) - 1, 0))
     return nn.functional.conv1d(padded, taps.flip(0)[None, None])[0, 0]

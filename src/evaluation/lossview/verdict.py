@@ -1,4 +1,4 @@
-"""What the probes of a loss say, in words."""
+"""Verdict on a loss: the findings of its probes as sentences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def learning_range(snr: pd.Series) -> tuple[float, float] | None:
     """Return the SNRs (dB) between which the loss tells better from worse; None: nowhere.
 
     Args:
-        snr: mean value of the loss by SNR, ascending.
+        snr: Mean value of the loss by SNR, ascending.
     """
     falls = -np.diff(snr.to_numpy(dtype=float)) / np.diff(snr.index.to_numpy(dtype=float))
     steepest = np.nanmax(falls, initial=0.0)
@@ -51,7 +51,7 @@ def _not_finite(probes: pd.DataFrame) -> list[str]:
 
 
 def _starts(probes: pd.DataFrame) -> list[str]:
-    """Say whether an untrained network is told where to go."""
+    """Say whether an untrained network gets a gradient."""
     starts = probes[probes["kind"] == "start"]
     usual = probes[(probes["kind"] == "snr") & probes["at_db"].between(*_USUAL_DB)]
     typical = usual["step"].median()
@@ -69,10 +69,10 @@ def _starts(probes: pd.DataFrame) -> list[str]:
 
 
 def _range(snr: pd.Series) -> list[str]:
-    found = learning_range(snr)
-    if found is None:
+    limits = learning_range(snr)
+    if limits is None:
         return ["PROBLEM: the loss does not fall with the SNR anywhere between -40 and 50 dB."]
-    low, high = found
+    low, high = limits
     sentences = [f"It tells better from worse between {low:.0f} and {high:.0f} dB SNR."]
     if low > _USUAL_DB[0] or high < _USUAL_DB[1]:
         sentences.append(

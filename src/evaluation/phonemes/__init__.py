@@ -1,6 +1,6 @@
-"""Phones of a test set: where they are, which class they belong to, how well each is enhanced.
+"""Phones of a test set: their times, their classes, and how well each is enhanced.
 
-`classes` maps labels onto classes; `alignment`, `textgrid` and `aligner` say where each phone is;
-`segments` collects them for a test set; `pooled` and `concatenated` compute; `tables` and `figure`
-show.
+``classes`` maps labels onto classes; ``sources`` takes alignments from TextGrids (``textgrid``),
+the manifest or the ``aligner``; ``segments`` collects them for a test set; ``pooled`` and
+``concatenated`` compute; ``tables`` and ``plot`` show.
 """

@@ -65,7 +65,7 @@ def align(
         ARPAbet phones without stress, pauses as "SIL", times in steps of 10 ms.
 
     Raises:
-        ModuleNotFoundError: soundswallower is not installed.
+        ModuleNotFoundError: Soundswallower is not installed.
         ValueError: There are no words, no pronunciation for one, or no way to place them.
     """
     words = normalise(transcript)

@@ -65,7 +65,7 @@ class PhoneClasses:
         """Return the classes of a group, or the class itself.
 
         Raises:
-            ValueError: no class or group has this name.
+            ValueError: No class or group has this name.
         """
         if name in self.classes:
             return (name,)

@@ -76,7 +76,7 @@ def read_dictionary(lexicon: str | Path | None = None) -> Mapping[str, str]:
             English one (CMU's, 126 000 words) that soundswallower carries.
 
     Raises:
-        ModuleNotFoundError: soundswallower is not installed.
+        ModuleNotFoundError: Soundswallower is not installed.
         FileNotFoundError, ValueError: See ``read_lexicon``.
     """
     own = read_lexicon(lexicon) if lexicon is not None else {}

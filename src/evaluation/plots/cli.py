@@ -1,4 +1,4 @@
-"""One figure of several experiments: spectrograms of one sample, and how training went.
+"""Figure of several experiments: spectrograms of one sample, and losses over training.
 
     python -m evaluation.compare_figure XP1 XP2 --sample 3 -o compare.png
 
@@ -41,7 +41,7 @@ _Array = NDArray[np.float64]
 
 
 def level_db(signal: _Array, sample_rate: int) -> tuple[_Array, _Array, _Array]:
-    """Return times (s), frequencies (kHz), levels (dB re. the loudest cell) `(freq, frames)`.
+    """Return times (s), frequencies (kHz), levels (dB re. the loudest cell) ``(freq, frames)``.
 
     Relative, because an estimate of a scale-invariant loss has no level of its own.
     """
@@ -60,26 +60,26 @@ def compare_figure(
     """Draw the figure and collect its numbers, one row per number: system, quantity, epoch, value.
 
     Raises:
-        FileNotFoundError: a sample or its audio is missing.
-        ValueError: no experiment has such a sample.
+        FileNotFoundError: A sample or its audio is missing.
+        ValueError: No experiment has such a sample.
     """
     panels: dict[str, tuple[_Array, int]] = {}
     numbers: list[pd.DataFrame] = []
     histories: dict[str, pd.DataFrame] = {}
-    for one in experiments:
-        there = one.testset(testset)
-        name = there.find_sample(sample)
-        folder = there.folder / name
+    for experiment in experiments:
+        samples = experiment.testset(testset)
+        name = samples.find_sample(sample)
+        folder = samples.folder / name
         if not panels:
             panels["mixture"] = _read(folder / "mixture.wav")
             panels["clean speech"] = _read(folder / "speech.wav")
-        label = one.label(testset)
+        label = experiment.label(testset)
         panels[label] = _read(folder / "estimate.wav")
-        numbers.append(_sample_figures(label, there, name))
-        if one.history.is_file():
-            histories[label] = pd.read_csv(one.history)
+        numbers.append(_sample_values(label, samples, name))
+        if experiment.history.is_file():
+            histories[label] = pd.read_csv(experiment.history)
     figure = _draw(panels, histories)
-    numbers += [_curve_figures(tag, history) for tag, history in histories.items()]
+    numbers += [_curve_values(tag, history) for tag, history in histories.items()]
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -130,7 +130,7 @@ def _draw_curves(axes: Axes, tag: str, history: pd.DataFrame) -> None:
     axes.legend()
 
 
-def _curve_figures(tag: str, history: pd.DataFrame) -> pd.DataFrame:
+def _curve_values(tag: str, history: pd.DataFrame) -> pd.DataFrame:
     """Return the plotted losses, long."""
     columns = [column for column in CURVES if column in history]
     long = history.melt("epoch", columns, "quantity", "value").dropna(subset=["value"])
@@ -138,8 +138,8 @@ def _curve_figures(tag: str, history: pd.DataFrame) -> pd.DataFrame:
     return long[["system", "quantity", "epoch", "value"]]
 
 
-def _sample_figures(tag: str, testset: TestSet, sample: str) -> pd.DataFrame:
-    """Return the sample's metrics, long; empty if it has not been judged."""
+def _sample_values(tag: str, testset: TestSet, sample: str) -> pd.DataFrame:
+    """Return the sample's metrics, long; empty if it has not been scored."""
     empty = pd.DataFrame({"system": [], "quantity": [], "epoch": [], "value": []})
     path = testset.metrics / "metrics_by_sample.csv"
     if not path.is_file():
@@ -147,8 +147,8 @@ def _sample_figures(tag: str, testset: TestSet, sample: str) -> pd.DataFrame:
     table = pd.read_csv(path, dtype={"Sample_ID": str}).set_index("Sample_ID")
     if sample not in table.index:
         return empty
-    figures = table.columns.difference(["Microphone", *testset.samples().columns], sort=False)
-    values = pd.to_numeric(table.loc[sample, figures]).dropna()
+    columns = table.columns.difference(["Microphone", *testset.samples().columns], sort=False)
+    values = pd.to_numeric(table.loc[sample, columns]).dropna()
     return pd.DataFrame(
         {"system": tag, "quantity": values.index, "epoch": np.nan, "value": values.to_numpy(float)}
     )

@@ -1,4 +1,4 @@
-"""``python -m evaluation.spectra``: see `evaluation.spectra.cli`."""
+"""``python -m evaluation.spectra``: see ``evaluation.spectra.cli``."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a recogniser understands of clean, noisy and enhanced speech: words, phones, confusions."""
+"""Errors of a recogniser on clean, noisy and enhanced speech: words, phones, confusions."""

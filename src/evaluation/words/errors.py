@@ -72,7 +72,7 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> Errors:
     """Align two rows of tokens with the fewest errors and count them.
 
     Raises:
-        ModuleNotFoundError: jiwer is not installed.
+        ModuleNotFoundError: Jiwer is not installed.
     """
     if not reference:
         pairs = Counter((INSERTED, token) for token in hypothesis)
@@ -153,7 +153,7 @@ def sample_table(
     """Return a row per sample: rates, counts and texts of every signal.
 
     Args:
-        samples: samples.csv.
+        samples: Samples.csv.
         recognised: By side, by ``Sample_ID``.
     """
     rows: list[dict[str, object]] = []

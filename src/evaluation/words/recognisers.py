@@ -43,7 +43,7 @@ class Recogniser(Protocol):
     """What understands speech."""
 
     def __call__(self, signal: NDArray[np.float32]) -> str:
-        """Return what is said in `(samples,)` at 16 kHz."""
+        """Return what is said in ``(samples,)`` at 16 kHz."""
         ...
 
 
@@ -51,12 +51,12 @@ RECOGNISERS: Registry[Callable[..., Recogniser]] = Registry("recogniser")
 
 
 def build_recogniser(name: str) -> Recogniser:
-    """Load a recogniser by `NAME` or `NAME:MODEL`.
+    """Load a recogniser by ``NAME`` or ``NAME:MODEL``.
 
     Raises:
-        ValueError: the name is not known, or a model is missing or too many.
-        ModuleNotFoundError: its package is not installed; the message says how.
-        OSError: its package or model does not work here.
+        ValueError: The name is not known, or a model is missing or too many.
+        ModuleNotFoundError: Its package is not installed; the message says how.
+        OSError: Its package or model does not work here.
     """
     kind, colon, model = name.partition(":")
     build = RECOGNISERS.get(kind)
@@ -160,7 +160,7 @@ class Transformers:
     """A model of transformers: Whisper and its like, or wav2vec 2.0 and its like.
 
     Args:
-        model: a folder as `save_pretrained` leaves it (with its processor), or a name on the hub.
+        model: A folder as ``save_pretrained`` leaves it (with its processor), or a name on the hub.
     """
 
     def __init__(self, model: str) -> None:
