@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from evaluation.phonemes.alignment import phones_from_list
-from evaluation.phonemes.classes import SILENCE, read_classes
+from evaluation.phonemes.classes import ALPHABETS, SILENCE, read_classes
 from evaluation.phonemes.segments import ClassedPhone, read_segments
 from evaluation.testset.experiment import open_system
 from evaluation.testset.options import add_experiment_options
@@ -80,6 +80,12 @@ def add_example_options(parser: argparse.ArgumentParser, *, utterances: int) -> 
         help="how many, from the first on (default: %(default)s)",
     )
     group.add_argument("--ids", nargs="+", metavar="ID", help="these instead")
+    group.add_argument(
+        "--alphabet",
+        choices=ALPHABETS,
+        default=ALPHABETS[0],
+        help="of the manifest's phones (default: %(default)s)",
+    )
     add_experiment_options(parser)
 
 
@@ -104,7 +110,7 @@ def load_examples(args: argparse.Namespace) -> list[Example]:
     rates = sorted({example.sample_rate for example in examples})
     if len(rates) != 1:
         raise ValueError(f"expected utterances of one sampling rate; got {rates or 'none'}")
-    return examples if args.experiment_tag else _classified(examples)
+    return examples if args.experiment_tag else _classified(examples, args.alphabet)
 
 
 def _of_manifest(path: Path, ids: list[str] | None) -> Iterator[Example]:
@@ -127,10 +133,12 @@ def _of_manifest(path: Path, ids: list[str] | None) -> Iterator[Example]:
         yield _example(item.id, {"mixture": item.mixture[0], "speech": item.speech[0]}, bare)
 
 
-def _classified(examples: list[Example]) -> list[Example]:
+def _classified(examples: list[Example], alphabet: str) -> list[Example]:
     """Give phones their classes; the labels of all utterances tell the alphabet."""
     classes = read_classes()
-    alphabet = classes.alphabet_of(phone.label for one in examples for phone in one.phones)
+    if alphabet == "auto":
+        labels = [phone.label for example in examples for phone in example.phones]
+        alphabet = classes.alphabet_of(labels)
 
     def class_of(phone: ClassedPhone) -> ClassedPhone:
         name = classes.classify(phone.label, alphabet)

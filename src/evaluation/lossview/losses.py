@@ -1,4 +1,4 @@
-"""From the command line to loss modules, by the same words as in training."""
+"""Loss modules of the command line, named as in training."""
 
 from __future__ import annotations
 

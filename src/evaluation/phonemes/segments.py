@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from evaluation.testset.testset import TestSet
 from evaluation.work.parallel import run_each
-from evaluation.work.tables import write_table
+from evaluation.work.tables import read_table, write_table
 
 from .alignment import Alignment
 from .classes import SILENCE, UNMAPPED, PhoneClasses, read_classes
@@ -131,10 +131,10 @@ def _alphabets(
     labels: dict[str, set[str]] = {}
     for alignment in alignments:
         labels.setdefault(alignment.source, set()).update(phone.label for phone in alignment.phones)
-    return {
-        source: classes.alphabet_of(texts) if alphabet == "auto" else alphabet
-        for source, texts in labels.items()
-    }
+    alphabets = {"aligner": "arpabet"}  # it writes no other
+    for source in labels.keys() - alphabets:
+        alphabets[source] = classes.alphabet_of(labels[source]) if alphabet == "auto" else alphabet
+    return alphabets
 
 
 def _rows(
@@ -211,10 +211,8 @@ def read_segments(testset: TestSet) -> dict[str, tuple[ClassedPhone, ...]]:
     path = testset.metrics / "phoneme_segments.csv"
     if not path.is_file():
         return {}
-    texts = dict.fromkeys(("id", "phone", "class"), str)
-    table = pd.read_csv(path, dtype=texts, keep_default_na=False)  # "NA" is a name like another
     columns = ["start_s", "end_s", "phone", "class"]
     return {
         str(name): tuple(map(ClassedPhone._make, part[columns].itertuples(False, None)))
-        for name, part in table.groupby("id", sort=False)
+        for name, part in read_table(path).groupby("id", sort=False)
     }

@@ -12,7 +12,7 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from asteroid.utils.files import atomic_path
 
@@ -110,27 +110,8 @@ def _decimal(seconds: float) -> str:
     return f"{seconds:.9f}".rstrip("0").rstrip(".")
 
 
-class _Reader(Protocol):
-    """A file's values in their order: each method takes the next one."""
-
-    def word(self) -> str:
-        """Return the name of a type."""
-
-    def label(self) -> str:
-        """Return a text."""
-
-    def number(self) -> float:
-        """Return a time."""
-
-    def count(self) -> int:
-        """Return how many follow."""
-
-    def flag(self) -> None:
-        """Pass the mark over that says that there are tiers."""
-
-
 class _TextReader:
-    """The values of a text file."""
+    """The values of a text file in their order: each method takes the next one."""
 
     def __init__(self, text: str) -> None:
         self._tokens = [token for token in _TOKEN.finditer(text) if token.lastgroup]
@@ -167,7 +148,7 @@ class _TextReader:
 
 
 class _BinaryReader:
-    """The values of a binary file: big-endian, texts behind their length."""
+    """The same of a binary file: big-endian, texts behind their length."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, len(_BINARY)
@@ -198,7 +179,7 @@ class _BinaryReader:
 
 def _parse(data: bytes) -> tuple[float, _Tiers]:
     """Return the end in seconds, and the tiers of intervals."""
-    reader: _Reader
+    reader: _TextReader | _BinaryReader
     if data.startswith(_BINARY):
         reader = _BinaryReader(data)
     else:
@@ -218,7 +199,7 @@ def _parse(data: bytes) -> tuple[float, _Tiers]:
     return end, list(_blocks(reader))
 
 
-def _blocks(reader: _Reader) -> Iterator[tuple[str, list[Phone]]]:
+def _blocks(reader: _TextReader | _BinaryReader) -> Iterator[tuple[str, list[Phone]]]:
     """Yield tiers that stand one behind the other; those of points are passed over."""
     for _ in range(reader.count()):
         kind, name, _, _ = reader.word(), reader.label(), reader.number(), reader.number()
@@ -230,7 +211,7 @@ def _blocks(reader: _Reader) -> Iterator[tuple[str, list[Phone]]]:
                 reader.number(), reader.label()
 
 
-def _interval(reader: _Reader) -> Phone:
+def _interval(reader: _TextReader | _BinaryReader) -> Phone:
     return Phone(reader.number(), reader.number(), reader.label())
 
 

@@ -25,6 +25,7 @@ from scipy.signal.windows import hann
 
 from evaluation.testset.experiment import ExperimentFolder, TestSet, find_experiment
 from evaluation.testset.options import add_experiment_options
+from evaluation.work.tables import read_table
 from seloss.program import run_command
 
 from .drawing import figure_style, save_figure
@@ -144,7 +145,7 @@ def _sample_values(tag: str, testset: TestSet, sample: str) -> pd.DataFrame:
     path = testset.metrics / "metrics_by_sample.csv"
     if not path.is_file():
         return empty
-    table = pd.read_csv(path, dtype={"Sample_ID": str}).set_index("Sample_ID")
+    table = read_table(path).set_index("Sample_ID")
     if sample not in table.index:
         return empty
     columns = table.columns.difference(["Microphone", *testset.samples().columns], sort=False)

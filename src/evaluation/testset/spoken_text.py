@@ -17,7 +17,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pandas as pd
+from evaluation.work.tables import read_table
 
 from .testset import some
 
@@ -82,11 +82,10 @@ def read_transcripts(path: str | Path, ids: Sequence[str]) -> dict[str, str]:
         FileNotFoundError: There is no such file.
         ValueError: A column is missing, or no id is one of those sought.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no table of transcripts {path}")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_table(Path(path))
     if lacking := {"id", "transcript"} - set(table):
         raise ValueError(f"{path} lacks the column {min(lacking)!r}; it has {', '.join(table)}")
+    table = table.dropna(subset=["id", "transcript"])
     if not set(ids) & set(table["id"]):
         raise ValueError(
             f"no transcript of {path} is of a sample: its ids are {some(list(table['id']), 3)}; "
