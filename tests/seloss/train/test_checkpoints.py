@@ -29,6 +29,20 @@ def test_a_save_that_fails_halfway_keeps_the_old_checkpoint(tmp_path, monkeypatc
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
 
 
+@pytest.mark.parametrize("name", ["last.ckpt", "timed.ckpt"])
+def test_a_worker_that_dies_while_a_checkpoint_is_saved_is_not_taken_for_a_full_disk(
+    tmp_path, monkeypatch, name
+):
+    """PyTorch's handler of the signal raises wherever the program is."""
+
+    def dies(content, file):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(torch, "save", dies)
+    with pytest.raises(RuntimeError, match=r"^DataLoader worker \(pid 7\)"):
+        AtomicCheckpointIO().save_checkpoint({}, tmp_path / name)
+
+
 def test_what_a_killed_process_left_is_removed(tmp_path):
     with atomic_path(tmp_path / "last.ckpt") as temporary:
         temporary.write_text("half", encoding="utf-8")

@@ -11,7 +11,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from seloss.train.callbacks.audio_log import N_FFT, spectrogram_image
 from seloss.train.callbacks.loggers import build_loggers
-from seloss.train.options.recipe import TrainingConfig
 from seloss.train.run.experiment import Experiment
 from tests.seloss.train import tiny
 
@@ -61,13 +60,12 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         raise ModuleNotFoundError("No module named 'wandb'")
 
     monkeypatch.setattr("seloss.train.callbacks.loggers.WandbLogger", refuse)
-    training = TrainingConfig(monitor="val/loss", loggers=("wandb",))
     with pytest.raises(ModuleNotFoundError, match="wandb needs a package: pip install wandb"):
-        build_loggers(training, Experiment(tmp_path))
+        build_loggers(("wandb",), Experiment(tmp_path))
 
 
 def test_no_logger_is_a_choice_too(tmp_path: Path) -> None:
-    assert build_loggers(TrainingConfig(loggers=()), Experiment(tmp_path)) == []
+    assert build_loggers((), Experiment(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
 
 

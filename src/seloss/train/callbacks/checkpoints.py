@@ -16,6 +16,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from asteroid.utils.files import atomic_path, write_text
+from seloss.data.load.workers import worker_failure
 from seloss.program import mark_resumable
 from seloss.train.run.checkpoint import TIMED_CHECKPOINT, network_weights
 from seloss.train.run.experiment import Experiment
@@ -43,6 +44,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, temporary)
             mark_resumable()
         except (OSError, RuntimeError) as error:  # torch reports a full disk as the latter
+            if worker_failure(error):  # a signal's handler raises it wherever the program is
+                raise
             free = shutil.disk_usage(Path(path).parent).free / 2**20
             reason = str(error).splitlines()[0]
             message = f"cannot save {path} ({free:.0f} MiB are free there): {reason}"

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import soundfile
 import torch
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
-from seloss.train.options.recipe import TrainingConfig
 from seloss.train.run.experiment import Experiment
 
 __all__ = ["build_loggers", "show_media"]
@@ -23,13 +23,13 @@ __all__ = ["build_loggers", "show_media"]
 _PACKAGES = {"wandb": "wandb", "mlflow": "mlflow-skinny sqlalchemy alembic"}
 
 
-def build_loggers(training: TrainingConfig, experiment: Experiment) -> list[Logger]:
-    """Return the loggers that ``training.loggers`` names.
+def build_loggers(names: Iterable[str], experiment: Experiment) -> list[Logger]:
+    """Return the loggers ``tensorboard``, ``wandb``, ``mlflow`` that are named.
 
     Raises:
         ModuleNotFoundError: A logger's package is not installed.
     """
-    return [_build(name, experiment) for name in training.loggers]
+    return [_build(name, experiment) for name in names]
 
 
 def show_media(

@@ -146,7 +146,7 @@ def build_trainer(
         log_every_n_steps=20,
         enable_progress_bar=bar,
         enable_model_summary=False,
-        logger=build_loggers(training, experiment),
+        logger=build_loggers(training.loggers, experiment),
         profiler=_profiler(training, experiment, layout),
         callbacks=callbacks,
         # Without a launcher's, Lightning would find SLURM's environment and handle its signals.

@@ -24,11 +24,13 @@ HOUR = 3600
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
-def _folder(root: str | Path, identity: dict[str, Any], origin: str | Path) -> Path:
-    """Return a folder of the model and data set: ids are unique within one data set only."""
+def _open_store(
+    root: str | Path, identity: dict[str, Any], origin: str | Path, fill: bool
+) -> FeatureStore:
+    """Open the store of a model and a data set: ids are unique within one data set only."""
     parts = (json.dumps(identity, sort_keys=True), str(Path(origin).resolve()))
     model, data = (hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts)
-    return Path(root) / model / data
+    return FeatureStore(Path(root) / model / data, identity, read_only=not fill)
 
 
 class EmbeddingData:
@@ -73,14 +75,13 @@ class EmbeddingData:
                 f"the embedder takes signals of {self.embedder.sample_rate} Hz, the data have "
                 f"{dataset.sample_rate} Hz"
             )
-        folder = _folder(self.root, self.identity, origin)
-        store = FeatureStore(folder, self.identity, read_only=not self.fill)
+        store = _open_store(self.root, self.identity, origin, self.fill)
         if self.fill:
             per_frame = self.embedder.n_layers * self.embedder.size * 4
             fill_store(
                 store,
                 dataset,
-                self._embed,
+                lambda item: self.embedder.embed(heard_signal(item, self.source)),
                 bytes_of=lambda n: per_frame * len(self.embedder.times(n)),
                 source=self.source,
                 what="embeddings",
@@ -88,10 +89,6 @@ class EmbeddingData:
                 progress=self.progress,
             )
         return store
-
-    def _embed(self, item: Item) -> Tensor:
-        embedded: Tensor = self.embedder.embed(heard_signal(item, self.source))
-        return embedded
 
     def dataset(
         self,
@@ -156,8 +153,7 @@ class LatentData:
 
     def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
         """Return the store of a data set, complete if ``fill``; see :class:`EmbeddingData`."""
-        folder = _folder(self.root, self.identity, origin)
-        store = FeatureStore(folder, self.identity, read_only=not self.fill)
+        store = _open_store(self.root, self.identity, origin, self.fill)
         if self.fill:
             whole = self.embeddings.dataset(dataset, origin, self.network)
             index = {facts.id: i for i, facts in enumerate(dataset.items)}
@@ -195,9 +191,7 @@ class LatentData:
         """
         ours, theirs = map(_shape, (network, self.network.network))
         if ours != theirs:
-            raise ValueError(
-                f"stage 2 must have the latents of stage 1: {_text(theirs)}; got {_text(ours)}"
-            )
+            raise ValueError(f"stage 2 must have the latents of stage 1: {theirs}; got {ours}")
         return FeatureDataset(
             dataset,
             self.store(dataset, origin),
@@ -209,11 +203,7 @@ class LatentData:
         )
 
 
-def _shape(network: CNUNet) -> dict[str, int]:
+def _shape(network: CNUNet) -> str:
     names = ("channels", "win_length", "hop_length", "n_fft")
-    sizes = {name: int(getattr(network, name)) for name in names}
-    return {**sizes, "stages": len(network.depths)}
-
-
-def _text(sizes: dict[str, int]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sizes.items())
+    sizes = [f"{name} {getattr(network, name)}" for name in names]
+    return ", ".join([*sizes, f"stages {len(network.depths)}"])
