@@ -47,20 +47,24 @@ DCCRN's step, 455 MiB are tensors, two thirds of Asteroid's 679; some 300 MiB ar
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
 from asteroid.models import DCCRN, DCCRNet, DCUNet, DCUnet
+from asteroid.utils.fast_path import VARIABLE
 
 from .command import run_benchmark
 from .limits import matrix_rate
 from .networks import Pair, compare_inference, compare_training
 from .row import Row
-from .steps import inference
+from .steps import Step, inference, training_step
+from .timing import CLOCKS, alternate, ratio
 
 UNETS = ("DCUnet-10", "DCUnet-16", "DCUnet-20", "Large-DCUnet-20")
 NAMES = ("DCCRN", *UNETS)
@@ -118,6 +122,9 @@ def count_products(network: nn.Module, mixture: Tensor) -> float:
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """Yield a row for training and one for inference of each network."""
+    if options.fast_paths:
+        yield from compare_fast_paths(options)
+        return
     device = options.device
     rate = matrix_rate(device, options.clock, torch.get_num_threads())
     for name in ["DCUnet-10"] if options.quick else options.networks:
@@ -138,6 +145,36 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             yield Row(**{**vars(row), "note": note})
 
 
+def compare_fast_paths(options: argparse.Namespace) -> Iterator[Row]:
+    """Yield a row for each fast path: a training step with it, its anchor the plain formulas."""
+    for name in options.networks:
+        for norm in ("parts", "whitening"):  # the second has a fast path of its own
+            torch.manual_seed(0)
+            network: nn.Module = DCCRN(norm=norm) if name == "DCCRN" else DCUnet(name, norm=norm)
+            seconds = 0.5 if options.quick else 2.0
+            mixture = torch.randn(1, 1, int(seconds * 16000)) / 10
+            fast = training_step(network, mixture)
+
+            def plain(fast: Step = fast) -> Tensor:
+                with mock.patch.dict(os.environ, {VARIABLE: "0"}):
+                    return fast()
+
+            times = alternate(
+                {"fast": fast, "plain": plain},
+                options.device,
+                clock=CLOCKS[options.clock],
+                budget_s=options.budget,
+            )
+            yield Row(
+                f"{name}, {norm}, 1 x {seconds:g} s, training step",
+                times["fast"].median,
+                times["fast"].best,
+                anchor=f"{VARIABLE}=0",
+                anchor_seconds=times["plain"].median,
+                faster=ratio(times["fast"], times["plain"]),
+            )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which networks."""
     parser.add_argument(
@@ -146,6 +183,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=NAMES,
         default=list(NAMES[:4]),
         help="which, default: %(default)s",
+    )
+    parser.add_argument(
+        "--fast_paths", action="store_true", help="our training steps with and without fast paths"
     )
 
 

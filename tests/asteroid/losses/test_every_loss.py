@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from asteroid.losses import LOSSES, PITLossWrapper
 from tests.asteroid.losses.signals import (
@@ -61,6 +62,55 @@ def test_value_and_gradient_are_finite_at_the_extremes(loss, extreme):
     assert value.shape == (2,)
     assert value.isfinite().all()
     assert est_targets.grad.isfinite().all()
+
+
+def odd_signals(level, n_samples=1200):
+    """Signals that real programs give, a row each: constant, periodic, one-sided, nearly silent."""
+    t = torch.arange(n_samples, dtype=torch.float64)
+    noise = torch.randn(n_samples, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows = [
+        *(torch.ones_like(t), torch.zeros_like(t), t / n_samples, (t == 777).double()),
+        *((-1.0) ** t, torch.sin(2 * torch.pi * t / 64), (t % 64 < 32) - 0.5, t % 64 == 0),
+        *(noise.abs(), noise * (t > 600), 1e-20 * noise, 1 + 1e-7 * noise),
+    ]
+    return (level * torch.stack([row.double() for row in rows])).float()
+
+
+@every_loss
+@pytest.mark.parametrize("level", [0.1, 1 / 3, 123.4])
+def test_value_and_gradient_are_finite_for_odd_signals(loss, level):
+    """A constant, less its mean, leaves round-off, whose spectra's squares are 0 and they not."""
+    odd = odd_signals(level)
+    est_targets, targets = make_signals(len(odd), odd.shape[1], dtype=torch.float32)
+    module = make_loss(loss, reduction="none")
+    for estimate, target in ((odd, targets[:, 0]), (est_targets[:, 0], odd), (odd, odd.flip(0))):
+        estimate = estimate.clone().requires_grad_()
+        value = module(estimate, torch.stack([target, targets[:, 1]], 1))
+        value.sum().backward()
+        assert value.isfinite().all()
+        assert estimate.grad.isfinite().all()
+
+
+class _Waits(TorchDispatchMode):
+    """Counts what makes the host wait for a device: numbers read out of tensors."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function in (torch.ops.aten._local_scalar_dense.default,)
+        return function(*args, **(kwargs or {}))
+
+
+@some_losses
+def test_a_loss_waits_for_its_device_once_to_check_lengths_and_never_else(loss):
+    est_targets, targets = make_signals(dtype=torch.float32)
+    module, estimate = make_loss(loss), est_targets[:, :1].clone().requires_grad_()
+    for lengths, allowed in ((None, 0), (torch.tensor([2000, 1500]), 1)):
+        with _Waits() as waits:
+            module(estimate, targets, lengths).backward()
+        assert waits.count == allowed
 
 
 @every_loss

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 
 from asteroid import complex_nn
-from asteroid.masknn.complex import output as complex_output
 from asteroid.masknn.complex import three_products
 from asteroid.masknn.complex.conv import (
     ComplexConv2d,
@@ -136,28 +135,6 @@ def test_several_maps_are_convolved_as_their_concatenation(kind, bias, out_chann
     assert (as_complex(layer(*maps)) - expected).abs().max() < ROUND_OFF_64
 
 
-@pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kernel_size": (5, 2), "stride": (2, 1), "padding": (2, 0), "output_padding": (1, 0)},
-        {"kernel_size": (7, 5), "stride": 2, "padding": (3, 2), "bias": False},
-        {"kernel_size": 3, "dilation": (1, 2), "trim": (1, 2)},
-        {"kernel_size": (3, 2), "causal": True},
-    ],
-)
-def test_few_channels_from_one_product_and_a_fold_are_those_of_the_convolution(
-    options, last, monkeypatch
-):
-    layer = ComplexConvTranspose2d(5, 2, **options).double()
-    results = []
-    for most in (2, 0):
-        monkeypatch.setattr(complex_output, "MOST_CHANNELS", most)
-        results.append(output_and_gradients(layer, last))
-    for mine, expected in zip(*results, strict=True):
-        torch.testing.assert_close(mine, expected, rtol=1e-11, atol=1e-11)
-
-
 @pytest.mark.usefixtures("algorithm")
 def test_gradients_of_a_convolution_are_right():
     layer = ComplexConv2d(2, 2, (2, 2)).double()
@@ -269,29 +246,6 @@ def test_gradients_of_the_norms_are_right(kind, training):
         return torch.func.functional_call(norm, named, (x,))
 
     assert torch.autograd.gradcheck(output, (x, *parameters), atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", ["parts", "whitening"])
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("slopes", [0.01, [0.3], [0.3, -0.2, 0.1, 0.5]])
-def test_norm_and_activation_in_one_step_equal_one_after_the_other(kind, training, slopes):
-    norm = ComplexBatchNorm2d(2, kind).double().train(training)
-    other = ComplexBatchNorm2d(2, kind).double().train(training)
-    x, given = noise(2, 4, 3, 5), isinstance(slopes, list)
-    results = []
-    for module, fused in ((norm, True), (other, False)):
-        signal = x.clone().requires_grad_()
-        slope = torch.tensor(slopes, dtype=torch.float64, requires_grad=True) if given else slopes
-        if fused:
-            y = module(signal, slope)
-        else:
-            normed = module(signal)
-            y = F.prelu(normed, slope) if given else F.leaky_relu(normed, slope)
-        (y * noise(2, 4, 3, 5, seed=3)).sum().backward()
-        grads = [signal.grad, *[p.grad for p in module.parameters()], *module.buffers()]
-        results.append([y.detach(), *grads, *([slope.grad] if given else [])])
-    for mine, expected in zip(*results, strict=True):
-        torch.testing.assert_close(mine, expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("kind", ["parts", "whitening"])

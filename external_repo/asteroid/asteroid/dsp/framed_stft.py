@@ -87,26 +87,6 @@ class FramedStft(nn.Module):
         spectra: Tensor = torch.fft.rfft(frames * self.window.to(signal), n=self.n_fft)
         return spectra.transpose(1, 2)
 
-    def transform_gradient(self, gradient: Tensor, n_samples: int) -> Tensor:
-        """Return the gradient by ``transform``'s signal, from that by its spectra; for backward.
-
-        Autograd goes back by a complex transform of full length and an index of all frames; one
-        real inverse transform does the same.
-
-        Args:
-            gradient: ``(batch, frames, n_fft // 2 + 1)``, of real parts + i times that of
-                imaginary ones; changed.
-            n_samples: Of the signal.
-
-        Returns:
-            ``(batch, n_samples)``.
-        """
-        # The inverse transform counts all bins but these twice; the window takes half.
-        gradient[..., 0].mul_(2)
-        gradient[..., -1].mul_(2)
-        frames = torch.fft.irfft(gradient, n=self.n_fft, norm="forward")[..., : self.win_length]
-        return overlap_add(frames * (self.window.to(frames) / 2), self.hop_length, n_samples)
-
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Return the signal ``(batch, n_samples)`` of spectra ``(batch, bins, frames)``.
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
-__all__ = ["check_lengths", "sample_mask", "zero_padding"]
+__all__ = ["Count", "at_least", "check_lengths", "sample_mask", "zero_padding"]
+
+Count = TypeVar("Count", int, Tensor)
+
+
+def at_least(count: Count, least: int) -> Count:
+    """Return the larger of both; a number stays a number, which no device has to be asked for."""
+    return count.clamp_min(least) if isinstance(count, Tensor) else max(count, least)
 
 
 def check_lengths(lengths: Tensor, batch: int, n_samples: int) -> Tensor:
     """Return the lengths as a long tensor, after checking them.
+
+    Lengths on a GPU are waited for, once; those on the CPU cost no wait: check before moving them.
 
     Args:
         lengths: Valid samples of each utterance, ``(batch,)``, each from 1 to ``n_samples``.
@@ -24,7 +35,7 @@ def check_lengths(lengths: Tensor, batch: int, n_samples: int) -> Tensor:
         raise ValueError(
             f"lengths must have shape ({batch},), one per utterance; got {tuple(lengths.shape)}"
         )
-    if bool((lengths < 1).any()) or bool((lengths > n_samples).any()):
+    if bool(((lengths < 1) | (lengths > n_samples)).any()):
         raise ValueError(f"lengths must be from 1 to {n_samples} samples; got {lengths.tolist()}")
     return lengths
 

@@ -45,19 +45,22 @@ class Decomposition(NamedTuple):
     artefact: Tensor
 
 
-def remove_mean(signal: Tensor, lengths: Tensor | None = None) -> Tensor:
+def remove_mean(signal: Tensor, lengths: Tensor | None = None, *, checked: bool = False) -> Tensor:
     """Return the signal without its mean over time; padding neither counts nor stays.
 
     Args:
         signal: ``(batch, ..., samples)``.
         lengths: Valid samples of each utterance, ``(batch,)``; all of them if not given.
+        checked: Whether :func:`.check_lengths` has been through ``lengths`` already.
 
     Raises:
         ValueError: ``lengths`` does not fit the signal.
     """
     if lengths is None:
         return signal - signal.mean(-1, keepdim=True)
-    lengths = check_lengths(lengths, signal.shape[0], signal.shape[-1]).to(signal.device)
+    if not checked:
+        lengths = check_lengths(lengths, signal.shape[0], signal.shape[-1])
+    lengths = lengths.to(signal.device)
     signal = zero_padding(signal, lengths)
     counts = lengths.reshape(-1, *(1,) * (signal.ndim - 1)).to(signal.dtype)
     return zero_padding(signal - signal.sum(-1, keepdim=True) / counts, lengths)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
-from .lengths import sample_mask, zero_padding
+from .lengths import Count, at_least, sample_mask, zero_padding
 
 __all__ = ["Stft", "overlap_add"]
 
@@ -56,13 +53,8 @@ class Stft(nn.Module):
         )
 
     def magnitude(self, signal: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Return ``forward(signal, lengths).abs()`` with a cheaper gradient, of first order only.
-
-        The gradient is 0 where the magnitude is.
-        """
-        padded, window = self._pad(signal, lengths), self.window.to(signal)
-        magnitude: Tensor = _Magnitude.apply(padded, window, self.hop_length)
-        return magnitude.transpose(1, 2)
+        """Return ``forward(signal, lengths).abs()``; its gradient is 0 where the magnitude is."""
+        return self.forward(signal, lengths).abs()
 
     def _pad(self, signal: Tensor, lengths: Tensor | None) -> Tensor:
         if signal.shape[-1] < self.n_fft:
@@ -80,45 +72,13 @@ class Stft(nn.Module):
         index = torch.where(index > last, 2 * last - index, index).clamp_min(0)
         return signal.gather(-1, index)
 
-    def n_frames(self, n_samples: Tensor | int) -> Tensor:
+    def n_frames(self, n_samples: Count) -> Count:
         """Return the number of frames of utterances of ``n_samples`` samples."""
-        return torch.as_tensor(n_samples).clamp_min(self.n_fft) // self.hop_length + 1
+        return at_least(n_samples, self.n_fft) // self.hop_length + 1
 
     def frame_mask(self, lengths: Tensor, n_samples: int) -> Tensor:
         """Return a boolean mask ``(batch, frames)``, true for the frames of each utterance."""
-        return sample_mask(self.n_frames(lengths), int(self.n_frames(n_samples)))
-
-
-class _Magnitude(torch.autograd.Function):
-    """Magnitudes ``(batch, frames, freq)`` of the windowed frames of ``(batch, samples)``.
-
-    Autograd goes back through an rfft by a complex FFT of full length, and through overlapping
-    frames by an index as large as all of them: together they take several times as long as the
-    transform. One real inverse FFT and a few shifted sums do the same. Real and imaginary parts
-    are taken apart because complex multiplication and ``abs`` are slow on CPUs.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, signal: Tensor, window: Tensor, hop_length: int) -> Tensor:
-        spectrum = torch.fft.rfft(signal.unfold(-1, window.shape[0], hop_length) * window)
-        real, imaginary = spectrum.real, spectrum.imag
-        magnitude: Tensor = (real * real).addcmul_(imaginary, imaginary).sqrt_()
-        ctx.save_for_backward(spectrum, magnitude, window)
-        ctx.hop_length, ctx.n_samples = hop_length, signal.shape[-1]
-        return magnitude
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        spectrum, magnitude, window = ctx.saved_tensors
-        share = grad / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)
-        share[..., 1:-1].mul_(0.5)  # the inverse transform counts these bins twice
-        gradient = torch.empty_like(spectrum)
-        torch.mul(spectrum.real, share, out=gradient.real)
-        torch.mul(spectrum.imag, share, out=gradient.imag)
-        del share  # the inverse transform is where most memory is in use
-        frames = torch.fft.irfft(gradient, n=window.shape[0], norm="forward") * window
-        return overlap_add(frames, ctx.hop_length, ctx.n_samples), None, None
+        return sample_mask(self.n_frames(lengths), self.n_frames(n_samples))
 
 
 def overlap_add(frames: Tensor, hop_length: int, n_samples: int) -> Tensor:

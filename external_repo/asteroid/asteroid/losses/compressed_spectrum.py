@@ -8,11 +8,8 @@ Source: the training loss of CNUNet-TB-TS (code seorim0/SE-using-SRL-Model), bot
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from asteroid.dsp.compression import FLOOR
 from asteroid.dsp.framed_stft import FramedStft
@@ -71,88 +68,22 @@ class CompressedSpectrumLoss(SpeechLoss):
 
     def per_utterance(self, signals: Signals) -> Tensor:
         """Return the weighted sum of the mean squared errors, ``(batch,)``."""
-        estimate, target = (self.stft.pad(one) for one in (signals.estimate, signals.target))
-        with torch.no_grad():
-            compressed = _compress(target, self.stft, self.power)
-        per_frame: Tensor = _Distance.apply(
-            estimate, compressed, self.stft, self.power, self.complex_weight, self.magnitude_weight
+        estimate, target = (
+            self._compress(self.stft(signal)) for signal in (signals.estimate, signals.target)
         )
+        apart = [(mine - other).square() for mine, other in zip(estimate, target, strict=True)]
+        cells = self.complex_weight * (apart[0] + apart[1]) + self.magnitude_weight * apart[2]
+        per_frame = cells.mean(1)
         n_frames = -(-(signals.counts + self.stft.delay) // self.stft.hop_length)
         return mean_over_time(per_frame, n_frames)
 
-
-class _Compressed(NamedTuple):
-    """Spectra ``X`` of frames and what compressing them takes, ``(batch, frames, freq)`` each."""
-
-    real: Tensor
-    imaginary: Tensor
-    energy: Tensor  # |X|^2
-    gain: Tensor  # (|X|^2 + FLOOR)^((power - 1) / 2): times X it is the compressed spectrum
-    magnitude: Tensor  # of the compressed spectrum
-
-
-def _compress(padded: Tensor, stft: FramedStft, power: float) -> _Compressed:
-    """Transform and compress the complete frames of ``(batch, samples)``."""
-    spectrum = stft.transform(padded).transpose(1, 2)
-    # Apart: every pass over one part of complex numbers takes two or three times as long.
-    real, imaginary = spectrum.real.contiguous(), spectrum.imag.contiguous()
-    energy = (real * real).addcmul_(imaginary, imaginary)
-    gain = energy.add(FLOOR).log_().mul_((power - 1) / 2).exp_()
-    magnitude = (gain * gain).mul_(energy).add_(TINY).sqrt_()
-    return _Compressed(real, imaginary, energy, gain, magnitude)
-
-
-class _Distance(torch.autograd.Function):
-    """Mean over frequency of both squared errors, ``(batch, frames)``, of ``(batch, samples)``.
-
-    With ``g = (e + f)^q`` the gain, ``e`` the energy and ``d`` the complex error of the compressed
-    spectra, the derivative of a cell by ``X`` is ``2 c_0 g d + X (4 c_0 q g (d . X) / (e + f)
-    + 2 c_1 (M - M') g^2 (1 + 2 q e / (e + f)) / M)``. Autograd makes several times as many passes
-    over the cells for it.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        padded: Tensor,
-        target: _Compressed,
-        stft: FramedStft,
-        power: float,
-        complex_weight: float,
-        magnitude_weight: float,
-    ) -> Tensor:
-        found = _compress(padded, stft, power)
-        real, imaginary = (
-            (mine * found.gain).sub_(other * target.gain)
-            for mine, other in (
-                (found.real, target.real),
-                (found.imaginary, target.imaginary),
-            )
-        )
-        apart = found.magnitude - target.magnitude
-        cells = (real * real).addcmul_(imaginary, imaginary).mul_(complex_weight)
-        cells.addcmul_(apart, apart, value=magnitude_weight)
-        ctx.save_for_backward(*found, real, imaginary, apart)
-        ctx.stft, ctx.n_samples = stft, padded.shape[-1]
-        ctx.settings = (power - 1) / 2, complex_weight, magnitude_weight
-        return cells.mean(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        *spectrum, energy, gain, magnitude, real, imaginary, apart = ctx.saved_tensors
-        exponent, complex_weight, magnitude_weight = ctx.settings
-        scale = (grad / energy.shape[-1])[..., None]
-        direct = gain * (2 * complex_weight * scale)
-        steep = (energy + FLOOR).reciprocal_().mul_(2 * exponent)  # 2 d log(g) / d e
-        along = (real * spectrum[0]).addcmul_(imaginary, spectrum[1]).mul_(steep).mul_(direct)
-        slope = steep.mul_(energy).add_(1).mul_(gain).mul_(gain).mul_(apart).mul_(scale)
-        along.addcdiv_(slope, magnitude, value=2 * magnitude_weight)
-        gradient = torch.complex(
-            (direct * real).addcmul_(along, spectrum[0]),
-            (direct * imaginary).addcmul_(along, spectrum[1]),
-        )
-        return ctx.stft.transform_gradient(gradient, ctx.n_samples), None, None, None, None, None
+    def _compress(self, spectrum: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Real part, imaginary part and magnitude of compressed spectra."""
+        # Apart: every pass over one part of complex numbers takes two or three times as long.
+        real, imaginary = spectrum.real, spectrum.imag
+        energy = real * real + imaginary * imaginary
+        gain = (energy + FLOOR) ** ((self.power - 1) / 2)
+        return real * gain, imaginary * gain, (gain * gain * energy + TINY).sqrt()
 
 
 class LatentLoss(nn.Module):

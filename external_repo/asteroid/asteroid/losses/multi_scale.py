@@ -10,11 +10,9 @@ Source: Engel, Hantrakul, Gu and Roberts, "DDSP: differentiable digital signal p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from asteroid.dsp.power import count_frames, pad_to_frames, power_spectrum
 
@@ -77,31 +75,9 @@ class MultiScaleSTFTLoss(SpeechLoss):
         def power(signal: Tensor) -> Tensor:
             return power_spectrum(pad_to_frames(signal, n_fft, hop), window, hop, n_fft)
 
-        with torch.no_grad():
-            target = power(signals.target).add_(FLOOR**2).sqrt_()
-        distance: Tensor = _Distance.apply(power(signals.estimate), target, self.alpha)
+        estimate, target = (
+            (power(signal) + FLOOR**2).sqrt() for signal in (signals.estimate, signals.target)
+        )
+        linear, logarithmic = (estimate - target).abs(), (estimate / target).log().abs()
+        distance = torch.add(linear, logarithmic, alpha=self.alpha).mean(-1)
         return mean_over_time(distance, count_frames(signals.counts, n_fft, hop))
-
-
-class _Distance(torch.autograd.Function):
-    """Mean over frequency of ``|m - m'| + alpha |ln m - ln m'|`` from power and ``m'``.
-
-    Both parts have the sign of ``m - m'``, so the derivative by the power, ``m^2``, is that sign
-    times ``(m + alpha) / (2 m^2)``: a third of the passes over memory that autograd makes.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, power: Tensor, target: Tensor, alpha: float) -> Tensor:
-        magnitude = (power + FLOOR**2).sqrt_()
-        apart = magnitude - target
-        distance = apart.abs().add_((magnitude / target).log_().abs_(), alpha=alpha)
-        ctx.save_for_backward(magnitude, apart)
-        ctx.alpha = alpha
-        return distance.mean(-1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        magnitude, apart = ctx.saved_tensors
-        steep = (magnitude + ctx.alpha).div_(magnitude).div_(magnitude).mul_(apart.sign())
-        return steep.mul_((grad / (2 * magnitude.shape[-1]))[..., None]), None, None

@@ -9,7 +9,7 @@ where :math:`P_{kf}, D_{kf}` are band values (:mod:`asteroid.dsp.bands`) and :ma
 (:mod:`asteroid.losses.weightings`); for the waveform loss, samples and 1.
 
 Source: Monir, Magron and Serizel, "Frequency-Weighted Training Losses for Phoneme-Level DNN-based
-Speech Enhancement", arXiv 2506.18714, mended where its code was wrong: see each class.
+Speech Enhancement", arXiv 2506.18714, fixed where its code was wrong: see each class.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ class XP1Loss(SpeechLoss):
 
     def prepare(self, signals: Signals) -> Signals:
         """Remove the means of estimate and target."""
-        estimate, target = (remove_mean(signal, signals.lengths) for signal in signals[:2])
+        estimate, target = (
+            remove_mean(signal, signals.lengths, checked=True)
+            for signal in (signals.estimate, signals.target)
+        )
         return signals._replace(estimate=estimate, target=target)
 
     def per_utterance(self, signals: Signals) -> Tensor:
@@ -202,7 +205,7 @@ class NegSISDRLoss(XP1Loss):
 
     def _energies(self, signals: Signals, projection: Projection) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            cells = self.cells(signals.target, signals.noise, signals.lengths)
+            cells = self.cells(signals.target, signals.noise, signals.lengths, checked=True)
             weights = self._weights(cells)
             target = (weights * cells.speech.square()).sum((1, 2))
         # |STFT(a s)| = |a| |STFT(s)|: the projection needs no transform of its own.
@@ -214,13 +217,21 @@ class NegSISDRLoss(XP1Loss):
         bands: Tensor = self.scale(self.stft.magnitude(signal, lengths))
         return bands
 
-    def cells(self, target: Tensor, noise: Tensor | None, lengths: Tensor | None = None) -> Cells:
+    def cells(
+        self,
+        target: Tensor,
+        noise: Tensor | None,
+        lengths: Tensor | None = None,
+        *,
+        checked: bool = False,
+    ) -> Cells:
         """Return what the weighting looks at.
 
         Args:
             target: Mean-free speech, ``(batch, samples)``.
             noise: ``(batch, samples)``, or None if the weighting does not ask for it.
             lengths: Valid samples of each utterance, ``(batch,)``.
+            checked: Whether ``lengths`` are known to fit.
         """
 
         def noise_bands() -> Tensor:
@@ -228,7 +239,7 @@ class NegSISDRLoss(XP1Loss):
                 raise ValueError(
                     "this weights_type looks at the noise: targets must hold it as source 1"
                 )
-            return self._bands(remove_mean(noise, lengths), lengths)
+            return self._bands(remove_mean(noise, lengths, checked=checked), lengths)
 
         frames = None
         if lengths is not None:

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asteroid.masknn.complex.conv import ComplexConv2d, ComplexConvTranspose2d, ComplexLinear
+from asteroid.masknn.complex.geometry import layout
 from asteroid.masknn.complex.rnn import ComplexLSTM
 from asteroid.masknn.complex.stft import ComplexStft
-from asteroid.masknn.complex.three_products import layout
 from asteroid.masknn.complex.unet import Layer, Style, UNet
 
 from .complex_mask_model import ComplexMaskModel

@@ -15,10 +15,7 @@ from asteroid.dsp.context import context_windows, overlap_add, reference_correla
 from asteroid.masknn.beamform.channels_last import build_norm, normalise
 from asteroid.masknn.beamform.dual_path import DualPathBlock
 from asteroid.masknn.beamform.filter_and_sum import filter_and_sum
-from asteroid.masknn.beamform.filter_heads import beamform
 from asteroid.masknn.beamform.packed_mics import PackedMics
-from asteroid.masknn.beamform.piecewise import is_lean
-from asteroid.masknn.beamform.single_prelu import single_prelu
 from asteroid.masknn.beamform.transform_average import TransformAverageConcatenate
 
 from .base_models import BaseModel
@@ -188,12 +185,7 @@ class FasNetTAC(BaseModel):
                     for array in mics.groups(signal)
                 ]
             )
-        features = self._features(self._describe(windows, correlation), mics)
-        heads = self._heads()
-        if is_lean(windows, features, *heads) and not windows.requires_grad:
-            beamformed = beamform(windows, features, heads, self.window, mics)
-            return overlap_add(beamformed, x.shape[-1])
-        filters = self._taps(features, heads)
+        filters = self._taps(self._features(self._describe(windows, correlation), mics))
         with torch.autocast(x.device.type, enabled=False):
             beamformed = filter_and_sum(windows, filters.to(exact), self.window, mics)
             return overlap_add(beamformed, x.shape[-1])
@@ -223,25 +215,19 @@ class FasNetTAC(BaseModel):
                 x = checkpoint(_run_layer, layer, x, mics, use_reentrant=False)
             else:
                 x = _run_layer(layer, x, mics)
-        y = self._unfold_chunks(single_prelu(x, self.conv_2D[0]), n_windows)
+        y = self._unfold_chunks(self.conv_2D[0](x), n_windows)
         return y.view(*y.shape[:2], self.n_src, self.feature_dim)
 
-    def _heads(self) -> tuple[Tensor, ...]:
-        """Weight and bias of the tangent's layer, then of the gate's."""
-        (tangent, its_bias), (gate, gates_bias) = (
-            head[0].parameters() for head in (self.tanh, self.gate)
-        )
-        return tangent.squeeze(-1), its_bias, gate.squeeze(-1), gates_bias
-
-    def _taps(self, features: Tensor, heads: tuple[Tensor, ...]) -> Tensor:
+    def _taps(self, features: Tensor) -> Tensor:
         """Gated filters: (..., features) -> (..., window + 2 * context), zero beyond their length.
 
         Padding the weights gives tanh(0) * sigmoid(0) = 0 there and spares padding the filters.
         """
         beyond = self.window - 1
         values = []
-        for weight, bias in (heads[:2], heads[2:]):
-            padded = F.pad(weight, (0, 0, 0, beyond))
+        for head in (self.tanh, self.gate):
+            weight, bias = head[0].parameters()
+            padded = F.pad(weight.squeeze(-1), (0, 0, 0, beyond))
             values.append(F.linear(features, padded, F.pad(bias, (0, beyond))))
         return values[0].tanh_() * values[1].sigmoid_()
 

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asteroid.utils.fast_path import on_fast_path
+
 from .channels_last import build_norm, normalise
-from .piecewise import is_lean
 
 __all__ = ["DualPathBlock"]
 
@@ -79,7 +80,7 @@ class DualPathBlock(nn.Module):
     def _along(self, time: int, x: Tensor, rnn: _Recurrent, linear: nn.Linear) -> Tensor:
         steps = x.movedim(time, 0)
         flat = steps.flatten(1, 2)
-        if type(rnn.rnn) is nn.LSTM and is_lean(x, linear.weight) and not self._drops():
+        if type(rnn.rnn) is nn.LSTM and on_fast_path(x, linear.weight) and not self._drops():
             y = _project_each(flat, rnn.rnn, linear)
         else:
             y = linear(F.dropout(rnn(flat), self.dropout, self.training))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -34,38 +32,15 @@ def filter_and_sum(windows: Tensor, filters: Tensor, window: int, mics: PackedMi
     Source: Luo et al., ICASSP 2020, equation 1.
     """
     groups = zip(mics.groups(windows), mics.groups(filters), strict=True)
-    outputs = [_FilterAndMean.apply(signals, taps, window) for signals, taps in groups]
+    outputs = [_filter_and_mean(signals, taps, window) for signals, taps in groups]
     joined: Tensor = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined.transpose(1, 2)
 
 
-class _FilterAndMean(torch.autograd.Function):
-    """(arrays, mics, windows, n), (arrays, mics, windows, sources, n) -> mean over mics.
-
-    The gradients are the same kind of real transforms again; left to autograd, the transform of the
-    filters would be differentiated by complex ones of twice the size.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, windows: Tensor, filters: Tensor, window: int) -> Tensor:
-        ctx.save_for_backward(windows, filters if windows.requires_grad else None)
-        n, ctx.n_mics = windows.shape[-1], windows.shape[1]
-        # conj(sum conj(X) H) = sum X conj(H): only the spectra of the windows are conjugated
-        spectrum = torch.fft.rfft(windows).conj().resolve_conj().unsqueeze(-2)
-        mean = torch.fft.rfft(filters).mul_(spectrum).mean(1)
-        filtered: Tensor = torch.fft.irfft(mean.conj(), n=n)[..., :window]
-        return filtered
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        windows, filters = ctx.saved_tensors
-        n = windows.shape[-1]
-        gradient = (torch.fft.rfft(gradients[0], n=n) / ctx.n_mics).unsqueeze(1)
-        to_windows = to_filters = None
-        if ctx.needs_input_grad[0]:
-            spectrum = (torch.fft.rfft(filters) * gradient).sum(-2)
-            to_windows = torch.fft.irfft(spectrum, n=n)
-        if ctx.needs_input_grad[1]:
-            spectrum = torch.fft.rfft(windows).unsqueeze(-2) * gradient.conj().resolve_conj()
-            to_filters = torch.fft.irfft(spectrum, n=n)
-        return to_windows, to_filters, None
+def _filter_and_mean(windows: Tensor, filters: Tensor, window: int) -> Tensor:
+    """(arrays, mics, windows, n), (arrays, mics, windows, sources, n) -> mean over mics."""
+    # A correlation: sum X conj(H). As conj(sum conj(X) H), only the windows' spectra are
+    # conjugated, which serve all sources.
+    mean = (torch.fft.rfft(filters) * torch.fft.rfft(windows).conj().unsqueeze(-2)).mean(1)
+    filtered: Tensor = torch.fft.irfft(mean.conj(), n=windows.shape[-1])
+    return filtered[..., :window]

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .output import few, spread
-from .three_products import Geometry, convolve, pays
+from .geometry import Geometry
+from .three_products import convolve, pays
 
 __all__ = ["ComplexConv2d", "ComplexConvTranspose2d", "ComplexLinear", "concatenate"]
 
@@ -200,9 +200,6 @@ def _sum_of_maps(
     sizes = [each.shape[1] // 2 for each in maps]
     parts = (each.split(sizes, dim=0 if transposed else 1) for each in (re, im))
     weights = [_block(a, -b if transposed else b, 1) for a, b in zip(*parts, strict=True)]
-    if transposed and few(maps[0], re.shape[1]):
-        y = spread(maps, weights, geometry)
-        return y if bias is None else y + bias[:, None, None]
     y = _real(maps[0], weights[0], bias, geometry)
     for x, weight in zip(maps[1:], weights[1:], strict=True):
         y = y + _real(x, weight, None, geometry)

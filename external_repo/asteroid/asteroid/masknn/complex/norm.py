@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .norm_activation import batch_norm_leaky, leaky
+from asteroid.utils.fast_path import on_fast_path
+
 from .whitening import moments, whiten
+from .whitening_fast import whiten_fast
 
 __all__ = ["ComplexBatchNorm2d", "ComplexLeakyReLU", "ComplexPReLU"]
 
@@ -68,20 +70,11 @@ class ComplexBatchNorm2d(nn.Module):
         self.register_buffer("running_covariance", unit)
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    def forward(self, x: Tensor, slope: Tensor | float | None = None) -> Tensor:
-        """Normalise ``(batch, 2 * channels, freq, frames)``; the result has the type of ``x``.
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``(batch, 2 * channels, freq, frames)``; the result has the type of ``x``."""
+        return self._parts(x) if self.kind == "parts" else self._whiten(x)
 
-        Args:
-            x: The map.
-            slope: Of a leaky ReLU that follows, one or ``(2 * channels,)``: both in one step, which
-                takes less time and memory than one after the other. None: the norm alone.
-        """
-        if self.kind == "parts":
-            return self._parts(x, slope)
-        y = self._whiten(x)
-        return y if slope is None else leaky(y, slope)
-
-    def _parts(self, x: Tensor, slope: Tensor | float | None) -> Tensor:
+    def _parts(self, x: Tensor) -> Tensor:
         """One real batch norm over all parts, with the parameters of two."""
         both = (self.re_module, self.im_module)
         weight, bias = (torch.cat([getattr(n, p) for n in both]) for p in ("weight", "bias"))
@@ -89,10 +82,7 @@ class ComplexBatchNorm2d(nn.Module):
             mean = torch.cat([norm.running_mean for norm in both])
             variance = torch.cat([norm.running_var for norm in both])
         options = (self.training, self.momentum, self.eps)
-        if slope is None:
-            y = F.batch_norm(x, mean, variance, weight, bias, *options)
-        else:
-            y = batch_norm_leaky(x, mean, variance, weight, bias, slope, *options)
+        y = F.batch_norm(x, mean, variance, weight, bias, *options)
         if self.training:
             with torch.no_grad():
                 for norm, m, v in zip(both, mean.chunk(2), variance.chunk(2), strict=True):
@@ -110,7 +100,8 @@ class ComplexBatchNorm2d(nn.Module):
                 self._track(mean, covariance, x.numel() // x.shape[1])
             else:
                 mean, covariance = self.running_mean.to(exact), self.running_covariance.to(exact)
-            y = whiten(
+            compute = whiten_fast if on_fast_path(wide) else whiten
+            y = compute(
                 wide,
                 self.weight.to(exact),
                 self.bias.to(exact),
@@ -132,10 +123,6 @@ class ComplexBatchNorm2d(nn.Module):
 class ComplexLeakyReLU(nn.LeakyReLU):
     """Leaky ReLU of the real and the imaginary part, each by itself: no parameters to tell them."""
 
-    def slope(self, channels: int) -> float:
-        """Return the slope for negative values."""
-        return float(self.negative_slope)
-
 
 class ComplexPReLU(nn.Module):
     """PReLU of the real and of the imaginary part, with a slope for each.
@@ -152,13 +139,10 @@ class ComplexPReLU(nn.Module):
             self.re_module, self.im_module = nn.PReLU(), nn.PReLU()
         self.shared = shared
 
-    def slope(self, channels: int) -> Tensor:
-        """Return the slopes for negative values: one, or ``(2 * channels,)``."""
-        if self.shared:
-            return self.weight
-        parts = (self.re_module, self.im_module)
-        return torch.cat([part.weight.expand(channels) for part in parts])
-
     def forward(self, x: Tensor) -> Tensor:
         """Apply to ``(batch, 2 * channels, ...)``."""
-        return leaky(x, self.slope(x.shape[1] // 2))
+        if self.shared:
+            return F.prelu(x, self.weight.to(x.dtype))
+        parts = (self.re_module, self.im_module)
+        slopes = torch.cat([part.weight.expand(x.shape[1] // 2) for part in parts])
+        return F.prelu(x, slopes.to(x.dtype))

@@ -12,47 +12,24 @@ not below.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-__all__ = ["Geometry", "convolve", "exact_on_cpu", "layout", "pays"]
+from asteroid.utils.fast_path import on_fast_path
+
+from .geometry import Geometry, layout
+
+__all__ = ["convolve", "pays"]
 
 FEWEST_CHANNELS = 16  # of the narrower side, complex
 
-Pair = tuple[int, int]
-
-
-class Geometry(NamedTuple):
-    """How a convolution lies; ``trim``: frames taken from the start and the end of its result."""
-
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    transposed: bool
-    output_padding: Pair
-    trim: Pair
-
 
 def pays(x: Tensor, in_channels: int, out_channels: int) -> bool:
-    """Whether three products are faster than one block product, and keep the precision asked for.
-
-    Not on a GPU, not in lower precision, and not while a graph is traced or exported.
-    """
-    return exact_on_cpu(x) and min(in_channels, out_channels) >= FEWEST_CHANNELS
-
-
-def exact_on_cpu(x: Tensor) -> bool:
-    """Whether a map is on a CPU, in full precision, and no graph of it is traced or exported."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.float64)
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined]
-    )
+    """Whether three products are faster than one block product."""
+    return on_fast_path(x) and min(in_channels, out_channels) >= FEWEST_CHANNELS
 
 
 def convolve(
@@ -93,6 +70,13 @@ class _ThreeProducts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        """Differentiate ``p - r + i(p + q)`` with a gradient ``g + ih``.
+
+        ``p`` gets ``g + h``, ``q`` gets ``h`` and ``r`` gets ``-g``. So ``A`` gets what ``p``'s
+        weight does, minus ``q``'s, plus ``r``'s; ``B`` gets ``q``'s plus ``r``'s; ``x`` gets what
+        the inputs of ``p`` and ``q`` do, ``y`` what those of ``p`` and ``r`` do. Below, what
+        belongs to ``r`` is computed from ``g`` and so is subtracted.
+        """
         re, im, *maps = ctx.saved_tensors
         needs_maps = any(ctx.needs_input_grad[4:])
         of_bias = grad.sum(dim=(0, 2, 3)) if ctx.has_bias else None
@@ -109,12 +93,6 @@ class _ThreeProducts(torch.autograd.Function):
         if not needs_maps:
             return None, of_re, of_im, of_bias, *[None] * len(maps)
         return None, of_re, of_im, of_bias, *_split(of_both, of_x, of_y, maps)
-
-
-def layout(x: Tensor) -> torch.memory_format:
-    """Whether channels come last in memory."""
-    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return torch.channels_last if last else torch.contiguous_format
 
 
 def _piece(maps: tuple[Tensor, ...], part: str, like: torch.memory_format | None = None) -> Tensor:

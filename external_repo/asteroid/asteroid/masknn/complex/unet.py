@@ -139,7 +139,8 @@ class _Encoder(nn.Module):
         self.activation = ACTIVATIONS[style.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
-        return _normalise(self, self.conv(x))
+        y: Tensor = self.activation(self.norm(self.conv(x)))
+        return y
 
 
 class _Decoder(nn.Module):
@@ -150,16 +151,8 @@ class _Decoder(nn.Module):
         self.activation = ACTIVATIONS[style.activation]()
 
     def forward(self, *maps: Tensor) -> Tensor:
-        return _normalise(self, self.deconv(*maps))
-
-
-def _normalise(block: _Encoder | _Decoder, x: Tensor) -> Tensor:
-    norm, activation = block.norm, block.activation
-    if isinstance(norm, ComplexBatchNorm2d):
-        slope: Tensor | float = activation.slope(norm.channels)  # type: ignore[operator]
-        return norm.forward(x, slope)
-    y: Tensor = activation(norm(x))
-    return y
+        y: Tensor = self.activation(self.norm(self.deconv(*maps)))
+        return y
 
 
 class _RealConvTranspose2d(nn.ConvTranspose2d):

@@ -7,13 +7,10 @@ Maps are real tensors ``(batch, 2 * C, freq, frames)``, the real parts first; sy
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-__all__ = ["moments", "whiten"]
+__all__ = ["mix", "moments", "whiten", "whitener"]
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,64 +41,14 @@ def whiten(
         mean: What :func:`moments` gave, or running averages of it.
         covariance: Likewise.
         eps: Added to both variances.
-        of_batch: The moments are those of ``x``, so gradients flow through them. They must come
-            without a graph: it is taken into account here.
+        of_batch: The moments are those of ``x``, so gradients flow through them.
     """
-    if torch.compiler.is_compiling():
-        mean, covariance = moments(x) if of_batch else (mean, covariance)
-        centred = x - mean.flatten()[:, None, None]
-        return _mix(_matrix(covariance, weight, eps), centred) + bias.flatten()[:, None, None]
-    result: Tensor = _Whiten.apply(x, weight, bias, mean, covariance, eps, of_batch)
-    return result
+    mean, covariance = moments(x) if of_batch else (mean, covariance)
+    centred = x - mean.flatten()[:, None, None]
+    return mix(whitener(covariance, weight, eps), centred) + bias.flatten()[:, None, None]
 
 
-class _Whiten(torch.autograd.Function):
-    """Keeps the input alone; gradients by hand, those of the small matrices excepted."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        mean: Tensor,
-        covariance: Tensor,
-        eps: float,
-        of_batch: bool,
-    ) -> Tensor:
-        ctx.save_for_backward(x, weight, mean, covariance)
-        ctx.eps, ctx.of_batch = eps, of_batch
-        y = _mix(_matrix(covariance, weight, eps), x - mean.flatten()[:, None, None])
-        return y.add_(bias.flatten()[:, None, None])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        x, weight, mean, covariance = ctx.saved_tensors
-        centred = x - mean.flatten()[:, None, None]
-        of_bias = grad.sum(dim=(0, 2, 3)).unflatten(0, (2, -1))
-        with torch.enable_grad():
-            leaves = [covariance.detach().requires_grad_(), weight.detach().requires_grad_()]
-            matrix = _matrix(leaves[0], leaves[1], ctx.eps)
-        of_matrix = torch.stack(
-            [
-                torch.stack([(g * part).sum(dim=(0, 2, 3)) for part in centred.chunk(2, dim=1)])
-                for g in grad.chunk(2, dim=1)
-            ]
-        )
-        of_covariance, of_weight = torch.autograd.grad(matrix, leaves, of_matrix)
-        back = matrix.detach().transpose(0, 1)
-        of_x = _mix(back, grad)
-        if ctx.of_batch:
-            count = x.numel() // x.shape[1]
-            a, b, c = of_covariance / count
-            of_x += _mix(torch.stack([torch.stack([2 * a, b]), torch.stack([b, 2 * c])]), centred)
-            of_mean = (back * of_bias).sum(1) / count
-            of_x -= of_mean.flatten()[:, None, None]
-        return of_x, of_weight, of_bias, None, None, None, None
-
-
-def _matrix(covariance: Tensor, weight: Tensor, eps: float) -> Tensor:
+def whitener(covariance: Tensor, weight: Tensor, eps: float) -> Tensor:
     """Learnt matrix times ``(V + eps I)^(-1/2)``: ``(2, 2, C)``; the root by Cayley and Hamilton.
 
     The determinant is summed from terms that cannot be negative: computed as a difference, it would
@@ -118,7 +65,7 @@ def _matrix(covariance: Tensor, weight: Tensor, eps: float) -> Tensor:
     return torch.stack([torch.stack(row) for row in rows])
 
 
-def _mix(matrix: Tensor, x: Tensor) -> Tensor:
+def mix(matrix: Tensor, x: Tensor) -> Tensor:
     """Multiply each channel's ``[re; im]`` by its matrix ``(2, 2, C)``."""
     re, im = x.chunk(2, dim=1)
     m = matrix[..., None, None]
