@@ -1,4 +1,4 @@
-"""What the benchmarks' command lines have in common."""
+"""Command line shared by the benchmarks."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 The libraries (pesq, pystoi, and fast_bss_eval for the ratios that it has) are called one after the
 other in this process, on estimate and mixture, which is what the published metrics need of them; so
 are our functions of the frequency-weighted ratios, which no library has. Every fifth utterance is
-measured so, half of them before utt_eval judges all, half after. The anchor is their sum for all
+measured so, half of them before utt_eval scores all, half after. The anchor is their sum for all
 utterances, over the number of processes; the goal for the whole run, its start (importing torch and
 scipy, in every process) and its tables included, is 1.10 times that at 500 utterances.
 
@@ -77,32 +77,32 @@ def read(folder: Path, indices: range) -> list[Signals]:
 
 def by_pesq(signals: Signals) -> None:
     """Score estimate and mixture by pesq."""
-    for judged in ("estimate", "mixture"):
-        pesq(SAMPLE_RATE, signals["speech"], signals[judged], "wb")
+    for scored in ("estimate", "mixture"):
+        pesq(SAMPLE_RATE, signals["speech"], signals[scored], "wb")
 
 
 def by_pystoi(signals: Signals) -> None:
     """Score estimate and mixture by pystoi."""
-    for judged in ("estimate", "mixture"):
-        stoi(signals["speech"], signals[judged], SAMPLE_RATE)
+    for scored in ("estimate", "mixture"):
+        stoi(signals["speech"], signals[scored], SAMPLE_RATE)
 
 
 def by_fast_bss_eval(signals: Signals) -> None:
     """Score SI-SDR, SI-SIR and SI-SAR of estimate and mixture by fast_bss_eval."""
     references = torch.from_numpy(np.stack([signals["speech"], signals["noise"]]))
-    for judged in ("estimate", "mixture"):
-        estimates = torch.from_numpy(np.stack([signals[judged], signals["noise"]]))
+    for scored in ("estimate", "mixture"):
+        estimates = torch.from_numpy(np.stack([signals[scored], signals["noise"]]))
         fast_bss_eval.si_bss_eval_sources(references, estimates, compute_permutation=False)
 
 
 def by_our_own(signals: Signals) -> None:
     """Score the metrics that no library has, one function after the other."""
     tensors = {name: torch.from_numpy(signal.copy())[None] for name, signal in signals.items()}
-    for judged in ("estimate", "mixture"):
+    for scored in ("estimate", "mixture"):
         for name in OWN_METRICS:
-            if judged == "estimate" or name not in WITHOUT_MIXTURE:
+            if scored == "estimate" or name not in WITHOUT_MIXTURE:
                 get_metric(name)(
-                    tensors[judged], tensors["speech"], tensors["noise"], sample_rate=SAMPLE_RATE
+                    tensors[scored], tensors["speech"], tensors["noise"], sample_rate=SAMPLE_RATE
                 )
 
 
@@ -184,7 +184,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the size of the test set and the number of processes."""
     cores = available_cpus()
-    parser.add_argument("--utterances", type=int, default=500, help="to judge (500)")
+    parser.add_argument("--utterances", type=int, default=500, help="to score (500)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each (4)")
     parser.add_argument("--jobs", type=int, default=cores, help=f"processes ({cores})")
 

@@ -1,4 +1,4 @@
-"""How long one waits for a loader's batches, and how long it takes for all of them."""
+"""Times of a loader: waiting for a batch, and for all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the losses are compared with: the published ways of computing, and bare STFTs."""
+"""Anchors of the losses: the published ways of computing, and bare STFTs."""
 
 from __future__ import annotations
 

@@ -138,9 +138,9 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         pair = Pair(ours, theirs, (mixture,), case.batch * seconds)
         size, goal = f"{case.batch} x {seconds:g} s", GOAL[device.type]
         # Inference first: training changes what batch norms remember, of the one that runs more.
-        judged = compare_inference(f"{name}, {size}, inference", pair, options)
+        inferred = compare_inference(f"{name}, {size}, inference", pair, options)
         trained = compare_training(f"{name}, {size}, training step", pair, options, goal)
-        for row, passes in ((trained, 3), (judged, 1)):
+        for row, passes in ((trained, 3), (inferred, 1)):
             note = f"{row.note}; four real convolutions for each: {passes * four_s:.2f} s"
             yield Row(**{**vars(row), "note": note})
 

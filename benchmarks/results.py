@@ -1,4 +1,4 @@
-"""What all benchmarks found out, as one Markdown page, and the machine it was found on."""
+"""Results of all benchmarks as one Markdown page, with the machine they were measured on."""
 
 from __future__ import annotations
 

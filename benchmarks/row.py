@@ -1,4 +1,4 @@
-"""What a benchmark finds out about one case: a line of its table, and how it travels."""
+"""Result of one case of a benchmark: a line of its table, and its JSON."""
 
 from __future__ import annotations
 

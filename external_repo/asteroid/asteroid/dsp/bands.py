@@ -231,8 +231,8 @@ class CriticalScale(Scale):
     ) -> None:
         n_bands = 18 if n_bins in (None, -1) else n_bins
         if n_bands not in _TABLES:
-            known = ", ".join(map(str, _TABLES))
-            raise ValueError(f"the critical scale takes n_bins of {known}; got {n_bins}")
+            sizes = ", ".join(map(str, _TABLES))
+            raise ValueError(f"the critical scale takes n_bins of {sizes}; got {n_bins}")
         name = _TABLES[n_bands] + ("_published" if published_table and n_bands == 21 else "")
         table = band_table(name)
         if extend and n_bands == 25:

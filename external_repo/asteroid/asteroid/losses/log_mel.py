@@ -6,7 +6,7 @@ of bank :math:`b` and :math:`L^b = \ln(B_b m / N + 10^{-7})`,
 .. math:: \text{LMS} = \frac1{|b|} \sum_b \frac1F \sum_f
           \sqrt{\frac1{K_b} \sum_k (\hat L^b_{kf} - L^b_{kf})^2 + 10^{-7}}.
 
-Source: the perceptual loss of "DCCRN with various loss functions", mended: the filters go over
+Source: the perceptual loss of "DCCRN with various loss functions", fixed: the filters go over
 frequency, where the published code sent them over a mixture of time and frequency.
 """
 

@@ -77,8 +77,8 @@ class PMSQELoss(SpeechLoss):
         return power_spectrum(padded, self.window, self.n_fft // 2, self.n_fft)
 
 
-class _Heard(NamedTuple):
-    """What of the target does not depend on the estimate."""
+class _Target(NamedTuple):
+    """Values of the target, none of which depends on the estimate."""
 
     bark: Tensor  # power in Bark bands, (batch, frames, bands)
     loudness: Tensor  # of the same, sone per Bark
@@ -125,7 +125,7 @@ class LoudnessModel(nn.Module):
             n_frames: Frames of each utterance, ``(batch,)``; those behind never count.
         """
         with torch.no_grad():
-            target = self._hear(self._bark(target_power, n_frames))
+            target = self._describe(self._bark(target_power, n_frames))
         bark = self._bark(est_power, n_frames)
         bark = bark * self._equaliser(bark, target)
         bark = bark * self._gain(bark, target)
@@ -139,8 +139,8 @@ class LoudnessModel(nn.Module):
         # Not a product with the reciprocal: its gradient overflows where the level is 0.
         return LEVEL * (bands / (level + TINY)[:, None, None])
 
-    def _hear(self, bark: Tensor) -> _Heard:
-        return _Heard(bark, self._loudness(bark), self._audible(bark))
+    def _describe(self, bark: Tensor) -> _Target:
+        return _Target(bark, self._loudness(bark), self._audible(bark))
 
     def _audible(self, bark: Tensor, margin: float = 1.0) -> Tensor:
         """Power of the bands above the threshold of hearing, ``(batch, frames, 1)``."""
@@ -154,7 +154,7 @@ class LoudnessModel(nn.Module):
         above = (0.5 + 0.5 * bark / threshold) ** exponent - 1
         return torch.where(bark < threshold, bark.new_zeros(()), scale * above)
 
-    def _equaliser(self, bark: Tensor, target: _Heard) -> Tensor:
+    def _equaliser(self, bark: Tensor, target: _Target) -> Tensor:
         """Gain of each band that matches the long-term spectra, ``(batch, 1, bands)``."""
         active = self._audible(target.bark, 100.0) >= LEVEL
         counts = active & (target.bark >= 100 * self.threshold.to(bark))
@@ -164,11 +164,11 @@ class LoudnessModel(nn.Module):
         ]
         return (powers[0] / powers[1]).clamp(0.01, 100.0)
 
-    def _gain(self, bark: Tensor, target: _Heard) -> Tensor:
+    def _gain(self, bark: Tensor, target: _Target) -> Tensor:
         """Gain of each frame that matches the audible power, ``(batch, frames, 1)``."""
         return ((target.audible + 5e3) / (self._audible(bark) + 5e3)).clamp(3e-4, 5.0)
 
-    def _disturbance(self, bark: Tensor, target: _Heard) -> Tensor:
+    def _disturbance(self, bark: Tensor, target: _Target) -> Tensor:
         """Weighted sum of both disturbances of each frame, ``(batch, frames)``."""
         loudness, widths = self._loudness(bark), self.widths.to(bark)
         masked = 0.25 * torch.minimum(loudness, target.loudness)

@@ -4,7 +4,7 @@ r"""Ratios of energies of waveforms in dB: SI-SNR and SDR.
           a = \frac{\langle\hat s, s\rangle}{\|s\|^2}, \qquad
           \text{SDR} = 10 \log_{10} \frac{\|s\|^2}{\|\hat s - s\|^2}
 
-Source: the base losses of "DCCRN with various loss functions", mended where its code was wrong.
+Source: the base losses of "DCCRN with various loss functions", fixed where its code was wrong.
 """
 
 from __future__ import annotations

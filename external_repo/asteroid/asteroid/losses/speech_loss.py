@@ -1,4 +1,4 @@
-"""What every loss of the project shares: signals in, one value per utterance or their mean out."""
+"""Base of the losses: signals in, one value per utterance or their mean out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REDUCTIONS = ("mean", "none")
 
 
 class Signals(NamedTuple):
-    """What a loss judges.
+    """Signals that a loss compares.
 
     Attributes:
         estimate: The speech estimated, ``(batch, samples)``.
@@ -70,7 +70,7 @@ class SpeechLoss(nn.Module):
         """Compute the loss, lower is better.
 
         Args:
-            est_targets: ``(batch, n_src, samples)``, of which source 0, the speech, is judged; or
+            est_targets: ``(batch, n_src, samples)``, of which source 0, the speech, counts; or
                 the speech alone, ``(batch, samples)``.
             targets: ``(batch, n_src, samples)`` with source 0 = speech and, for losses that look
                 at it, source 1 = noise; or the speech alone, ``(batch, samples)``.
@@ -137,7 +137,7 @@ def mean_over_time(values: Tensor, counts: Tensor) -> Tensor:
     return torch.where(inside, values, values.new_zeros(())).sum(-1) / counts
 
 
-def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise ValueError unless ``value`` is one of ``known``."""
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ValueError unless ``value`` is one of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

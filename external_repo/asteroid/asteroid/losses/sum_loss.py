@@ -79,14 +79,14 @@ class SumLoss(nn.Module):
         self, est_targets: Tensor, targets: Tensor, lengths: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Return the parts without their weights by label, each ``(batch,)``."""
-        found = {}
+        values = {}
         for label, loss in self.losses.items():
-            wanted = self.weights[label] != 0
-            with torch.set_grad_enabled(wanted and torch.is_grad_enabled()):
-                found[label] = loss(
-                    est_targets if wanted else est_targets.detach(), targets, lengths
+            counts = self.weights[label] != 0
+            with torch.set_grad_enabled(counts and torch.is_grad_enabled()):
+                values[label] = loss(
+                    est_targets if counts else est_targets.detach(), targets, lengths
                 )
-        return found
+        return values
 
     def total(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted sum of ``parts``, ``(batch,)``."""
@@ -124,7 +124,9 @@ class SumLoss(nn.Module):
                     parts = self.parts(est_targets, targets, lengths)
                 for label, values in parts.items():
                     squares[label] += values.double().square().reshape(-1).tolist()
-        sizes = {label: math.sqrt(sum(found) / len(found)) for label, found in squares.items()}
+        sizes = {
+            label: math.sqrt(sum(of_part) / len(of_part)) for label, of_part in squares.items()
+        }
         counting = [label for label, weight in self.weights.items() if weight]
         silent = [label for label in counting if not 0 < sizes[label] < math.inf]
         if silent:

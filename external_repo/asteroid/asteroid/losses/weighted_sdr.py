@@ -68,7 +68,7 @@ class WeightedSDRLoss(SpeechLoss):
     def _term(self, target: Tensor, estimate: Tensor, energy: Tensor) -> Tensor:
         """Negative cosine of the angle between two signals, ``(batch,)``."""
         product = (target * estimate).sum(-1)
-        found = estimate.square().sum(-1)
+        estimated = estimate.square().sum(-1)
         if self.variant == "published":
-            return -product / (energy.sqrt() * found.sqrt() + self.eps)
-        return -product / ((energy + TINY) * (found + self.eps * energy + TINY)).sqrt()
+            return -product / (energy.sqrt() * estimated.sqrt() + self.eps)
+        return -product / ((energy + TINY) * (estimated + self.eps * energy + TINY)).sqrt()

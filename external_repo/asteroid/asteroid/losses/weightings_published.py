@@ -1,7 +1,7 @@
 """The weightings exactly as published with arXiv 2506.18714, to reproduce its numbers.
 
 They may be negative, infinite or NaN, depend on level, and are not for training: what is wrong
-with each, and the mended form, is in ``weightings.py``.
+with each, and the fixed form, is in ``weightings.py``.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ def build_published_weighting(name: str, scale: Scale, gamma: float = 0.2) -> We
         ValueError: The name is not a published one, or has no table for the scale's bands.
     """
     if name not in PUBLISHED_WEIGHTINGS:
-        known = ", ".join(PUBLISHED_WEIGHTINGS)
+        names = ", ".join(PUBLISHED_WEIGHTINGS)
         raise ValueError(
-            f'weights_type must, with variant="published", be one of {known}; got {name!r}'
+            f'weights_type must, with variant="published", be one of {names}; got {name!r}'
         )
     fitting = {"perceptual": tuple(_TABLES), "perceptual-2": (18,), "perceptual-3": (18,)}
     if name in fitting and scale.n_bands not in fitting[name]:
-        known = ", ".join(map(str, fitting[name]))
+        names = ", ".join(map(str, fitting[name]))
         raise ValueError(
-            f"the published weights_type {name!r} has a table for {known} bands; "
+            f"the published weights_type {name!r} has a table for {names} bands; "
             f"the scale has {scale.n_bands}"
         )
     formula = PUBLISHED_WEIGHTINGS[name]

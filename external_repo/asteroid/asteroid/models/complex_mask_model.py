@@ -1,4 +1,4 @@
-"""What networks that put a mask on a complex spectrum have in common."""
+"""Base of networks that put a mask on a complex spectrum."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from asteroid.masknn.complex.mask import MASKS, apply_mask
 from asteroid.masknn.complex.stft import ComplexStft
 
 from .base_models import BaseModel
+from .mixture import first_channel
 
 __all__ = ["ComplexMaskModel"]
 
@@ -58,7 +59,7 @@ class ComplexMaskModel(BaseModel):
             TypeError: ``x`` is no floating-point tensor.
             ValueError: ``x`` has no or too many dimensions, or is empty.
         """
-        signals = _first_channels(x).to(_exact(self))
+        signals = first_channel(x).to(_exact(self))
         spectrum = self.stft(signals)
         masked = apply_mask(spectrum, self.mask_output(spectrum), self.mask)
         by_source = masked.unflatten(1, (2, self.n_src)).transpose(1, 2).flatten(0, 1)
@@ -79,18 +80,3 @@ class ComplexMaskModel(BaseModel):
 def _exact(network: torch.nn.Module) -> torch.dtype:
     kind = next(network.parameters()).dtype
     return torch.float64 if kind == torch.float64 else torch.float32
-
-
-def _first_channels(x: Tensor) -> Tensor:
-    """The first channel of each mixture: ``(batch, samples)``."""
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"the mixture must be a floating-point tensor; got {found}")
-    if not 1 <= x.ndim <= 3 or 0 in x.shape:
-        raise ValueError(
-            "the mixture must have shape (batch, samples) or (batch, channels, samples), none "
-            f"empty; got {tuple(x.shape)}"
-        )
-    if x.ndim == 3:
-        return x[:, 0]
-    return x if x.ndim == 2 else x[None]

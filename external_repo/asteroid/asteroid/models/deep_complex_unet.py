@@ -145,10 +145,10 @@ class DCUnet(ComplexMaskModel):
 
 
 def _architecture(name: str) -> Architecture:
-    found = {key.lower(): plan for key, plan in ARCHITECTURES.items()}.get(str(name).lower())
-    if found is None:
+    by_small_letters = {key.lower(): plan for key, plan in ARCHITECTURES.items()}
+    if str(name).lower() not in by_small_letters:
         raise ValueError(f"architecture must be one of {', '.join(ARCHITECTURES)}; got {name!r}")
-    return found
+    return by_small_letters[str(name).lower()]
 
 
 def _choose_mask(mask: str | None, form: str) -> str:

@@ -19,6 +19,7 @@ from asteroid.masknn.beamform.packed_mics import PackedMics
 from asteroid.masknn.beamform.transform_average import TransformAverageConcatenate
 
 from .base_models import BaseModel
+from .mixture import check_floating
 
 __all__ = ["FasNetTAC"]
 
@@ -263,9 +264,7 @@ def _run_layer(layer: nn.ModuleList, x: Tensor, mics: PackedMics) -> Tensor:
 
 
 def _check_mixture(x: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"the mixture must be a floating-point tensor; got {found}")
+    check_floating(x)
     if x.ndim != 3 or 0 in x.shape:
         raise ValueError(
             f"the mixture must have shape (batch, mics, samples), none empty; got {tuple(x.shape)}"

@@ -1,4 +1,4 @@
-"""What networks on spectra have in common that see nothing behind the frame they are at."""
+"""Base of causal networks on spectra, which run whole or frame by frame."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from asteroid.dsp.framed_stft import FramedStft
 from asteroid.masknn.stream.state import StreamState
 
 from .base_models import BaseModel
+from .mixture import first_channel
 
 if TYPE_CHECKING:
     from .streaming import WaveStream
@@ -91,7 +92,7 @@ class FramedModel(BaseModel):
 
     def analyse(self, mixture: Tensor, embeddings: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return what :meth:`forward` does, and the latent ``(batch, channels, freq, frames)``."""
-        signal = _reference_channel(mixture)
+        signal = first_channel(mixture)
         exact = torch.promote_types(signal.dtype, torch.float32)
         with torch.autocast(signal.device.type, enabled=False):
             spectrum = self.stft(signal.to(exact))
@@ -133,21 +134,6 @@ class FramedModel(BaseModel):
     def _spectral_args(self) -> dict[str, Any]:
         names = ("win_length", "hop_length", "n_fft", "sample_rate", "as_published")
         return {name: getattr(self, name) for name in names}
-
-
-def _reference_channel(mixture: Tensor) -> Tensor:
-    """``(batch, samples)`` of the first channel."""
-    if not isinstance(mixture, Tensor) or not mixture.is_floating_point():
-        found = mixture.dtype if isinstance(mixture, Tensor) else type(mixture).__name__
-        raise TypeError(f"the mixture must be a floating-point tensor; got {found}")
-    if mixture.ndim not in (1, 2, 3) or 0 in mixture.shape:
-        raise ValueError(
-            f"the mixture must have shape (batch, samples) or (batch, channels, samples), none "
-            f"empty; got {tuple(mixture.shape)}"
-        )
-    if mixture.ndim == 1:
-        return mixture[None]
-    return mixture if mixture.ndim == 2 else mixture[:, 0]
 
 
 def write_bins(parts: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How convolutions and maps lie."""
+"""Geometry of convolutions and memory layout of feature maps."""
 
 from __future__ import annotations
 

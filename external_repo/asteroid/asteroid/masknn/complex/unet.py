@@ -178,8 +178,8 @@ def _norm(n_channels: int, style: Style) -> nn.Module:
 
 def _check(style: Style) -> None:
     if style.activation not in ACTIVATIONS:
-        known = ", ".join(ACTIVATIONS)
-        raise ValueError(f"activation must be one of {known}; got {style.activation!r}")
+        names = ", ".join(ACTIVATIONS)
+        raise ValueError(f"activation must be one of {names}; got {style.activation!r}")
     if style.time not in TIMES:
         raise ValueError(f"time must be one of {', '.join(TIMES)}; got {style.time!r}")
     if style.real and (style.time not in ("same", "valid") or style.activation != "leaky_relu"):

@@ -1,4 +1,4 @@
-"""How the operations of a :class:`.FrameProgram` are compiled."""
+"""Compilation of the operations of a :class:`.FrameProgram`."""
 
 from __future__ import annotations
 

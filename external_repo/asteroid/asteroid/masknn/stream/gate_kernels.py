@@ -1,4 +1,4 @@
-"""What the operations of a :class:`.FrameProgram` do for the attention over time and frequency.
+"""Kernels of a :class:`.FrameProgram`'s operations for the attention over time and frequency.
 
 As in :mod:`.kernels`.
 """

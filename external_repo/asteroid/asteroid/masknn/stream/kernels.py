@@ -1,4 +1,4 @@
-"""What the operations of a :class:`.FrameProgram` do, compiled for this processor.
+"""Kernels of a :class:`.FrameProgram`'s operations, compiled for this processor.
 
 The functions are compiled by numba (some seconds once; the result is kept in ``__pycache__``) and
 work on five flat arrays: parameters, memory, running statistics in float64, gathered columns,

@@ -1,4 +1,4 @@
-"""What a causal network remembers from one piece of a signal to the next."""
+"""Memory of a causal network from one piece of a signal to the next."""
 
 from __future__ import annotations
 
