@@ -33,10 +33,11 @@ import pandas as pd
 
 from asteroid.utils.files import write_text
 from evaluation.phonemes.classes import read_classes
+from evaluation.phonemes.options import FOLDER
 from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.testset.options import add_experiment_options
 from evaluation.work.cli import positive_int
-from evaluation.work.tables import to_latex, to_markdown, write_table
+from evaluation.work.tables import read_table, to_latex, to_markdown, write_table
 from seloss.program import run_command
 
 from .differences import FEW, CompareOptions, differences, means, pairs_of
@@ -153,11 +154,29 @@ def _compare_level(
             *(level.name, fewest, options.cluster, FEW),
         )
     if missing := int(whole["missing"].max()):
+        cause = _sources(systems) if level.name == "phoneme" else ""
         logger.warning(
-            "%s: up to %d of %d scores are missing in one of a pair and left out in both",
-            *(level.name, missing, len(panel.units)),
+            "%s: up to %d of %d scores are missing in one of a pair and left out in both%s",
+            *(level.name, missing, len(panel.units), cause),
         )
     return means(panel, parts, options), tested
+
+
+def _sources(systems: Sequence[System]) -> str:
+    """Say where the phones of systems come from, if not all from the same alignments."""
+    sources = {}
+    for system in systems:
+        for tag, testset in system.testsets:
+            path = testset.folder / FOLDER / "alignments.csv"
+            if path.is_file():
+                sources[tag] = ", ".join(sorted(set(read_table(path)["source"].dropna())))
+    if len(set(sources.values())) < 2:
+        return ""
+    listed = "; ".join(f"{tag}: {source}" for tag, source in sources.items())
+    return (
+        f": phones are paired by their times, which differ by source ({listed}); run ph_eval on "
+        "all systems with one --source"
+    )
 
 
 def write(comparison: Comparison, folder: Path, options: CompareOptions) -> list[Path]:

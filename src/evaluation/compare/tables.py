@@ -11,7 +11,7 @@ from evaluation.work.tables import DASH, Cell, Grid, number
 from .columns import describe
 from .panel import ALL
 
-__all__ = ["difference_grids", "mean_grids"]
+__all__ = ["difference_grids", "marked_mean", "mean_grids"]
 
 
 def mean_grids(means: pd.DataFrame, tests: pd.DataFrame, baseline: str) -> list[Grid]:
@@ -34,7 +34,7 @@ def _by_metric(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption:
     systems = list(dict.fromkeys(means["system"]))
     cells = {(row["system"], row["metric"]): row for row in means.to_dict("records")}
     rows = [
-        [Cell(system), *(_marked(cells[system, metric], tests, baseline) for metric in metrics)]
+        [Cell(system), *(marked_mean(cells[system, metric], tests, baseline) for metric in metrics)]
         for system in systems
     ]
     counts = {metric: cells[systems[0], metric]["n"] for metric in metrics}
@@ -47,12 +47,12 @@ def _by_class(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption: 
     rows = []
     for name, part in means.groupby("class", sort=False):
         cells = {row["system"]: row for row in part.to_dict("records")}
-        marked = [_marked(cells[system], tests, baseline) for system in systems]
+        marked = [marked_mean(cells[system], tests, baseline) for system in systems]
         rows.append([Cell(str(name)), Cell(str(cells[systems[0]]["n"])), *marked])
     return Grid(caption, ["class", "n", *systems], rows)
 
 
-def _marked(mean: dict[object, object], tests: pd.DataFrame, baseline: str) -> Cell:
+def marked_mean(mean: dict[object, object], tests: pd.DataFrame, baseline: str) -> Cell:
     """Return a mean, starred if it differs from the baseline's, bold if it is shown to be best."""
     same = tests
     for key in ("level", "metric", "class", "group"):

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from asteroid.utils.files import write_text
 from evaluation.plots.drawing import figure_style, save_figure
-from evaluation.testset.experiment import open_system
+from evaluation.testset.experiment import open_systems
 from evaluation.testset.options import add_experiment_options
 from evaluation.testset.testset import TestSet
 from evaluation.work.cli import available_cpus, positive_int
@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("systems", nargs="+", metavar="SYSTEM", help="experiment tags or folders of audio")
+    add("systems", nargs="+", metavar="SYSTEM", help="TAG, a folder, or NAME=one of these")
     add("--testset", metavar="NAME", help="needed where an experiment has several")
     add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page")
     add("--title", default=TITLE, help="heading of the page")
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(args: argparse.Namespace) -> int:
-    systems = _open(args.systems, args.testset, args.root)
+    systems = open_systems(args.systems, args.testset, args.root, taken=(MIXTURE, CLEAN))
     return _write_blind(args, systems) if args.blind else _write_report(args, systems)
 
 
@@ -132,21 +132,6 @@ def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> i
     return 0
 
 
-def _open(names: Sequence[str], testset: str | None, root: str | None) -> dict[str, TestSet]:
-    """Return the test sets by the name of their system.
-
-    Raises:
-        ValueError: two systems have one name.
-    """
-    systems: dict[str, TestSet] = {}
-    for name in names:
-        found = open_system(name, testset, root)
-        if found.system in systems or found.system in (MIXTURE, CLEAN):
-            raise ValueError(f"two signals are called {found.system!r}: give each system its name")
-        systems[found.system] = found
-    return systems
-
-
 def _chosen(
     args: argparse.Namespace, systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]
 ) -> list[str]:
@@ -155,24 +140,24 @@ def _chosen(
     Raises:
         ValueError: no utterance can be heard, or a metric or an id is not known.
     """
-    known = {table.name: table for table in tables}
-    if args.metric is not None and args.metric not in known:
-        raise ValueError(f"--metric must be one of {', '.join(known)}; got {args.metric!r}")
-    table = known[args.metric] if args.metric else tables[0]
+    by_name = {table.name: table for table in tables}
+    if args.metric is not None and args.metric not in by_name:
+        raise ValueError(f"--metric must be one of {', '.join(by_name)}; got {args.metric!r}")
+    table = by_name[args.metric] if args.metric else tables[0]
     ranked = choose_utterances(
         table.scores[list(systems)],
         higher_is_better=table.higher_is_better,
         n=len(table.scores),
         first=args.ids,
     )
-    wanted = max(args.utterances, len(args.ids))
-    heard = list(islice(filter(partial(_can_be_heard, systems=systems), ranked), wanted))
-    if not heard:
+    most = max(args.utterances, len(args.ids))
+    chosen = list(islice(filter(partial(_is_readable, systems=systems), ranked), most))
+    if not chosen:
         raise ValueError("the audio of no utterance can be used: see above")
-    return heard
+    return chosen
 
 
-def _can_be_heard(name: str, systems: Mapping[str, TestSet]) -> bool:
+def _is_readable(name: str, systems: Mapping[str, TestSet]) -> bool:
     """Try to read an utterance; say why it cannot be."""
     try:
         read_signals(name, systems)

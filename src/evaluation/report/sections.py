@@ -1,4 +1,4 @@
-"""The report's sections: paragraphs, tables and figures, from what the programs before it wrote."""
+"""Sections of the report: paragraphs, tables and plots, from what other programs wrote."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from evaluation.compare.columns import describe
 from evaluation.compare.differences import CompareOptions, means
 from evaluation.compare.panel import ALL, LEVELS, read_panel, slices
 from evaluation.compare.systems import System
-from evaluation.compare.tables import difference_grids, mean_grids
+from evaluation.compare.tables import difference_grids, marked_mean
 from evaluation.phonemes.classes import read_classes
 from evaluation.plots.drawing import Drawing
 from evaluation.spectra.cli import spectra
 from evaluation.spectra.plot import average_spectra, band_ratios, class_ratios
 from evaluation.testset.experiment import find_experiment
 from evaluation.testset.testset import TestSet
-from evaluation.work.tables import Cell, Grid
+from evaluation.work.tables import Cell, Grid, number
 
 from .figures import by_condition, distributions, heat_map, learning_curves
 from .listening import ScoreTable
@@ -76,10 +76,15 @@ def build_sections(
     """
     options = options or CompareOptions()
     comparison = _compared(systems, baseline, options)
-    found = [_summary(comparison, options), _conditions(systems, tables)]
-    found += [_phonemes(comparison), _spectra(systems, jobs), _training(systems, root)]
-    found.append(Section("spread", "Spread over the utterances", drawings=[distributions(tables)]))
-    return [one for one in found if one.grids or one.drawings]
+    sections = [
+        _summary(comparison, options),
+        _conditions(systems, tables),
+        _phonemes(comparison),
+        _spectra(systems, jobs),
+        _training(systems, root),
+        Section("spread", "Spread over the utterances", drawings=[distributions(tables)]),
+    ]
+    return [section for section in sections if section.grids or section.drawings]
 
 
 def _compared(systems: Mapping[str, TestSet], baseline: str, options: CompareOptions) -> Comparison:
@@ -102,43 +107,39 @@ def _summary(comparison: Comparison, options: CompareOptions) -> Section:
     overall = comparison.means
     overall = overall[(overall["class"] == ALL) & (overall["group"] == ALL)]
     tests, share = comparison.differences, f"{100 * (1 - options.alpha):g} %"
-    grids = []
-    for level, part in overall.groupby("level", sort=False):
-        grid = mean_grids(part, tests, comparison.baseline)[0] if len(tests) else _plain(part)
-        grids.append(_with_intervals(grid, part, f"Means per {level}, with {share} intervals"))
+    grids = [
+        _means_grid(part, tests, comparison.baseline, f"Means per {level}, with {share} intervals")
+        for level, part in overall.groupby("level", sort=False)
+    ]
     paragraphs = []
     if len(tests):
         whole = tests[(tests["class"] == ALL) & (tests["group"] == ALL)]
         grids += difference_grids(whole, options.alpha)
         paragraphs = [
             f"* differs from {comparison.baseline} ({options.test} test per utterance, "
-            f"{options.correction} correction, p < {options.alpha:g}, and 0 outside the interval). "
-            "★ better than every system it was tested against. "
+            f"{options.correction} correction over the tests of one table, p < {options.alpha:g}, "
+            "and 0 outside the interval). ★ better than every system it was tested against. "
             f"Intervals: {options.draws} bootstrap draws of utterances."
         ]
     return Section("summary", "Summary", paragraphs, grids)
 
 
-def _plain(part: pd.DataFrame) -> Grid:
-    """Return the means of a single system."""
-    head = ["system", *part["metric"]]
-    return Grid("", head, [[Cell(str(part["system"].iloc[0])), *(Cell("") for _ in part["mean"])]])
-
-
-def _with_intervals(grid: Grid, part: pd.DataFrame, caption: str) -> Grid:
-    """Return the grid of systems x metrics with each mean's interval, marks kept."""
-    metrics = list(dict.fromkeys(part["metric"]))
-    known = {(row["system"], row["metric"]): row for row in part.to_dict("records")}
+def _means_grid(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption: str) -> Grid:
+    """Return means with intervals: metrics down, since there are more of them than systems."""
+    systems = list(dict.fromkeys(means["system"]))
     rows = []
-    for row in grid.rows:
-        system, cells = row[0].text, [row[0]]
-        for cell, metric in zip(row[1:], metrics, strict=True):
-            one = known[system, metric]
-            digits = describe(str(metric)).decimals
-            bounds = f"[{one['ci_low']:.{digits}f}, {one['ci_high']:.{digits}f}]"
-            cells.append(Cell(f"{one['mean']:.{digits}f} {bounds}", cell.bold, cell.star))
+    for metric, part in means.groupby("metric", sort=False):
+        column = describe(str(metric))
+        by_system = {row["system"]: row for row in part.to_dict("records")}
+        cells = [Cell(column.title), Cell(str(part["n"].iloc[0]))]
+        for system in systems:
+            row = by_system[system]
+            mean = marked_mean(row, tests, baseline) if len(tests) else Cell("")
+            low, high = (number(row[bound], column.decimals) for bound in ("ci_low", "ci_high"))
+            text = f"{number(row['mean'], column.decimals)} [{low}, {high}]"
+            cells.append(Cell(text, mean.bold, mean.star))
         rows.append(cells)
-    return Grid(caption, grid.head, rows)
+    return Grid(caption, ["metric", "n", *systems], rows)
 
 
 def _conditions(systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]) -> Section:
@@ -166,7 +167,7 @@ def _phonemes(comparison: Comparison) -> Section:
                 marks.reindex_like(values).fillna(0) > 0,
                 describe(str(metric)),
                 caption=f"{metric}: difference to {comparison.baseline} per phoneme class; "
-                "* significant after correction over all tests.",
+                "* significant after correction over all classes.",
             )
         )
     return Section("phonemes", "Phoneme classes", drawings=drawings)

@@ -56,8 +56,10 @@ REFERENCE_MICROPHONE = 0
 GROUPS = ("snr_db", "noise_type", "seen", "speaker")
 CROSSED = ("noise_type", "snr_db")
 UNKNOWN = "(unknown)"
-# More different SNRs than this are drawn from a range, not chosen: they are sorted into classes.
+# More different SNRs than this are drawn from a range, not chosen: they are sorted into classes. So
+# are fewer, if they are fractions with fewer samples each than this.
 MOST_SNRS = 12
+LEAST_SAMPLES = 1.5
 STEP_DB = 5.0
 
 
@@ -154,15 +156,15 @@ def snr_classes(snr_db: pd.Series, edges: Sequence[float] | None = None) -> pd.S
     Args:
         snr_db: in dB, NaN where unknown.
         edges: classes are below the first, from one to the next (the lower one included), from the
-            last on. By default every SNR is a class of its own, or, where there are more than 12,
-            classes of 5 dB.
+            last on. By default every SNR is a class of its own. Where SNRs look drawn from a range
+            (more than 12, or fractions that hardly come twice), classes are of 5 dB.
 
     Raises:
         ValueError: the edges do not rise.
     """
     values = pd.to_numeric(snr_db, errors="coerce").astype(float)
     distinct = np.unique(values.dropna())
-    if edges is None and len(distinct) <= MOST_SNRS:
+    if edges is None and not _is_drawn(values.dropna().to_numpy()):
         labels = [f"{value:g}" for value in distinct]
         named = values.map(dict(zip(distinct, labels, strict=True)))
         return pd.Series(pd.Categorical(named, labels, ordered=True), index=values.index)
@@ -227,6 +229,12 @@ def _group_summary(values: pd.DataFrame, groups: Mapping[str, pd.Series]) -> pd.
     summary = grouped.agg(Mean="mean", Std="std", Scored="count", Samples="size").reset_index()
     summary["Failed"] = summary.pop("Samples") - summary["Scored"]
     return summary
+
+
+def _is_drawn(snrs: np.ndarray) -> bool:
+    distinct = np.unique(snrs)
+    rare = len(snrs) < LEAST_SAMPLES * len(distinct)
+    return len(distinct) > MOST_SNRS or (rare and bool(np.any(distinct % 0.5)))
 
 
 def _default_edges(values: np.ndarray) -> list[float]:

@@ -72,15 +72,19 @@ def pair_folder(folder: Path, references: References, results: Path | None = Non
 def _estimates(folder: Path, references: References, expected: Sequence[Reference]) -> list[Path]:
     """Return the audio of a folder, without references that lie there too.
 
-    The references are the estimates themselves where the folder is that of the mixtures (or of the
-    clean speech): the unprocessed input as a system.
+    Mixtures stay where the folder is theirs, or holds nothing else than references: the unprocessed
+    input as a system.
     """
-    same = {role for role, path in references.folders.items() if path.resolve() == folder.resolve()}
-    own = [path for one in expected for role, path in one.paths.items() if role not in same]
+    own = {path for one in expected for path in one.paths.values()}
+    same = {
+        role for role, path in references.folders.items() if path.resolve() == folder.resolve()
+    }
+    kept = {path for one in expected for role, path in one.paths.items() if role in same}
     try:
-        return audio_files(folder, leave_out=own)
+        return audio_files(folder, leave_out=own - kept)
     except FileNotFoundError:
-        return audio_files(folder)
+        mixtures = {one.paths["mixture"] for one in expected if "mixture" in one.paths}
+        return audio_files(folder, leave_out=own - mixtures)
 
 
 def _refuse_others(testset: TestSet, folder: Path) -> None:

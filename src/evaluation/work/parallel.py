@@ -6,6 +6,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +22,9 @@ __all__ = ["Outcome", "prepare_workers", "run_each"]
 I = TypeVar("I")  # noqa: E741 - an item
 R = TypeVar("R")
 
+# The longest folder for temporary files in which the fork server's socket can have its name: an
+# address of 107 bytes (sun_path in unix(7)) less `/pymp-xxxxxxxx/listener-xxxxxxxx`.
+LONGEST_FOLDER = 107 - 32
 # Items handed out per worker at a time: enough that none waits, few enough that a crash has few
 # suspects.
 IN_FLIGHT = 2
@@ -43,14 +47,16 @@ def prepare_workers(*modules: str) -> None:
     """Have a process import modules that the workers need, while this one imports its own.
 
     Workers are then copies of it, and start in no time; it runs nothing else, so that the copies
-    are safe. To be called before anything heavy is imported; where a system has no such server
-    (Windows), each worker imports for itself.
+    are safe. To be called before anything heavy is imported. Where a system has no such server
+    (Windows), or its socket has no place (a long TMPDIR), each worker imports for itself.
 
     Args:
         modules: as ``import`` takes them.
     """
     global _method
     if "forkserver" not in multiprocessing.get_all_start_methods():
+        return
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
         return
     _method = "forkserver"
     multiprocessing.get_context(_method).set_forkserver_preload(list(modules))
@@ -72,6 +78,9 @@ def run_each(
         items: picklable.
         jobs: number of processes; 1 runs in this one.
         isolated: let 1 be a process of its own, so that no crash ends this one.
+
+    Raises:
+        RuntimeError: no process can be started.
     """
     if jobs <= 1 and not isolated:
         for item in items:
@@ -82,6 +91,8 @@ def run_each(
         while left:
             suspects: list[I] = []
             yield from _run_pool(work, left, suspects, min(jobs, len(left)))
+            if suspects:
+                _check_start()
             for item in suspects:
                 yield _alone(work, item)
 
@@ -116,6 +127,22 @@ def _run_pool(
             suspects.append(item)
         else:
             yield _outcome(item, future)
+
+
+def _check_start() -> None:
+    """Start a process that does nothing: one that cannot start looks like one that was killed.
+
+    Raises:
+        RuntimeError: it died.
+    """
+    try:
+        with _pool(1) as pool:
+            pool.submit(os.getpid).result()
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "worker processes cannot be started. A script that starts some must do so under "
+            "`if __name__ == '__main__':`, since each of them imports it; jobs=0 starts none"
+        ) from None
 
 
 def _alone(work: Callable[[I], R], item: I) -> Outcome[I, R]:

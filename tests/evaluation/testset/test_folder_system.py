@@ -124,6 +124,68 @@ def test_references_are_of_one_kind_and_names_must_meet(tmp_path: Path) -> None:
     assert not (tmp_path / "net_results").exists()
 
 
+def test_the_unprocessed_input_is_a_system(tmp_path: Path) -> None:
+    clean = write_all(tmp_path / "clean", "1_clean.wav", "2_clean.wav")
+    noisy = write_all(tmp_path / "noisy", "1_noisy.wav", "2_noisy.wav", "3_noisy.wav")
+    testset = open_system(noisy, references=References(targets=clean, mixtures=noisy))
+    for sample, number in (("sample_0", 1), ("sample_1", 2)):
+        signals = testset.signals()[sample]
+        assert signals["estimate"] == signals["mixture"] == noisy / f"{number}_noisy.wav"
+        assert signals["speech"] == clean / f"{number}_clean.wav"
+    assert "estimate,3_noisy.wav" in (testset.folder / "unpaired.csv").read_text()
+    manifest = make_manifest(tmp_path / "data", n_items=2, seconds=0.2)
+    audio = tmp_path / "data" / "audio"
+    signals = open_system(audio, references=References(manifest)).signals()
+    assert signals["sample_1"]["estimate"] == signals["sample_1"]["mixture"]
+
+
+@pytest.mark.parametrize("role", ["mixtures", "noises", "information"])
+def test_what_pairs_with_no_reference_is_refused_with_both_names(tmp_path: Path, role: str) -> None:
+    clean = write_all(tmp_path / "clean", "u1.wav", "u2.wav")
+    estimates = write_all(tmp_path / "net", "u1.wav", "u2.wav")
+    other = write_all(tmp_path / "other", "a.wav", "b.wav")
+    if role == "information":
+        other = tmp_path / "known.csv"
+        other.write_text("id,snr_db\na.wav,1\nb.wav,2\n")
+    references = References(targets=clean, **{role: other})
+    with pytest.raises(ValueError, match=rf"--{role} .* fits no reference.* a.*, b.*; .* u1, u2"):
+        open_system(estimates, references=references)
+    assert not (tmp_path / "net_results").exists()
+
+
+def test_what_some_references_lack_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("u1.wav", "u2.wav", "u3.wav")
+    clean, estimates = (write_all(tmp_path / folder, *names) for folder in ("clean", "net"))
+    noisy = write_all(tmp_path / "noisy", "u1.wav", "u9.wav")
+    (tmp_path / "known.csv").write_text("id,snr_db\nu1,1\nu2,2\n")
+    references = References(targets=clean, mixtures=noisy, information=tmp_path / "known.csv")
+    open_system(estimates, references=references)
+    assert f"--mixtures {noisy} has nothing for 2 of 3 references: u2, u3" in caplog.text
+    assert "known.csv has nothing for 1 of 3 references: u3" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-16", "id,speaker,snr_db\nMu\u0308ller,007,2.5\nNA,NA,-1\n"),
+        ("utf-8-sig", "id;speaker;snr_db\nMüller;007;2,5\nNA;NA;-1\n"),
+    ],
+)
+def test_tables_of_spreadsheets_and_names_of_both_forms_are_read(
+    tmp_path: Path, encoding: str, text: str
+) -> None:
+    clean, estimates = (
+        write_all(tmp_path / folder, "Müller.wav", "NA.wav") for folder in ("clean", "net")
+    )
+    (tmp_path / "known.csv").write_text(text, encoding=encoding)
+    references = References(targets=clean, information=tmp_path / "known.csv")
+    table = open_system(estimates, references=references).samples().set_index("id")
+    assert dict(table["speaker"]) == {"Müller": "007", "NA": "NA"}
+    assert dict(table["snr_db"]) == {"Müller": 2.5, "NA": -1.0}
+
+
 def test_ears_are_microphones_of_the_manifest(tmp_path: Path) -> None:
     manifest = make_manifest(tmp_path / "data", n_items=1, n_mics=3, seconds=0.2)
     estimates = write_all(tmp_path / "net", "item0.wav")

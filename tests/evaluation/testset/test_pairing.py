@@ -34,6 +34,34 @@ def paired(files: list[str], names: dict[str, tuple[str, ...]], pattern: str | N
             {"a": ("clean_u1_x",), "b": ("clean_u10_x",)},
             id="part of the reference",
         ),
+        pytest.param(
+            ["10_enhanced.wav", "enhanced-11.wav"],
+            {"10_clean": ("10_clean", "10_noisy"), "clean-11": ("clean-11", "noisy-11")},
+            id="role",
+        ),
+        pytest.param(
+            ["u1/a_Denoised.wav", "u2/b_Denoised.wav"],
+            {"x": ("SPEECH a",), "y": ("SPEECH b",)},
+            id="role in capitals",
+        ),
+        pytest.param(
+            ["Mu\u0308ller_enh.wav", "Ole\u0301.wav"],
+            {"Müller": ("Müller",), "Olé": ("Olé",)},
+            id="decomposed estimates",
+        ),
+        pytest.param(
+            ["Müller.wav"], {"Mu\u0308ller": ("Mu\u0308ller",)}, id="decomposed references"
+        ),
+        pytest.param(
+            ["句子一_enh.wav", "句子二_enh.wav", "हिन्दी-enh.wav", "हि-enh.wav"],
+            {"句子一": ("句子一",), "句子二": ("句子二",), "हिन्दी": ("हिन्दी",), "हि": ("हि",)},
+            id="letters of other scripts",
+        ),
+        pytest.param(
+            ["cut [1]_enh.wav", "cut [12]_enh.wav", "(a)_enh.wav"],
+            {"cut [1]": ("cut [1]",), "cut [12]": ("cut [12]",), "(a)": ("(a)",)},
+            id="brackets",
+        ),
     ],
 )
 def test_rules_in_their_order(files: list[str], names: dict[str, tuple[str, ...]]) -> None:
@@ -56,6 +84,8 @@ def test_who_has_no_partner_is_left_out() -> None:
         (["x/e.wav"], {"a": ("a", "e"), "b": ("b", "e")}, r"x/e\.wav - a, b"),
         (["1_5.wav"], {"1": ("1",), "5": ("5",)}, r"1_5\.wav - 1, 5"),
         (["u1/a.wav", "u1/b.wav"], {"u1": ("u1",)}, r"u1/a\.wav - u1; u1/b\.wav - u1"),
+        (["1_enh.wav", "1_noisy.wav"], {"1_clean": ("1_clean",)}, r"1_enh\.wav - 1_clean; 1_noisy"),
+        (["e_1.wav", "1_e.wav"], {"1": ("1",)}, r"1_e\.wav - 1; e_1\.wav - 1"),
     ],
 )
 def test_what_could_be_two_is_refused(
@@ -63,6 +93,13 @@ def test_what_could_be_two_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         paired(files, names)
+
+
+def test_a_role_alone_is_no_name() -> None:
+    assert paired(["enhanced.wav", "clean_speech.wav"], {"clean": ("clean",)}) == {
+        "clean": "clean_speech.wav"
+    }
+    assert paired(["enhanced.wav"], {"noisy": ("noisy",)}) == {}
 
 
 def test_a_pattern_says_what_names_have_in_common() -> None:
