@@ -76,9 +76,7 @@ def _estimates(folder: Path, references: References, expected: Sequence[Referenc
     input as a system.
     """
     own = {path for one in expected for path in one.paths.values()}
-    same = {
-        role for role, path in references.folders.items() if path.resolve() == folder.resolve()
-    }
+    same = {role for role, path in references.folders.items() if path.resolve() == folder.resolve()}
     kept = {path for one in expected for role, path in one.paths.items() if role in same}
     try:
         return audio_files(folder, leave_out=own - kept)

@@ -191,6 +191,42 @@ def test_groups(root: Path) -> None:
     assert run("A", "B", "--by", "seen") == 1
 
 
+def test_what_else_is_looked_at_changes_no_p_value_over_everything(root: Path) -> None:
+    """Groups once entered the correction: the same comparison had two answers."""
+    for tag, shift in (("A", 0.0), ("B", 2.0)):
+        make_segments(root / "xp" / tag / "test", shift)
+    assert run("A", "B") == 0
+    plain = read(root).set_index(["level", "metric", "class", "group"])
+    assert run("A", "B", "--by", "noise_type") == 0
+    grouped = read(root).set_index(["level", "metric", "class", "group"])
+    assert len(grouped) > len(plain)
+    assert (grouped.loc[plain.index, "p_adjusted"] == plain["p_adjusted"]).all()
+    assert (grouped.loc[plain.index, "significant"] == plain["significant"]).all()
+    assert set(plain["family"]) == {"overall", "classes"}
+    assert set(grouped["family"]) == {"overall", "classes", "groups"}
+    in_groups = grouped[grouped["family"] == "groups"].loc["utterance"]
+    assert (in_groups["p_adjusted"] >= in_groups["p"]).all()
+    assert "corrected in each family" in (root / "comparison" / "tables.md").read_text()
+
+
+def test_phones_of_different_sources_are_named_as_the_cause(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for tag, source in (("A", "textgrid"), ("B", "aligner")):
+        folder = root / "xp" / tag / "test"
+        make_segments(folder, 0.0)
+        path = folder / "metrics" / "phoneme_segments.csv"
+        table = pd.read_csv(path)
+        if tag == "B":
+            table.loc[6:, ["start_s", "end_s"]] += 0.01
+        table.to_csv(path, index=False)
+        (folder / "phonemes").mkdir()
+        (folder / "phonemes" / "alignments.csv").write_text(f"Sample_ID,source\ns,{source}\n")
+    assert run("A", "B", "--levels", "phoneme") == 0
+    assert "132 of 138 scores are missing" in caplog.text
+    assert "(A: textgrid; B: aligner); run ph_eval on all systems with one --source" in caplog.text
+
+
 def test_speakers_as_clusters_are_too_few_here(
     root: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

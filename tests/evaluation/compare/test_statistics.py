@@ -18,6 +18,7 @@ from evaluation.compare.statistics import (
     interval,
     paired_test,
     seed_test,
+    with_ties,
 )
 
 
@@ -161,6 +162,32 @@ def test_fewer_than_six_cannot_be_significant() -> None:
     for test in ("wilcoxon", "permutation"):
         assert paired_test(np.arange(1.0, 6.0), test) == pytest.approx(0.0625)
         assert paired_test(np.arange(1.0, 7.0), test) < 0.05
+
+
+def test_rounding_neither_breaks_ties_nor_makes_differences_of_zeros() -> None:
+    """Error rates of three seeds in another order: equal in whole numbers, not in floats."""
+    generator = np.random.default_rng(3)
+    words = generator.choice([3, 6, 7, 9], 24)
+    errors = np.stack([generator.permutation(np.arange(w + 1))[:3] for w in words])
+    fewer = np.maximum(errors[:, [2, 0, 1]] - np.outer(np.arange(24) >= 18, [1, 0, 0]), 0)
+    exact = (fewer.sum(1) - errors.sum(1)) * (1260 // words)  # 1260: a multiple of all of them
+    tables = [np.round(100 * e / words[:, None], 4) for e in (fewer, errors)]  # six digits
+    rounded = (tables[0] - tables[1]).mean(1)
+    assert (rounded == 0).sum() < (exact == 0).sum()
+    tied = with_ties(rounded, 1e-5 * 100)
+    assert np.array_equal(np.sign(tied), np.sign(exact))
+    assert dominance(tied) == dominance(exact.astype(float))
+    assert paired_test(tied) == pytest.approx(stats.wilcoxon(exact).pvalue, rel=1e-12)
+    assert paired_test(rounded) != pytest.approx(stats.wilcoxon(exact).pvalue, rel=0.1)
+
+
+def test_ties_are_no_wider_than_the_resolution_and_keep_the_order() -> None:
+    gaps = np.array([0.0, 0.9, -1.0, 1.8, 2.5, -2.6, 4.0])
+    assert with_ties(gaps, 1.0).tolist() == [0.0, 0.0, 0.0, 1.8, 1.8, -1.8, 4.0]
+    chain = np.arange(1.0, 100.0)  # each within the resolution of the next: no single group
+    assert len(np.unique(with_ties(chain, 1.0))) == 50
+    draws = np.random.default_rng(0).normal(size=50)
+    assert np.array_equal(with_ties(draws, 0.0), draws)
 
 
 def test_correction_agrees_with_statsmodels_and_leaves_gaps() -> None:

@@ -59,6 +59,15 @@ def test_continuous_snrs_are_classes_of_5_db() -> None:
     assert (classes[(draw >= 0) & (draw < 5)] == "0 to 5").all()
 
 
+def test_few_utterances_at_drawn_snrs_are_no_class_each() -> None:
+    drawn = snr_classes(pd.Series([-3.27, 1.94, 2.61, 8.13]))
+    assert drawn.astype(str).tolist() == ["< 0", "0 to 5", "0 to 5", ">= 5"]
+    chosen = snr_classes(pd.Series([-5.0, 0.0, 2.5, 10.0]))
+    assert chosen.astype(str).tolist() == ["-5", "0", "2.5", "10"]
+    repeated = snr_classes(pd.Series([-3.27, 1.94] * 3))
+    assert list(repeated.cat.categories) == ["-3.27", "1.94"]
+
+
 def test_edges_are_asked_for() -> None:
     classes = snr_classes(pd.Series([-3.0, 0.0, 2.9, 3.0, 9.0, np.nan]), [0, 3])
     assert classes.astype(object).tolist()[:5] == ["< 0", "0 to 3", "0 to 3", ">= 3", ">= 3"]

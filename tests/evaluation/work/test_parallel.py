@@ -14,6 +14,8 @@ import torch
 
 from evaluation.work.parallel import run_each
 
+ROOT = Path(__file__).parents[3]
+
 
 def work(item: int) -> int:
     """Square, unless told to fail or to die; run in other processes, hence at the top."""
@@ -83,6 +85,41 @@ if __name__ == "__main__":
     assert not found["chunk"].result[0]
     assert os.getpid() not in (one.result[2] for one in found.values() if one.result), found
 """
+
+
+UNGUARDED = """
+import json
+from evaluation.work.parallel import run_each
+from tests.evaluation.work.test_parallel import threads
+
+print([outcome.error for outcome in run_each(threads, [0, 1], jobs=2)])
+"""
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
+    """Each worker imports the script, and would start workers of its own."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(UNGUARDED, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode != 0
+    assert "must do so under `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
+
+
+def test_a_long_folder_for_temporary_files_is_no_trouble(tmp_path: Path) -> None:
+    script = tmp_path / "prepared.py"
+    script.write_text(PREPARED.replace('assert found["colorsys"].result[:2]', "#"), "utf-8")
+    folder = tmp_path / ("x" * 60)
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TMPDIR": str(folder)},
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(
