@@ -1,4 +1,4 @@
-"""Programs over experiments: enhance a test set, judge it, draw and tabulate what came out.
+"""Programs over experiments: enhance a test set, score it, plot and tabulate the results.
 
 python -m evaluation.infer --experiment_tag TAG --manifest MANIFEST      checkpoint -> audio
 python -m evaluation.utt_eval --experiment_tag TAG                       audio -> metrics

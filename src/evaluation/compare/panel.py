@@ -169,7 +169,7 @@ def read_panel(
         ids: the utterances that count; None: all.
 
     Raises:
-        FileNotFoundError: a system has not been judged so.
+        FileNotFoundError: a system has not been evaluated so.
         ValueError: a table names a unit twice, lacks a column, or no score is in all of them.
     """
     tables = {

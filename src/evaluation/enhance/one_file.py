@@ -1,4 +1,4 @@
-"""One file in, one file out: the whole way, in two passes of bounded memory.
+"""Enhancement of one file, in two passes of bounded memory.
 
 First the signal goes through the resampler, the network and the resampler back into a file of
 floats; level and peak are known then, and the second pass writes the result at one gain.
@@ -31,7 +31,7 @@ LEVELS = ("mixture", "network")
 
 @dataclass(frozen=True)
 class Settings:
-    """How files are enhanced.
+    """Settings of enhancement.
 
     Attributes:
         level: `mixture`: one gain for the file, which fits the estimate to the mixture's reference
@@ -53,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a file.
+    """Result of enhancing a file.
 
     Attributes:
         clip: the input.
@@ -110,7 +110,7 @@ def enhance_file(
 
 
 @dataclass
-class _Sums:
+class _LevelSums:
     """What the first pass gathers.
 
     Attributes:
@@ -138,10 +138,10 @@ def _first_pass(
     raw: Path,
     settings: Settings,
     advance: Callable[[float], object],
-) -> _Sums:
+) -> _LevelSums:
     rate = round(float(getattr(network, "sample_rate", clip.sample_rate)))
     apart = n_inputs(network) == 1
-    sums = _Sums(outputs=len(channels) if apart else 1)
+    sums = _LevelSums(outputs=len(channels) if apart else 1)
     to_network = Resampler(clip.sample_rate, rate, len(channels))
     back = Resampler(rate, clip.sample_rate, sums.outputs)
     enhancer = build_enhancer(network, len(channels), rate, settings.block_s, settings.context_s)
@@ -170,7 +170,7 @@ def _first_pass(
     return sums
 
 
-def _gather(sums: _Sums, waiting: list[Tensor], ready: Tensor) -> None:
+def _gather(sums: _LevelSums, waiting: list[Tensor], ready: Tensor) -> None:
     """Add what is ready to the sums, and forget its mixture."""
     n_ready = ready.shape[1]
     mixture = torch.cat(waiting, dim=1)
@@ -180,7 +180,7 @@ def _gather(sums: _Sums, waiting: list[Tensor], ready: Tensor) -> None:
     sums.energy += float(ready.square().sum())
 
 
-def _write(sink: soundfile.SoundFile, ready: Tensor, left: int, sums: _Sums) -> int:
+def _write(sink: soundfile.SoundFile, ready: Tensor, left: int, sums: _LevelSums) -> int:
     """Write up to `left` frames, return how many."""
     block = ready[:, :left].numpy().T
     sums.peak = max(sums.peak, float(np.abs(block).max(initial=0.0)))

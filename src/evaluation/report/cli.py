@@ -2,7 +2,7 @@
 
     python -m evaluation.report XP1 XP2 -o report.html
 
-takes experiments (or folders of other systems' audio that evaluation.utt_eval has judged) on one
+takes experiments (or folders of other systems' audio that evaluation.utt_eval has scored) on one
 test set. The page opens from disk, without a server or a network. Beside it, in report_figures/,
 lie the figures as PNG with the numbers they show as CSV. What evaluation.ph_eval and
 evaluation.recognise wrote is in it too, if they were run on every system.

@@ -1,4 +1,4 @@
-"""Judge enhanced utterances: figures of each sample, means, means of groups, failures.
+"""Score enhanced utterances: values of each sample, means, means of groups, failures.
 
     python -m evaluation.utt_eval --experiment_tag XP1
     python -m evaluation.utt_eval --estimates other_net/ --input_json data/test.json
@@ -10,17 +10,17 @@ in <root>/<tag>/<testset>/metrics/, or in <estimates>_results/metrics/:
 
     metrics_by_sample.csv        a row per sample: published columns, then others; empty where
                                  undefined; Delta_ columns are the improvement over the mixture
-    metrics.csv                  a row per figure: mean, deviation, how many were scored
+    metrics.csv                  a row per metric: mean, deviation, how many were scored
     metrics_by_<group>.csv       the same within groups: snr_db, noise_type, seen, speaker, as far
                                  as the manifest knows them, and noise_type_snr_db with a picture
-    failures.csv                 a row per figure that is not defined, with the reason
+    failures.csv                 a row per value that is not defined, with the reason
 
-Whole utterances are judged, by PESQ too. A file of several channels is judged by its first; the
-binaural figures (mbstoi, ild_error, itd_error) need two, left ear first: a file of two channels, or
-for references the manifest's microphones (--ears). Finished samples are kept in a journal, so that
-a killed run goes on where it was and a second run only does what is new: samples whose audio
-changed, metrics not asked for before. What becomes of silent, short, clipped or broken files is in
-src/evaluation/README.md.
+Whole utterances are scored, by PESQ too. A file of several channels is scored by its first; the
+binaural metrics (mbstoi, ild_error, itd_error) need two, left ear first: a file of two channels, or
+for references the manifest's microphones (--ears). Finished samples are kept in a ledger, by which
+a killed run resumes and a second run only does what is new: samples whose audio changed, metrics
+not requested before. A run in which nothing can be scored leaves earlier tables alone. What
+becomes of silent, short, clipped or broken files is in src/evaluation/README.md.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         nargs="+",
         metavar="DB",
-        help="edges of the classes of SNR (default: every SNR a class, or, where there are more "
-        "than 12, classes of 5 dB)",
+        help="edges of the classes of SNR (default: every SNR a class, or, where they are drawn "
+        "from a range, classes of 5 dB)",
     )
     parser.add_argument(
         "--cut_to_shortest",
@@ -86,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(asked: Sequence[str] | None, testset: TestSet) -> list[str]:
+def _names(requested: Sequence[str] | None, testset: TestSet) -> list[str]:
     """Return the metrics to compute; by default those published that the references allow."""
-    if asked is None:
+    if requested is None:
         signals = testset.signals().values()
         there = {name for files in signals for name in files}
         roles = {"speech": "target", "noise": "noise"}
@@ -105,7 +105,7 @@ def _names(asked: Sequence[str] | None, testset: TestSet) -> list[str]:
             logger.info("without %s: not computed are %s", " and ".join(sorted(missing)), left)
         return names
     chosen: list[str] = []
-    for name in asked:
+    for name in requested:
         chosen += {"all": METRICS.names(), "published": list(PUBLISHED)}.get(name, [name])
     return list(dict.fromkeys(chosen))
 
