@@ -75,8 +75,8 @@ def _panel(axes: Axes, points: pd.DataFrame, label: str) -> None:
     for index, name in enumerate(sorted(points[label].dropna().unique())):
         mine = points[points[label] == name]
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index // len(COLOURS) % 5]
-        told = name if label == "speaker" else f"{name} ({_count(mine)})"
-        axes.scatter(mine["x"], mine["y"], s=14, color=colour, marker=marker, label=told)
+        text = name if label == "speaker" else f"{name} ({_count(mine)})"
+        axes.scatter(mine["x"], mine["y"], s=14, color=colour, marker=marker, label=text)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
 

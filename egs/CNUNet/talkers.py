@@ -64,5 +64,5 @@ def read_talkers(path: Path) -> dict[str, str]:
 def genders_of(points: pd.DataFrame, talkers: Path | None) -> list[str | None]:
     """Return the gender of each point: what the data say, else the list, else None."""
     listed = read_talkers(talkers) if talkers else {}
-    told = zip(points["speaker"], points["gender"], strict=True)
-    return [_WORDS.get(str(gender).lower()) or listed.get(name) for name, gender in told]
+    rows = zip(points["speaker"], points["gender"], strict=True)
+    return [_WORDS.get(str(gender).lower()) or listed.get(name) for name, gender in rows]

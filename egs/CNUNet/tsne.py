@@ -103,13 +103,13 @@ def points_of(data: list[Any], piece_s: float | None) -> pd.DataFrame:
 def features_of(folder: Path, data: list[Any], points: pd.DataFrame) -> np.ndarray:
     """Return ``(points, features)`` of an experiment's network, standardised."""
     network = load(folder)
-    found: dict[int, np.ndarray] = {}
+    by_row: dict[int, np.ndarray] = {}
     groups = points.groupby(["set", "index", "pieces"])
     bar = tqdm(groups, desc=folder.name, unit="utterance", disable=None)
     for (number, index, pieces), rows in bar:
         pooled = pool(latent_of(network, data[number][index]), pieces)
-        found |= dict(zip(rows.index, pooled[rows["piece"]], strict=True))
-    features = np.stack([found[row] for row in points.index])
+        by_row |= dict(zip(rows.index, pooled[rows["piece"]], strict=True))
+    features = np.stack([by_row[row] for row in points.index])
     standardised: np.ndarray = (features - features.mean(0)) / (features.std(0) + 1e-8)
     return standardised
 
@@ -167,14 +167,14 @@ def main(argv: list[str]) -> None:
         scores.append(measure(features, points).assign(experiment=tag.replace("\n", " ")))
         x, y = place(features, SEED).T
         drawn.append(points.assign(experiment=tag, x=x, y=y))
-    told = pd.concat(scores)[["experiment", "label", "silhouette", "points", "groups", "unknown"]]
+    table = pd.concat(scores)[["experiment", "label", "silhouette", "points", "groups", "unknown"]]
     with figure_style():
         figure = draw_latents(drawn, scores)
-        save_figure(figure, options.output, told)
+        save_figure(figure, options.output, table)
     where = options.output.with_suffix(".points.csv")
     columns = ["experiment", "id", "piece", "speaker", "gender", "x", "y"]
     pd.concat(drawn)[columns].to_csv(where, index=False, float_format="%.5g")
-    print(told.to_string(index=False, float_format="%.3f"))
+    print(table.to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":

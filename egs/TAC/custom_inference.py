@@ -17,29 +17,29 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser: the arguments of the published recipe."""
-    made = argparse.ArgumentParser(prog="custom_inference.py", description=__doc__)
-    made.add_argument(
+    options = argparse.ArgumentParser(prog="custom_inference.py", description=__doc__)
+    options.add_argument(
         "--experiment_tag", required=True, metavar="TAG", help="the experiment's name"
     )
-    made.add_argument(
+    options.add_argument(
         "--model_path", required=True, metavar="FILE", help="best_model.pth or checkpoints/*.ckpt"
     )
-    made.add_argument(
+    options.add_argument(
         "--input_json", required=True, metavar="FILE", help="manifest of the mixtures"
     )
-    made.add_argument(
+    options.add_argument(
         "--sample_rate", type=int, metavar="HZ", help="of the mixtures (default: the network's)"
     )
-    made.add_argument(
+    options.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)"
     )
-    made.add_argument(
+    options.add_argument(
         "--output_dir",
         metavar="FOLDER",
         help="default: experiments/TAG/NAME for a manifest NAME.json",
     )
-    add_shard_option(made)
-    return made
+    add_shard_option(options)
+    return options
 
 
 def work(args: argparse.Namespace) -> int:

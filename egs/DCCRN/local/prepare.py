@@ -71,8 +71,8 @@ def parser() -> argparse.ArgumentParser:
 def _plans(options: argparse.Namespace, config: ArrayConfig) -> list[ArrayPlan]:
     out = options.out
     if options.manifests:
-        found = {s: read_manifest(f) for s, f in zip(SPLITS, options.manifests, strict=True)}
-        return plan_from_mixtures(out, found, config)
+        manifests = {s: read_manifest(f) for s, f in zip(SPLITS, options.manifests, strict=True)}
+        return plan_from_mixtures(out, manifests, config)
     if options.voicebank:
         return plan_from_mixtures(out, voicebank_pairs(options.voicebank), config)
     if options.dns and (options.dns / "noisy").is_dir():
@@ -127,8 +127,8 @@ def work(options: argparse.Namespace) -> None:
     plans = _plans(options, config)
     print(describe_arrays(plans))
     if not options.dry_run:
-        made = make_arrays(plans, config, jobs=options.jobs, overwrite=options.overwrite)
-        print("\n".join(str(info.path) for info in made))
+        arrays = make_arrays(plans, config, jobs=options.jobs, overwrite=options.overwrite)
+        print("\n".join(str(info.path) for info in arrays))
 
 
 if __name__ == "__main__":

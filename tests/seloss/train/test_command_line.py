@@ -132,6 +132,14 @@ def test_a_wrong_file_is_refused_by_key(parse, tmp_path, text, message):
         parse("--config", str(file))
 
 
+def test_a_file_names_its_plugins(parse, tmp_path):
+    (tmp_path / "mine.py").write_text("VALUE = 1\n", encoding="utf-8")
+    for named in (f"{tmp_path}/mine.py", f"[{tmp_path}/mine.py]"):
+        (tmp_path / "own.yml").write_text(f"plugin: {named}\n", encoding="utf-8")
+        read = parse("--config", str(tmp_path / "own.yml"))
+        assert read.plugin == (str(tmp_path / "mine.py"),)
+
+
 def test_a_missing_file_is_named(parse):
     with pytest.raises(ConfigError, match=r"none\.yml: No such file"):
         parse("--config", "none.yml")

@@ -136,6 +136,8 @@ def _read_file(path: Path) -> tuple[str, Tree]:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold options as 'key: value'; got {type(tree).__name__}")
+    if isinstance(tree.get("plugin"), str):
+        tree["plugin"] = [tree["plugin"]]
     return str(path), tree
 
 

@@ -1,4 +1,4 @@
-"""Several processes train one network: how many they are, and what they tell each other."""
+"""Processes that train one network together: their number, and what they exchange."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def gather_values(values: Sequence[float]) -> list[float]:
         return list(values)
     gathered: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(gathered, list(values))
-    return [value for one in gathered for value in one]
+    return [value for of_rank in gathered for value in of_rank]
 
 
 def average(values: Iterable[float]) -> float:
@@ -123,8 +123,8 @@ def average(values: Iterable[float]) -> float:
 
     NaN if there is none.
     """
-    known = [value for value in values if not math.isnan(value)]
-    return math.fsum(known) / len(known) if known else math.nan
+    numbers = [value for value in values if not math.isnan(value)]
+    return math.fsum(numbers) / len(numbers) if numbers else math.nan
 
 
 def total(values: torch.Tensor) -> torch.Tensor:
@@ -155,9 +155,9 @@ def check_agreement(what: str, value: Any) -> None:
     values: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(values, value)
     if any(other != values[0] for other in values):
-        told = ", ".join(f"rank {rank}: {other}" for rank, other in enumerate(values))
+        answers = ", ".join(f"rank {rank}: {other}" for rank, other in enumerate(values))
         raise RuntimeError(
-            f"the processes disagree on {what} ({told}): do all nodes see the same files?"
+            f"the processes disagree on {what} ({answers}): do all nodes see the same files?"
         )
 
 
@@ -165,7 +165,7 @@ class RunningStatistics(pl.Callback):
     """Average what batch normalisation keeps of the data, after every step.
 
     Each process has seen other items. With the same statistics everywhere validation does not
-    depend on who judges an utterance, and the checkpoint of process 0 holds them all.
+    depend on which process scores an utterance, and the checkpoint of process 0 holds them all.
     """
 
     def on_train_batch_end(
@@ -184,11 +184,11 @@ def _several() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def _count_gpus(wanted: int) -> int:
+def _count_gpus(requested: int) -> int:
     present = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if wanted > present:
-        raise ValueError(f"training.gpus is {wanted}, but this machine shows {present}")
-    return present if wanted < 0 else wanted
+    if requested > present:
+        raise ValueError(f"training.gpus is {requested}, but this machine shows {present}")
+    return present if requested < 0 else requested
 
 
 def _adopt_srun() -> None:

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, commit, command line, hardware."""
+"""Record of what a run ran on: versions, commit, command line, hardware."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine can compute in: checked before a run touches anything."""
+"""Precisions that a machine has, checked before a run touches anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_precision(training: TrainingConfig) -> None:
     choose_precision(str(training.precision), on_gpu)
 
 
-def choose_precision(wanted: str, on_gpu: bool) -> LightningPrecision:
+def choose_precision(requested: str, on_gpu: bool) -> LightningPrecision:
     """Return Lightning's name of a precision; ``auto`` is bf16 where a GPU has it, else 32.
 
     Raises:
@@ -38,17 +38,17 @@ def choose_precision(wanted: str, on_gpu: bool) -> LightningPrecision:
 
     # What torch emulates on older GPUs is slower than 32 bits.
     has_bf16 = not on_gpu or torch.cuda.is_bf16_supported(including_emulation=False)
-    if wanted == "auto":
-        wanted = "bf16-mixed" if on_gpu and has_bf16 else "32"
-    if wanted == "16-mixed" and not on_gpu:
+    if requested == "auto":
+        requested = "bf16-mixed" if on_gpu and has_bf16 else "32"
+    if requested == "16-mixed" and not on_gpu:
         raise ConfigError(
             "training.precision 16-mixed needs a GPU, and there is none here or none is used; on "
             "the CPU it may be 32 or bf16-mixed"
         )
-    if wanted == "bf16-mixed" and not has_bf16:
+    if requested == "bf16-mixed" and not has_bf16:
         raise ConfigError(
             "training.precision bf16-mixed: this GPU has no bf16; it may be 32 or 16-mixed"
         )
     names: dict[str, LightningPrecision] = {"32": "32-true"}
     names |= {"bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
-    return names[wanted]
+    return names[requested]
