@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seloss.data.formats.audio import read_blocks, read_header
+
 __all__ = ["DEPTHS", "Clip", "Resampler", "copy_scaled", "depth_of", "open_clip", "pieces"]
 
 # The options' word lengths.
@@ -61,12 +63,11 @@ def open_clip(path: Path) -> Clip:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
-        info = soundfile.info(path)
-    except RuntimeError as error:
-        raise ValueError(f"not an audio file that can be read: {error}") from error
-    if info.frames < 1:
-        raise ValueError("the file holds no samples")
-    return Clip(path, info.samplerate, info.channels, info.frames, info.subtype)
+        header = read_header(path)
+    except ValueError as error:
+        # the caller names the file
+        raise ValueError(str(error).removeprefix(f"{path} ")) from None
+    return Clip(path, header.sample_rate, header.channels, header.frames, header.subtype)
 
 
 def pieces(clip: Clip, channels: list[int]) -> Iterator[Tensor]:
@@ -75,20 +76,11 @@ def pieces(clip: Clip, channels: list[int]) -> Iterator[Tensor]:
     Raises:
         ValueError: the file breaks off, or holds values that are not finite.
     """
-    read = 0
     try:
-        with soundfile.SoundFile(clip.path) as file:
-            for block in file.blocks(PIECE, dtype="float32", always_2d=True):
-                if not np.isfinite(block).all():
-                    second = read / clip.sample_rate
-                    raise ValueError(f"values that are not finite after {second:.1f} s")
-                read += len(block)
-                yield torch.from_numpy(np.ascontiguousarray(block[:, channels].T))
-    except RuntimeError as error:
-        second = read / clip.sample_rate
-        raise ValueError(f"cannot be read after {second:.1f} s: {error}") from error
-    if read != clip.frames:
-        raise ValueError(f"breaks off after {read} of {clip.frames} samples")
+        for block in read_blocks(clip.path, PIECE):
+            yield torch.from_numpy(np.ascontiguousarray(block[:, channels].T))
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"{clip.path} ")) from None
 
 
 class Resampler:

@@ -33,6 +33,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from evaluation.testset.experiment import find_experiment
 from evaluation.testset.options import add_experiment_options
 from evaluation.work.cli import positive_int
+from seloss.data.formats.audio import SUFFIXES
+from seloss.data.formats.audio_files import find_audio
 from seloss.program import run_command
 
 from .audio import DEPTHS, open_clip
@@ -42,11 +44,6 @@ from .one_file import LEVELS, Settings, enhance_file
 __all__ = ["main", "plan"]
 
 logger = logging.getLogger(__name__)
-
-SUFFIXES = (
-    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64"),
-    *(".rf64", ".sph", ".nist"),
-)
 
 
 def plan(
@@ -66,10 +63,9 @@ def plan(
     found: list[tuple[Path, Path]] = []
     for path in inputs:
         if path.is_dir():
-            inside = [one for one in sorted(path.rglob("*")) if _is_audio(one)]
-            inside = [one for one in inside if output not in one.parents]
+            inside = [one for one in find_audio(path) if output not in one.parents]
             if not inside:
-                raise FileNotFoundError(f"{path} holds no audio ({', '.join(SUFFIXES)})")
+                raise FileNotFoundError(f"{path} holds no audio ({', '.join(sorted(SUFFIXES))})")
             found += [(one, one.relative_to(path)) for one in inside]
         else:
             found.append((path, Path(path.name)))
@@ -82,16 +78,13 @@ def plan(
             folder = output / name if len(networks) > 1 else output
             jobs += [(name, source, folder / inner.with_suffix(".wav")) for source, inner in found]
     owners: dict[Path, Path] = {}
+    sources = {path.resolve() for path, _ in found}
     for _, source, target in jobs:
-        if target.resolve() in {path.resolve() for path, _ in found}:
+        if target.resolve() in sources:
             raise ValueError(f"{target} is an input: name another output")
         if (other := owners.setdefault(target, source)) != source:
             raise ValueError(f"{other} and {source} would both become {target}")
     return jobs
-
-
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _checkpoints(args: argparse.Namespace) -> dict[str, Path]:

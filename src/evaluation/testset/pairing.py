@@ -31,7 +31,8 @@ from dataclasses import dataclass
 from itertools import chain, groupby, pairwise
 from pathlib import Path
 
-import soundfile
+from seloss.data.formats.audio import SUFFIXES
+from seloss.data.formats.audio_files import find_audio
 
 __all__ = ["audio_files", "match"]
 
@@ -57,20 +58,12 @@ def audio_files(folder: str | Path, *, leave_out: Iterable[Path] = ()) -> list[P
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"}
-    suffixes |= {".aif", ".oga", ".opus"}
     unwanted = {path.resolve() for path in leave_out}
-    found = [
-        path.relative_to(folder)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and path.is_file() and path.resolve() not in unwanted
-    ]
-    found = sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
-    if not found:
-        raise FileNotFoundError(
-            f"{folder} holds no audio file ({', '.join(sorted(suffixes)[:6])}…)"
-        )
-    return found
+    paths = [path for path in find_audio(folder) if path.resolve() not in unwanted]
+    if not paths:
+        shown = ", ".join(sorted(SUFFIXES)[:6])
+        raise FileNotFoundError(f"{folder} holds no audio file ({shown}…)")
+    return sorted(path.relative_to(folder) for path in paths)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import Tensor
+
+from seloss.data.formats.audio import EmptyAudioError, read_samples
 
 __all__ = ["SignalFiles"]
 
@@ -103,9 +104,12 @@ def _read_file(name: str, path: Path | None) -> Audio:
     if not path.is_file():
         raise ValueError(f"there is no {_titled(name, path)}")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{_titled(name, path)} cannot be read: {error}") from error
+        samples, rate = read_samples(path, dtype="float32", finite=False)
+    except EmptyAudioError:
+        raise ValueError(f"the {name} holds no samples") from None
+    except (ValueError, OSError) as error:
+        why = str(error).removeprefix(f"{path} ")  # the file is named already
+        raise ValueError(f"{_titled(name, path)} cannot be read: {why}") from error
     return torch.from_numpy(samples.T.copy()), int(rate)
 
 

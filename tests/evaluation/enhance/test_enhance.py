@@ -172,9 +172,9 @@ def test_folders_several_networks_bad_files_and_resuming(
     assert run(*arguments) == 1
     message = capsys.readouterr().err
     assert "6 of 10 files not enhanced" in message
-    for name in ("bad.wav: not an audio file", "empty.wav: the file holds no samples"):
+    for name in ("bad.wav: is not readable audio", "empty.wav: is empty"):
         assert name in message
-    assert "nan.wav: values that are not finite after 0.0 s" in message
+    assert "nan.wav: has samples that are not finite (NaN or infinity), from 0 on" in message
     made = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
     assert made == ["X/a.wav", "X/deep/b.wav", "Y/a.wav", "Y/deep/b.wav"]  # and no leftovers
     assert sf.info(tmp_path / "out" / "X" / "deep" / "b.wav").samplerate == 8000

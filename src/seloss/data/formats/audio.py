@@ -125,12 +125,14 @@ def _header(path: Path, size: int, mtime_ns: int) -> Header:
     return header
 
 
-def _checked(path: Path, samples: NDArray[Any], start: int, expected: int) -> NDArray[Any]:
+def _checked(
+    path: Path, samples: NDArray[Any], start: int, expected: int, finite: bool = True
+) -> NDArray[Any]:
     """Return samples (frames, channels), which must be as many as promised, and finite."""
     if len(samples) < expected:
         got = start + len(samples)
         raise ValueError(f"{path} ends after {got} samples, before its header says (damaged?)")
-    if not np.isfinite(samples).all():
+    if finite and not np.isfinite(samples).all():
         at = start + int(np.argmin(np.isfinite(samples).all(axis=1)))
         raise ValueError(f"{path} has samples that are not finite (NaN or infinity), from {at} on")
     return samples
@@ -184,7 +186,12 @@ def _decoded(path: Path, size: int, mtime_ns: int) -> NDArray[np.float32]:
 
 
 def read_samples(
-    path: str | Path, start: int = 0, frames: int | None = None, *, dtype: str = "float64"
+    path: str | Path,
+    start: int = 0,
+    frames: int | None = None,
+    *,
+    dtype: str = "float64",
+    finite: bool = True,
 ) -> tuple[NDArray[Any], int]:
     """Return samples (frames, channels) of a part of a file, and its sampling rate.
 
@@ -196,6 +203,7 @@ def read_samples(
         start: First sample; none come back from behind the end.
         frames: How many, or as many as there are from ``start`` on; None: the rest.
         dtype: ``float64`` or ``float32``.
+        finite: Whether a sample that is not finite is refused.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -219,7 +227,7 @@ def read_samples(
         else:
             audio.seek(start)
         samples = audio.read(expected, dtype=dtype, always_2d=True)
-    return _checked(path, samples, start, expected), header.sample_rate
+    return _checked(path, samples, start, expected, finite), header.sample_rate
 
 
 def _resample(samples: NDArray[np.floating], old_rate: int, new_rate: int) -> Signal:
