@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from seloss.data.mini.hearing_aid import hear, read_head_responses
+from seloss.data.mini.hearing_aid import apply_head, read_head_responses
 
 
 def harmonics(directions):
@@ -28,7 +28,7 @@ def test_a_wave_is_heard_most_through_the_response_of_its_direction():
     for place in range(6):
         responses[place, 0, 10 * place] = 1.0
     for place, wave in enumerate(harmonics(CORNERS)):
-        heard = hear(np.outer(wave, [1.0]), harmonics(CORNERS), responses)
+        heard = apply_head(np.outer(wave, [1.0]), harmonics(CORNERS), responses)
         assert heard.shape == (1, 60)
         assert np.abs(heard[0]).argmax() == 10 * place
 
@@ -38,13 +38,13 @@ def test_decoding_is_linear_and_gives_the_field_back():
     field = draw.standard_normal((4, 30))
     # microphones that are the harmonics themselves: the field comes back as it was
     responses = harmonics(CORNERS)[:, :, None]
-    assert np.allclose(hear(field, harmonics(CORNERS), responses), field)
+    assert np.allclose(apply_head(field, harmonics(CORNERS), responses), field)
 
 
 def test_more_harmonics_in_the_table_than_in_the_field_are_not_used():
     field = np.random.default_rng(1).standard_normal((1, 8))
     responses = np.ones((6, 2, 1))
-    heard = hear(field, harmonics(CORNERS), responses)
+    heard = apply_head(field, harmonics(CORNERS), responses)
     assert np.allclose(heard, field / 0.2821)
 
 

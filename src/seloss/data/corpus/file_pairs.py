@@ -59,7 +59,7 @@ class PairingRule:
         return tuple(sorted(_names(self.noisy) & _names(self.clean)))
 
 
-#: Rules of known corpora.
+#: Rules of public corpora.
 PAIRINGS: Mapping[str, PairingRule] = {
     "same_name": PairingRule("{id}.wav", "{id}.wav"),
     "voicebank": PairingRule("{speaker}_{utterance}.wav", "{speaker}_{utterance}.wav"),
@@ -92,7 +92,7 @@ def _find(
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
     rule = _compile(pattern)
-    found: dict[tuple[str, ...], tuple[Path, dict[str, str]]] = {}
+    files: dict[tuple[str, ...], tuple[Path, dict[str, str]]] = {}
     twice: list[Problem] = []
     for path in sorted(walk_files(folder)):
         name = path.relative_to(folder).as_posix()
@@ -101,14 +101,14 @@ def _find(
             continue
         texts = match.groupdict()
         key = tuple(texts[one] for one in shared)
-        if key in found:
-            other = found[key][0].name
+        if key in files:
+            other = files[key][0].name
             twice.append(Problem(0, name, f"has the same {', '.join(shared)} as {other}"))
             continue
-        found[key] = path, texts
-    if not found:
+        files[key] = path, texts
+    if not files:
         raise DataError(str(folder), [Problem(0, "pairs", f"holds no file like {pattern!r}")])
-    return found, twice
+    return files, twice
 
 
 def pair_folders(
@@ -126,7 +126,7 @@ def pair_folders(
         clean: Folder of the clean ones.
         rule: Which belong together; by default those of equal names.
         unpaired: Whether a file without its counterpart is an error, or left out with a warning.
-        facts: By the name of the noisy file without its suffix, what else is known.
+        facts: By the name of the noisy file without its suffix, further facts.
 
     Raises:
         FileNotFoundError: If a folder does not exist.
@@ -138,9 +138,9 @@ def pair_folders(
     left, problems = _find(noisy, rule.noisy, rule.shared)
     right, more = _find(clean, rule.clean, rule.shared)
     lonely = [
-        Problem(0, found[key][0].name, f"has no counterpart in {folder}")
-        for found, other, folder in ((left, right, clean), (right, left, noisy))
-        for key in sorted(found.keys() - other.keys())
+        Problem(0, files[key][0].name, f"has no counterpart in {folder}")
+        for files, other, folder in ((left, right, clean), (right, left, noisy))
+        for key in sorted(files.keys() - other.keys())
     ]
     problems += more
     if unpaired == "refuse":
@@ -165,10 +165,10 @@ def _mixture(
     clean: tuple[Path, dict[str, str]],
     facts: Mapping[str, Any],
 ) -> Mixture | Problem:
-    known: dict[str, Any] = {k: v for k, v in {**clean[1], **noisy[1]}.items() if k in _FACTS}
+    named: dict[str, Any] = {k: v for k, v in {**clean[1], **noisy[1]}.items() if k in _FACTS}
     try:
-        if "snr_db" in known:
-            known["snr_db"] = float(known["snr_db"])
+        if "snr_db" in named:
+            named["snr_db"] = float(named["snr_db"])
         headers = [read_header(path) for path in (noisy[0], clean[0])]
     except (ValueError, OSError) as error:
         return Problem(0, noisy[0].name, f"cannot be used: {error}")
@@ -184,5 +184,5 @@ def _mixture(
         speech=(clean[0],),
         noise=(),
         length=headers[0].frames,
-        **{**known, **facts},
+        **{**named, **facts},
     )

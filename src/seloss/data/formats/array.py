@@ -60,7 +60,7 @@ class ArrayInfo:
         shape: Its shape.
         sample_rate: Hz.
         ids: Name of each item, in the order of the array.
-        columns: Further facts of each item, such as ``snr_db``; None where something is not known.
+        columns: Further facts of each item, such as ``snr_db``; None where unknown.
         axes: Of a test array, the noise classes and the SNR classes.
         made_of: What it was made of, so that another start knows whether it is the same.
     """
@@ -74,7 +74,7 @@ class ArrayInfo:
     made_of: str = ""
 
     def fact(self, name: str, index: int) -> Any:
-        """Return a fact of an item, None if it is not known."""
+        """Return a fact of an item, None if it is unknown."""
         return self.columns[name][index] if name in self.columns else None
 
 
@@ -130,10 +130,10 @@ def read_info(path: str | Path, *, sample_rate: int | None = None) -> ArrayInfo:
             f"egs/DCCRN/local/prepare.py --describe {path} writes one"
         )
     try:
-        told = json.loads(sidecar.read_text(encoding="utf-8"))
+        spec = json.loads(sidecar.read_text(encoding="utf-8"))
     except ValueError as error:
         raise _refuse(sidecar, f"is not JSON: {error}") from None
-    info = _from_json(path, sidecar, told)
+    info = _from_json(path, sidecar, spec)
     if info.shape != shape:
         raise _refuse(path, f"is {list(shape)}, but {sidecar.name} says {list(info.shape)}")
     if sample_rate is not None and info.sample_rate != sample_rate:
@@ -142,31 +142,31 @@ def read_info(path: str | Path, *, sample_rate: int | None = None) -> ArrayInfo:
     return info
 
 
-def _from_json(path: Path, sidecar: Path, told: Any) -> ArrayInfo:
-    wrong = _wrong_description(told)
+def _from_json(path: Path, sidecar: Path, spec: Any) -> ArrayInfo:
+    wrong = _wrong_description(spec)
     if wrong:
         raise _refuse(sidecar, f"{wrong}; see seloss.data.formats.array for the format; {EXPECTED}")
-    items = told["items"]
+    items = spec["items"]
     return ArrayInfo(
         path,
-        tuple(told["shape"]),
-        int(told["sample_rate"]),
+        tuple(spec["shape"]),
+        int(spec["sample_rate"]),
         tuple(items["id"]),
         {name: items[name] for name in _FIELDS if name in items},
-        told.get("axes") or {},
-        str(told.get("made_of", "")),
+        spec.get("axes") or {},
+        str(spec.get("made_of", "")),
     )
 
 
-def _wrong_description(told: Any) -> str | None:
+def _wrong_description(spec: Any) -> str | None:
     """Return what is wrong with a description, None if nothing is."""
-    if not isinstance(told, dict) or not {"shape", "sample_rate", "items"} <= told.keys():
+    if not isinstance(spec, dict) or not {"shape", "sample_rate", "items"} <= spec.keys():
         return "must be an object with shape, sample_rate and items"
-    shape, items = told["shape"], told["items"]
+    shape, items = spec["shape"], spec["items"]
     if not isinstance(items, dict) or not isinstance(items.get("id"), list):
         return "'items' must hold the list 'id'"
-    if len(shape) not in LAYOUTS or told.get("layout", LAYOUTS[len(shape)]) != LAYOUTS[len(shape)]:
-        return f"'layout' {told.get('layout')!r} and 'shape' {shape} do not belong together"
+    if len(shape) not in LAYOUTS or spec.get("layout", LAYOUTS[len(shape)]) != LAYOUTS[len(shape)]:
+        return f"'layout' {spec.get('layout')!r} and 'shape' {shape} do not belong together"
     count = math.prod(shape[:-2])
     for name, values in items.items():
         if len(values) != count:
@@ -174,7 +174,7 @@ def _wrong_description(told: Any) -> str | None:
     if len(set(items["id"])) < count:
         return "an 'id' is given twice"
     if len(shape) == 5:
-        return _wrong_axes(shape, told.get("axes") or {})
+        return _wrong_axes(shape, spec.get("axes") or {})
     return _wrong_lengths(items.get("length") or [], shape[-1])
 
 
@@ -187,9 +187,9 @@ def _wrong_axes(shape: Sequence[int], axes: Mapping[str, Any]) -> str | None:
     for name, size in zip(AXES, shape, strict=False):
         classes = axes.get(name)
         if not isinstance(classes, list) or len(classes) != size:
-            found = "none" if classes is None else ", ".join(str(one) for one in classes)
+            actual = "none" if classes is None else ", ".join(str(one) for one in classes)
             what = "noise class" if name == "noise_class" else "SNR class"
-            return f"axes.{name} must name each {what} of the {size} in the array; got {found}"
+            return f"axes.{name} must name each {what} of the {size} in the array; got {actual}"
     missing = [one for one in axes["noise_class"] if one not in NOISE_CLASSES]
     if missing:
         return f"a noise class must be one of {', '.join(NOISE_CLASSES)}; got {missing[0]!r}"
@@ -198,7 +198,7 @@ def _wrong_axes(shape: Sequence[int], axes: Mapping[str, Any]) -> str | None:
 
 def write_info(info: ArrayInfo) -> None:
     """Write the description of an array beside it, in one step."""
-    told = {
+    spec = {
         "layout": LAYOUTS[len(info.shape)],
         "shape": list(info.shape),
         "sample_rate": info.sample_rate,
@@ -207,4 +207,4 @@ def write_info(info: ArrayInfo) -> None:
         "made_of": info.made_of,
         "items": {"id": list(info.ids), **{k: list(v) for k, v in info.columns.items()}},
     }
-    write_text(sidecar_of(info.path), json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(sidecar_of(info.path), json.dumps(spec, ensure_ascii=False, allow_nan=False) + "\n")

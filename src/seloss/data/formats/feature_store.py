@@ -2,7 +2,7 @@
 
 A store is a folder of shards (safetensors), each written whole or not at all, with
 ``identity.json``: what the tensors depend on beside the audio. Each tensor is kept with a hash of
-the audio it was computed from. So a killed run goes on where it was, and neither another model nor
+the audio it was computed from. So a killed run resumes, and neither another model nor
 changed audio is taken for the stored ones.
 
 Several processes, on several machines too, may fill one store: each writes shards of its own, one
@@ -108,33 +108,33 @@ class FeatureStore:
                 self._index |= {name: (shard, mark) for name, mark in hashes.items()}
                 self._known.add(shard)
 
-    def _told(self) -> dict[str, Any] | None:
+    def _stored_identity(self) -> dict[str, Any] | None:
         """What the folder says it was made from."""
-        told = self.folder / "identity.json"
-        if not told.is_file():
+        path = self.folder / "identity.json"
+        if not path.is_file():
             return None
-        found: dict[str, Any] = json.loads(told.read_text(encoding="utf-8"))
-        return found
+        identity: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return identity
 
     def _check(self) -> None:
-        found = self._told()
-        if found is None:
+        stored = self._stored_identity()
+        if stored is None:
             raise FileNotFoundError(
                 f"{self.folder} holds no stored features (no identity.json): store them first"
             )
-        if found != self.identity:
-            changed = _differences(found, self.identity)
+        if stored != self.identity:
+            changed = _differences(stored, self.identity)
             raise ValueError(f"{self.folder} is stale, it was made from something else: {changed}")
 
     def _start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with _lock(self.folder):
             remove_leftovers(self.folder)
-            found = self._told()
-            if found == self.identity:
+            stored = self._stored_identity()
+            if stored == self.identity:
                 return
-            if found is not None:
-                changed = _differences(found, self.identity)
+            if stored is not None:
+                changed = _differences(stored, self.identity)
                 _LOG.warning("%s is stale and is made anew: %s", self.folder, changed)
                 for shard in self._shards():
                     shard.unlink()
@@ -213,8 +213,8 @@ class FeatureStore:
             return self._waiting[name][0]
         if name not in self._index:
             raise DataError(str(self.folder), [Problem(0, name, "is not in the store")])
-        shard, known = self._index[name]
-        if mark is not None and known != mark:
+        shard, stored = self._index[name]
+        if mark is not None and stored != mark:
             raise DataError(
                 str(self.folder),
                 [Problem(0, name, "is stale: its audio changed since; store it again")],
@@ -245,6 +245,6 @@ def _read_hashes(shard: Path) -> dict[str, str]:
     return hashes
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    keys = [key for key in {**found, **wanted} if found.get(key) != wanted.get(key)]
-    return "; ".join(f"{key} was {found.get(key)!r}, is {wanted.get(key)!r}" for key in keys)
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return "; ".join(f"{key} was {old.get(key)!r}, is {new.get(key)!r}" for key in keys)

@@ -1,4 +1,4 @@
-"""One mixture of a manifest: what is known about it, read from and turned into its JSON object."""
+"""One mixture of a manifest, read from its JSON object and turned into it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Mixture:
-    """One mixture: absolute paths by microphone, in numerical order, and what is known about it.
+    """One mixture: absolute paths by microphone, in numerical order, and its facts.
 
     Attributes:
         id: Unique in its manifest and usable as a file name.
@@ -93,13 +93,13 @@ class Mixture:
 
     @property
     def speech_file(self) -> str | None:
-        """The recording that the speech was taken from, where it is one and its name is known."""
+        """The recording that the speech was taken from, where it is one and has a name."""
         files = self.extra.get("speech_files")
         return str(files[0]) if isinstance(files, list) and len(files) == 1 else None
 
     @property
     def has_sources(self) -> bool:
-        """Whether the speech at every microphone is known, and so the noise: what is left of it."""
+        """Whether the speech at every microphone is there, and so the noise: what is left of it."""
         return bool(self.speech)
 
 
@@ -111,18 +111,18 @@ def _resolve(folder: Path, value: object, what: str) -> Path:
 
 def _microphones(entry: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Return ``(key, fields)`` of the numbered keys, in order, with our names for the sources."""
-    found = []
+    mics = []
     for key in sorted((key for key in entry if key.isdecimal()), key=int):
         if not isinstance(entry[key], dict):
             raise ValueError(
                 f"microphone {key!r} must be an object with mixture, speech, noise, length"
             )
-        found.append((key, {ALIASES.get(name, name): value for name, value in entry[key].items()}))
-    if not found:
+        mics.append((key, {ALIASES.get(name, name): value for name, value in entry[key].items()}))
+    if not mics:
         raise ValueError(
             "no microphone: expected keys '1', '2', ... each with mixture, speech, noise, length"
         )
-    return found
+    return mics
 
 
 def _paths(folder: Path, mics: list[tuple[str, dict[str, Any]]], role: str) -> tuple[Path, ...]:
@@ -165,21 +165,21 @@ def _identity(entry: Mapping[str, Any], mics: list[tuple[str, dict[str, Any]]]) 
     return name
 
 
-def _known(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _optional_fields(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the optional fields, checked."""
-    known: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, types in _OPTIONAL.items():
         value = entry.get(name)
         if value is None:
             continue
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise ValueError(f"{name!r} must be {types[-1].__name__}; got {value!r}")
-        known[name] = value
-    if "textgrid" in known:
-        known["textgrid"] = _resolve(folder, known["textgrid"], "'textgrid'")
-    if "snr_db" in known and not math.isfinite(known["snr_db"]):
-        raise ValueError(f"'snr_db' must be finite; got {known['snr_db']!r}")
-    return known
+        fields[name] = value
+    if "textgrid" in fields:
+        fields["textgrid"] = _resolve(folder, fields["textgrid"], "'textgrid'")
+    if "snr_db" in fields and not math.isfinite(fields["snr_db"]):
+        raise ValueError(f"'snr_db' must be finite; got {fields['snr_db']!r}")
+    return fields
 
 
 def mixture_from_json(entry: object, folder: Path, line: int = 0) -> Mixture:
@@ -200,7 +200,7 @@ def mixture_from_json(entry: object, folder: Path, line: int = 0) -> Mixture:
         length=_length(mics),
         extra={key: value for key, value in entry.items() if key not in taken},
         line=line,
-        **_known(entry, folder),
+        **_optional_fields(entry, folder),
     )
 
 

@@ -55,23 +55,23 @@ def _probe(path: Path, size: int, mtime_ns: int) -> _Facts:
         return _Facts(size, mtime_ns, error=str(error).removeprefix(f"{path} "))
 
 
-def _look(path: Path, known: dict[str, _Facts]) -> _Facts:
+def _look(path: Path, remembered: dict[str, _Facts]) -> _Facts:
     if not path.exists():
         return _Facts(0, 0, error="does not exist")
     if not path.is_file():
         return _Facts(0, 0, error="is not a file")
     try:
-        found = path.stat()
-        old = known.get(str(path))
-        if old and (old.size, old.mtime_ns) == (found.st_size, found.st_mtime_ns):
+        state = path.stat()
+        old = remembered.get(str(path))
+        if old and (old.size, old.mtime_ns) == (state.st_size, state.st_mtime_ns):
             return old
-        return _probe(path, found.st_size, found.st_mtime_ns)
+        return _probe(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
         return _Facts(0, 0, error=f"cannot be read ({error.strerror})")
 
 
 def _load(cache: Path | None) -> dict[str, _Facts]:
-    """Return what an earlier check found out; nothing if that is missing or damaged."""
+    """Return the facts of an earlier check; none if they are missing or damaged."""
     if cache is None or not cache.is_file():
         return {}
     try:
@@ -86,7 +86,7 @@ def _load(cache: Path | None) -> dict[str, _Facts]:
 def _save(cache: Path | None, facts: dict[Path, _Facts]) -> None:
     if cache is None:
         return
-    text = json.dumps({str(path): found for path, found in facts.items() if not found.error})
+    text = json.dumps({str(path): fact for path, fact in facts.items() if not fact.error})
     try:
         with atomic_path(cache) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -119,14 +119,14 @@ def _files(item: Mixture) -> Iterable[tuple[str, int, Path]]:
 def _look_at_all(
     paths: Sequence[Path], cache: Path | None, progress: bool | None
 ) -> dict[Path, _Facts]:
-    known = _load(cache)
+    remembered = _load(cache)
     quiet = not progress if progress is not None else (True if len(paths) < _MANY else None)
     with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 2)) as pool:
-        looked = pool.map(lambda path: _look(path, known), paths)
+        looked = pool.map(lambda path: _look(path, remembered), paths)
         facts = dict(
             zip(paths, tqdm(looked, "checking audio", len(paths), disable=quiet), strict=True)
         )
-    if any(known.get(str(path)) != found for path, found in facts.items()):
+    if any(remembered.get(str(path)) != fact for path, fact in facts.items()):
         _save(cache, facts)
     return facts
 
@@ -144,15 +144,15 @@ def find_file_problems(
     Args:
         paths: The files.
         sample_rate: In Hz, of every file.
-        cache: File that remembers what was found out, by size and time of change.
+        cache: File that remembers the facts of each file, by size and time of change.
         progress: Whether to show a progress bar; by default for many files on a terminal.
         mono: Whether they must have one channel.
     """
     facts = _look_at_all(list(dict.fromkeys(paths)), cache, progress)
     return [
         Problem(0, str(path), what)
-        for path, found in facts.items()
-        for what in _complaints(found, "file", found.frames, sample_rate, mono)
+        for path, fact in facts.items()
+        for what in _complaints(fact, "file", fact.frames, sample_rate, mono)
     ]
 
 
@@ -170,7 +170,7 @@ def find_problems(
         items: The mixtures.
         sample_rate: In Hz, of every file.
         require_sources: Whether speech and noise must be given.
-        cache: File that remembers what was found out, by size and time of change.
+        cache: File that remembers the facts of each file, by size and time of change.
         progress: Whether to show a progress bar; by default for many files on a terminal.
     """
     paths = list(dict.fromkeys(path for item in items for _, _, path in _files(item)))

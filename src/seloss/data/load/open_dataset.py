@@ -36,8 +36,8 @@ def _is_lists(path: Path) -> bool:
 def read_pairs_file(path: str | Path) -> list[Mixture]:
     """Return the pairs that a YAML file describes.
 
-    It holds ``noisy`` and ``clean``, folders relative to it, and ``rule``: the name of a known rule
-    (`PAIRINGS`) or ``{noisy: PATTERN, clean: PATTERN}``; ``unpaired: skip`` leaves out files
+    It holds ``noisy`` and ``clean``, folders relative to it, and ``rule``: the name of one of
+    `PAIRINGS` or ``{noisy: PATTERN, clean: PATTERN}``; ``unpaired: skip`` leaves out files
     without counterpart.
 
     Raises:
@@ -46,8 +46,8 @@ def read_pairs_file(path: str | Path) -> list[Mixture]:
     """
     path = Path(path)
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _pairs(path.absolute().parent, told)
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _pairs(path.absolute().parent, spec)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(str(path), [Problem(0, "pairs", f"is not YAML: {error}")]) from None
     except DataError:
@@ -56,20 +56,20 @@ def read_pairs_file(path: str | Path) -> list[Mixture]:
         raise DataError(str(path), [Problem(0, "pairs", str(error))]) from None
 
 
-def _pairs(folder: Path, told: Any) -> list[Mixture]:
-    if not isinstance(told, dict) or not {"noisy", "clean"} <= told.keys() <= _KEYS:
-        raise ValueError(f"must hold noisy, clean and, if wanted, rule and unpaired; got {told!r}")
-    wanted, unpaired = told.get("rule", "same_name"), told.get("unpaired", "refuse")
+def _pairs(folder: Path, spec: Any) -> list[Mixture]:
+    if not isinstance(spec, dict) or not {"noisy", "clean"} <= spec.keys() <= _KEYS:
+        raise ValueError(f"must hold noisy, clean and, if wanted, rule and unpaired; got {spec!r}")
+    chosen, unpaired = spec.get("rule", "same_name"), spec.get("unpaired", "refuse")
     if unpaired not in ("refuse", "skip"):
         raise ValueError(f"'unpaired' must be refuse or skip; got {unpaired!r}")
-    if isinstance(wanted, dict) and wanted.keys() == {"noisy", "clean"}:
-        rule = PairingRule(**wanted)
-    elif wanted in PAIRINGS:
-        rule = PAIRINGS[wanted]
+    if isinstance(chosen, dict) and chosen.keys() == {"noisy", "clean"}:
+        rule = PairingRule(**chosen)
+    elif chosen in PAIRINGS:
+        rule = PAIRINGS[chosen]
     else:
-        known = ", ".join(PAIRINGS)
-        raise ValueError(f"'rule' must be {known} or patterns noisy and clean; got {wanted!r}")
-    return pair_folders(folder / told["noisy"], folder / told["clean"], rule, unpaired=unpaired)
+        names = ", ".join(PAIRINGS)
+        raise ValueError(f"'rule' must be {names} or patterns noisy and clean; got {chosen!r}")
+    return pair_folders(folder / spec["noisy"], folder / spec["clean"], rule, unpaired=unpaired)
 
 
 def open_dataset(

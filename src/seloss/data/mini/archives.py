@@ -121,14 +121,14 @@ def _download(archive: Archive, folder: Path) -> Path:
     except subprocess.TimeoutExpired:
         raise _failure(archive, folder.parent, f"pip was not done after {_TIMEOUT_S} s") from None
     _LOG.debug("pip: %s", done.stdout)
-    found = folder / archive.file
-    if done.returncode or not found.is_file():
+    path = folder / archive.file
+    if done.returncode or not path.is_file():
         lines = (done.stderr or done.stdout).strip().splitlines()
-        told = [line for line in lines if line.startswith(("ERROR", "WARNING", "/"))] or lines
+        errors = [line for line in lines if line.startswith(("ERROR", "WARNING", "/"))] or lines
         raise _failure(
-            archive, folder.parent, "pip says\n    " + "\n    ".join(told[-_SHOWN_LINES:])
+            archive, folder.parent, "pip says\n    " + "\n    ".join(errors[-_SHOWN_LINES:])
         )
-    return found
+    return path
 
 
 def fetch(archive: Archive, folder: Path | None = None) -> Path:
@@ -149,12 +149,10 @@ def fetch(archive: Archive, folder: Path | None = None) -> Path:
         _LOG.warning("%s does not have the expected hash; fetching it again", path)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
-        found = _download(archive, Path(temporary))
-        if _sha256(found) != archive.sha256:
-            raise _failure(
-                archive, folder, f"its sha256 is {_sha256(found)}, expected {archive.sha256}"
-            )
-        os.replace(found, path)
+        downloaded = _download(archive, Path(temporary))
+        if (digest := _sha256(downloaded)) != archive.sha256:
+            raise _failure(archive, folder, f"its sha256 is {digest}, expected {archive.sha256}")
+        os.replace(downloaded, path)
     return path
 
 
@@ -166,11 +164,11 @@ def _check_name(name: str, path: Path) -> None:
         )
 
 
-def _tar_members(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+def _tar_members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path) as archive:
         for member in archive:
             _check_name(member.name, path)
-            if member.name not in wanted:
+            if member.name not in names:
                 continue
             stream = archive.extractfile(member) if member.isreg() else None
             if stream is None or member.size > MAX_MEMBER_BYTES:
@@ -179,11 +177,11 @@ def _tar_members(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
             yield member.name, stream.read()
 
 
-def _zip_members(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
+def _zip_members(path: Path, names: set[str]) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             _check_name(member.filename, path)
-            if member.filename not in wanted:
+            if member.filename not in names:
                 continue
             kind = member.external_attr >> 28  # of the Unix mode: 8 is a plain file, 0 unknown
             if member.is_dir() or kind not in (0, 8) or member.file_size > MAX_MEMBER_BYTES:
@@ -193,21 +191,21 @@ def _zip_members(path: Path, wanted: set[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def read_members(
-    path: str | Path, wanted: Collection[str], *, root: str = ""
+    path: str | Path, names: Collection[str], *, root: str = ""
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield ``(name, content)`` of the wanted members of an archive, in the archive's order.
+    """Yield ``(name, content)`` of some members of an archive, in the archive's order.
 
     Args:
         path: The archive (.whl, .zip, .tar.gz).
-        wanted: Names relative to ``root``; nothing else is read.
+        names: Names relative to ``root``; nothing else is read.
         root: Folder inside the archive.
 
     Raises:
-        DataError: If any member's name is absolute or leaves its folder, or a wanted one is
+        DataError: If any member's name is absolute or leaves its folder, or one of ``names`` is
             missing, a link, too large.
     """
     path = Path(path)
-    full = {f"{root}/{name}" if root else name: name for name in wanted}
+    full = {f"{root}/{name}" if root else name: name for name in names}
     read = _zip_members if zipfile.is_zipfile(path) else _tar_members
     for name, content in read(path, set(full)):
         yield full.pop(name), content

@@ -25,7 +25,7 @@ from seloss.data.corpus.listing import write_listing
 from seloss.data.formats.audio import Signal, decode, write_audio
 
 from .archives import Archive, fetch, read_members
-from .hearing_aid import hear, read_head_responses
+from .hearing_aid import apply_head, read_head_responses
 from .table import Take, compose_readme, list_takes, listings_of
 
 __all__ = ["SAMPLE_RATE", "SETS", "prepare"]
@@ -53,7 +53,7 @@ def _make(take: Take, contents: Mapping[str, bytes]) -> Signal:
     signal = np.concatenate([part[:, :shortest] for part in channels])
     if take.head:
         metadata, *responses = (contents[member] for member in take.head)
-        signal = hear(signal, *read_head_responses(metadata, responses, SAMPLE_RATE))
+        signal = apply_head(signal, *read_head_responses(metadata, responses, SAMPLE_RATE))
     first, last = (None if at is None else round(at * SAMPLE_RATE) for at in take.cut)
     signal = signal[:, first:last]
     if take.part in ("speech", "noise"):

@@ -1,7 +1,7 @@
-"""A sound field recorded in spherical harmonics, heard through measured hearing-aid microphones.
+"""A sound field recorded in spherical harmonics, as hearing-aid microphones would record it.
 
-The field is decoded to loudspeakers all around, and each of them is heard through the head-related
-response of its direction.
+The field is decoded to loudspeakers all around, and each of them reaches the microphones through
+the head-related response of its direction.
 
 Source: the way of the Clarity challenges (pyclarity 0.9.0, ``HOA_tools_cec2``), with one
 difference: there the
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.signal import fftconvolve
 
-__all__ = ["hear", "read_head_responses"]
+__all__ = ["apply_head", "read_head_responses"]
 
 Array = NDArray[np.float64]
 
 
-def hear(field: Array, matrix: Array, responses: Array) -> Array:
-    """Return (microphones, samples + taps - 1): the field as the microphones hear it.
+def apply_head(field: Array, matrix: Array, responses: Array) -> Array:
+    """Return (microphones, samples + taps - 1): the field at the microphones.
 
     Args:
         field: (harmonics, samples).
@@ -34,14 +34,14 @@ def hear(field: Array, matrix: Array, responses: Array) -> Array:
         responses: (directions, microphones, taps) of the head from these directions.
     """
     speakers = np.linalg.pinv(matrix[:, : len(field)]).T @ field
-    heard = fftconvolve(speakers[:, None], responses, axes=-1)
-    return np.asarray(heard.sum(axis=0))
+    images = fftconvolve(speakers[:, None], responses, axes=-1)
+    return np.asarray(images.sum(axis=0))
 
 
 def read_head_responses(
     metadata: bytes, files: Sequence[bytes], sample_rate: int
 ) -> tuple[Array, Array]:
-    """Return the ``matrix`` and the ``responses`` that `hear` wants from Clarity's files.
+    """Return the ``matrix`` and the ``responses`` that `apply_head` takes, from Clarity's files.
 
     Microphones are in the order of the files, left before right. Their sensitivities are made
     equal: the mean energy over all directions and both ears is 1 for each file.
@@ -51,14 +51,14 @@ def read_head_responses(
         files: MATLAB files with ``M_data`` (taps, directions, ears) and ``srate``.
         sample_rate: Wanted, in Hz.
     """
-    known = json.loads(metadata)
-    chosen = np.array(known["selected_channels"], dtype=bool)
+    fields = json.loads(metadata)
+    chosen = np.array(fields["selected_channels"], dtype=bool)
     ears = []
     for content in files:
         held = loadmat(io.BytesIO(content))
         taps = held["M_data"][:, chosen].astype(np.float64)
-        found = float(held["srate"].item())
-        flat = soxr.resample(taps.reshape(len(taps), -1), found, sample_rate, quality="VHQ")
+        file_rate = float(held["srate"].item())
+        flat = soxr.resample(taps.reshape(len(taps), -1), file_rate, sample_rate, quality="VHQ")
         pair = flat.reshape(len(flat), *taps.shape[1:])
         ears.append(pair / np.sqrt(np.mean(np.sum(pair**2, axis=0))))
-    return np.array(known["matrix"]), np.concatenate(ears, axis=2).transpose(1, 2, 0)
+    return np.array(fields["matrix"]), np.concatenate(ears, axis=2).transpose(1, 2, 0)

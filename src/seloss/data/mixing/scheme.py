@@ -73,8 +73,8 @@ class NoiseScheme:
             raise ValueError("valid_speakers must be some, not all, of the training speakers")
         unknown = set(self.artificial) - ARTIFICIAL.keys()
         if unknown:
-            known = ", ".join(ARTIFICIAL)
-            raise ValueError(f"artificial must be some of {known}; got {', '.join(unknown)}")
+            names = ", ".join(ARTIFICIAL)
+            raise ValueError(f"artificial must be some of {names}; got {', '.join(unknown)}")
         for split, count in self.repeats.items():
             if split not in SPLITS or not isinstance(count, int) or count < 1:
                 raise ValueError(
@@ -98,33 +98,33 @@ def read_scheme(path: str | Path) -> NoiseScheme:
     """
     path = Path(path)
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        parts = {name: _part(told, name) for name in ("train", "test")}
-        known = set(NoiseScheme.__dataclass_fields__)
-        if set(told) - known:
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))
+        parts = {name: _part(spec, name) for name in ("train", "test")}
+        fields = set(NoiseScheme.__dataclass_fields__)
+        if set(spec) - fields:
             raise ValueError(
-                f"the keys are {', '.join(sorted(known))}; got {sorted(set(told) - known)}"
+                f"the keys are {', '.join(sorted(fields))}; got {sorted(set(spec) - fields)}"
             )
         return NoiseScheme(
             **parts,
-            valid_speakers=tuple(told.get("valid_speakers") or ()),
-            artificial=tuple(told.get("artificial", ("babble", "ssn")) or ()),
-            artificial_seconds=float(told.get("artificial_seconds", 120)),
-            repeats=told.get("repeats") or {},
-            augment={name: tuple(span) for name, span in (told.get("augment") or {}).items()},
+            valid_speakers=tuple(spec.get("valid_speakers") or ()),
+            artificial=tuple(spec.get("artificial", ("babble", "ssn")) or ()),
+            artificial_seconds=float(spec.get("artificial_seconds", 120)),
+            repeats=spec.get("repeats") or {},
+            augment={name: tuple(span) for name, span in (spec.get("augment") or {}).items()},
         )
     except (ValueError, TypeError, yaml.YAMLError) as error:
         raise DataError(str(path), [Problem(0, "scheme", str(error))]) from None
 
 
-def _part(told: Any, name: str) -> Part:
+def _part(spec: Any, name: str) -> Part:
     keys = {"speakers", "noises", "snr_db"}
-    if not isinstance(told, dict) or not isinstance(told.get(name), dict):
+    if not isinstance(spec, dict) or not isinstance(spec.get(name), dict):
         raise ValueError(f"must hold '{name}' with {', '.join(sorted(keys))}")
-    if told[name].keys() != keys:
-        raise ValueError(f"'{name}' must hold {', '.join(sorted(keys))}; got {list(told[name])}")
-    for key, value in told[name].items():
+    if spec[name].keys() != keys:
+        raise ValueError(f"'{name}' must hold {', '.join(sorted(keys))}; got {list(spec[name])}")
+    for key, value in spec[name].items():
         kind, words = ((int, float), "numbers") if key == "snr_db" else (str, "names")
         if not isinstance(value, list) or not all(isinstance(one, kind) for one in value):
             raise ValueError(f"'{name}.{key}' must be a list of {words}; got {value!r}")
-    return Part(**{key: tuple(told[name][key]) for key in keys})
+    return Part(**{key: tuple(spec[name][key]) for key in keys})

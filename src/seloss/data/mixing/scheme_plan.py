@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,27 +26,17 @@ __all__ = ["Pools", "artificial_recordings", "assign", "make_artificial", "plan_
 Pools = dict[str, tuple[list[Recording], list[Recording]]]
 
 
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _refuse_same_audio(pools: Pools) -> None:
-    """Refuse a noise file of the test that training has too, under whatever name."""
-    both = [*pools["train"][1], *pools["valid"][1]]
-    trained = {one.path: one for one in both if one.path.is_file()}  # artificial ones may come
-    sizes = {path.stat().st_size for path in trained}
-    suspects = [one for one in pools["test"][1] if one.path.stat().st_size in sizes]
-    if not suspects:
-        return
-    known = {_digest(path): one.name for path, one in trained.items()}
+    """Refuse a noise of the test that is, under whatever name, the audio of one of training."""
+    trained = {
+        noise.origin: noise.name for split in ("train", "valid") for noise in pools[split][1]
+    }
     problems = [
-        Problem(0, one.name, f"is a noise of the test and, as {known[mark]}, of training")
-        for one in suspects
-        if (mark := _digest(one.path)) in known
+        Problem(
+            0, noise.name, f"is a noise of the test and, as {trained[noise.origin]}, of training"
+        )
+        for noise in pools["test"][1]
+        if noise.origin in trained
     ]
     if problems:
         raise DataError("noise", problems)
@@ -74,16 +63,16 @@ def assign(
         DataError: If a speaker or a noise of the scheme is not there, or test and training share a
             noise file.
     """
-    wanted = {"train": scheme.train.noises, "test": scheme.test.noises}
-    wanted["valid"] = wanted["train"]
+    types = {"train": scheme.train.noises, "test": scheme.test.noises}
+    types["valid"] = types["train"]
     _refuse_missing(scheme, speech, noise)
     pools: Pools = {}
     for split in SPLITS:
-        mine = [one for one in noise if one.group in wanted[split] and one.split in (None, split)]
+        mine = [one for one in noise if one.group in types[split] and one.split in (None, split)]
         if split != "test":
             mine += [one for one in made if one.split == split]
         pools[split] = ([one for one in speech if one.group in scheme.speakers(split)], mine)
-        lacking = set(wanted[split]) - {one.group for one in mine}
+        lacking = set(types[split]) - {one.group for one in mine}
         if split != "valid" and lacking:
             what = f"has no recording for {split}"
             raise DataError("noise", [Problem(0, name, what) for name in sorted(lacking)])
@@ -101,8 +90,8 @@ def _refuse_missing(
         ("noise", (*scheme.train.noises, *scheme.test.noises), noise),
     ):
         have = sorted({one.group for one in recordings})
-        told = f"no {what} of this name; there are {', '.join(have[:20])}"
-        problems += [Problem(0, name, told) for name in names if name not in have]
+        lacks = f"no {what} of this name; there are {', '.join(have[:20])}"
+        problems += [Problem(0, name, lacks) for name in names if name not in have]
     if problems:
         raise DataError("scheme", problems)
 
