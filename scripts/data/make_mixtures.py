@@ -2,10 +2,11 @@
 """Mix any folder of speech with any folder of noise in simulated or measured rooms.
 
 Writes one folder per mixture and the manifests train.json, valid.json and test.json. Splits share
-no speaker and no noise recording, and the test has noise types that training has not. A listing
-(speech.csv, noise.csv, rir.csv or manifest.csv) or folders named train, valid (dev) and test decide
-the splits; else they are drawn. A LibriSpeech tree works as it is. Started again, it makes what is
-missing; mixtures never change when more are asked for.
+no speaker, no noise recording (whose channels and copies count as one) and no room, and the test
+has noise types that training has not. A listing (speech.csv, noise.csv, rir.csv or manifest.csv) or
+folders named train, valid and test (or dev, val, eval, TRAIN, tr, cv, tt) decide the splits; else
+they are drawn. A LibriSpeech tree works as it is. Started again, it makes what is missing; mixtures
+never change when more are requested.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--rir",
         type=Path,
-        help="folder of measured multichannel responses, in place of simulated rooms",
+        help="folder of measured multichannel responses, a sub-folder for each room, in place of "
+        "simulated rooms",
     )
     add("--out", type=Path, required=True, help="folder of the mixtures")
     for split, count in zip(SPLITS, (1000, 100, 100), strict=True):
