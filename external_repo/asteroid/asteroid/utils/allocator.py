@@ -1,4 +1,4 @@
-"""Memory that a process keeps for itself instead of asking the system for it again and again."""
+"""Setting of the C library by which a process keeps the memory that it frees."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def keep_freed_memory() -> bool:
 
     A training step allocates and frees the same large tensors again and again. By default glibc
     gives each back to the system and gets it anew, page by page and filled with zeros: a fifth to a
-    quarter of the processor time of a FaSNet-TAC step. The price is that the process stays as large
-    as it ever was, and that large blocks of different sizes leave gaps: a third more memory.
+    quarter of the processor time of a FaSNet-TAC step. The price is that the process never shrinks,
+    and that large blocks of different sizes leave gaps: a third more memory.
 
-    Only glibc (Linux) is told; it cannot be undone.
+    Only glibc (Linux) has this setting; it cannot be undone.
 
     Source: mallopt(3).
     """

@@ -55,8 +55,8 @@ class StepProfiler(Profiler):
         self.is_done = False
         self._stack: list[tuple[str, str, Any]] = []
         self._marks: list[tuple[Any, str]] = []
-        self._seen = -1  # steps begun
-        self._is_inside = False  # a step, and not between two epochs
+        self._step = -1  # number of the step that has begun, from 0
+        self._is_inside = False  # a step; else between two epochs
         self._processor = 0.0
         self._tracer: torch.profiler.profile | None = None
         self._traced = 0
@@ -110,11 +110,11 @@ class StepProfiler(Profiler):
         if self.is_done:
             return
         self._is_inside = True
-        self._seen += 1
-        if WARM <= self._seen < WARM + CLOCKED:
+        self._step += 1
+        if WARM <= self._step < WARM + CLOCKED:
             self._processor = time.process_time()
             self._marks = [(self._now(), "rest")]
-        elif self._seen >= WARM + CLOCKED and self._tracer is None:
+        elif self._step >= WARM + CLOCKED and self._tracer is None:
             self._trace()
 
     def _end_step(self) -> None:

@@ -73,7 +73,7 @@ class CompiledCall:
 def compiler_trouble(device: torch.device) -> str | None:
     """Return why nothing can be compiled on this machine; None if a small function was.
 
-    Compilers, their headers and Triton are found in so many ways that only trying tells.
+    Compilers, their headers and Triton are searched for in many places, so it is simply tried.
     """
     torch._dynamo.reset()
     x = torch.linspace(0.1, 1.0, 16, device=device, requires_grad=True)
@@ -85,7 +85,7 @@ def compiler_trouble(device: torch.device) -> str | None:
     finally:
         torch._dynamo.reset()
     assert x.grad is not None
-    return None if bool(torch.isfinite(x.grad).all()) else "what it compiles gives no numbers"
+    return None if bool(torch.isfinite(x.grad).all()) else "a compiled function gives no numbers"
 
 
 def _probe(x: torch.Tensor) -> torch.Tensor:

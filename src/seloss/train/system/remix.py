@@ -32,8 +32,8 @@ def remix(batch: Batch, *, gain_db: float = 0.0) -> Batch:
 
     Args:
         batch: Of one microphone; speech and noise add up to the mixture.
-        gain_db: Each item's level is changed by up to so many dB, up or down; so is every part of
-            the spectrum of its speech, the target too, and of its noise.
+        gain_db: Largest change of each item's level, and of every part of the spectra of its speech
+            (the target too) and its noise, dB up or down.
 
     Raises:
         ValueError: An item has several microphones: the noise at the others is not known.
