@@ -14,7 +14,7 @@ from asteroid.masknn.stream import kernels as frame_kernels
 from asteroid.masknn.stream import machine as frame_machine
 from asteroid.masknn.stream import writer as frame_writer
 from asteroid.masknn.stream.machine import FrameMachine
-from asteroid.masknn.stream.program import FrameProgram, Map, write_program
+from asteroid.masknn.stream.program import FrameProgram, Map
 from asteroid.masknn.stream.writer import FrameWriter, Source
 from asteroid.models import CNUNet, NUNetTLS
 
@@ -50,7 +50,7 @@ def test_every_map_is_that_of_the_modules_in_float64(monkeypatch, name, fewest):
     monkeypatch.setattr(frame_writer, "FEWEST_PRODUCTS", fewest)  # 0: three products everywhere
     network = build(name)
     x = noise(2, 2, network.n_fft // 2, 80, scale=1.0)  # every ring of frames turns over
-    machine = FrameMachine(write_program(network), batch=2)
+    machine = FrameMachine(network.frame_program(), batch=2)
     got = machine(x)
     with torch.no_grad():
         expected = network.double()._outputs(x.double(), None, None)
@@ -207,7 +207,7 @@ def test_without_a_folder_for_its_code_a_stream_is_compiled_all_the_same(monkeyp
 
 
 def test_a_saved_program_is_the_program(tmp_path):
-    program = write_program(build("both"))
+    program = build("both").frame_program()
     program.save(tmp_path / "network.npz")
     assert [each.name for each in tmp_path.iterdir()] == ["network.npz"]
     with np.load(tmp_path / "network.npz") as file:
@@ -227,7 +227,7 @@ def test_a_saved_program_is_the_program(tmp_path):
 
 
 def test_a_machine_takes_one_frame_of_every_signal():
-    machine = FrameMachine(write_program(build("both")), batch=2)
+    machine = FrameMachine(build("both").frame_program(), batch=2)
     results = machine.step(np.zeros((2, 32, 2), np.float32))
     assert {name: each.shape for name, each in results.items()} == {
         "mask": (2, 32, 2),

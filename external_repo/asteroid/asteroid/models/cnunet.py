@@ -33,7 +33,7 @@ class CNUNet(FramedModel):
     outputs the compressed spectrum itself; the waveforms of both are averaged.
 
     On a stream (:meth:`stream`) it runs frame by frame, on one core faster than the signal arrives
-    (:func:`~asteroid.masknn.stream.program.write_program`).
+    (:meth:`frame_program`).
 
     With ``embedding_dim`` the network takes speech embeddings, which are fused into the input of
     the dense block (stage 1 of the two-stage training). The skip connections stay as they are.

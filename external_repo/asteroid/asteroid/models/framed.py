@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from asteroid.dsp.framed_stft import FramedStft
+from asteroid.masknn.stream.program import FrameProgram, write_program
 from asteroid.masknn.stream.state import StreamState
 
 from .base_models import BaseModel
@@ -115,6 +116,14 @@ class FramedModel(BaseModel):
         ends = torch.arange(1, n_frames + 1, dtype=torch.float64) * self.hop_length
         times: Tensor = (ends - self.win_length / 2) / self.sample_rate
         return times
+
+    def frame_program(self) -> FrameProgram:
+        """Return the network between its spectra written out for one frame at a time.
+
+        Raises:
+            ValueError: There is no such form of this network.
+        """
+        return write_program(self)
 
     def stream(self, batch: int = 1, engine: str = "auto") -> WaveStream:
         """Return a :class:`WaveStream` of this network, for signals that arrive piece by piece.

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from asteroid.masknn.stream.fused_conv import fuse
 from asteroid.masknn.stream.machine import FrameMachine, have_compiler
-from asteroid.masknn.stream.program import write_program
 from asteroid.masknn.stream.state import StreamState
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def build_machine(network: FramedModel, batch: int, engine: str) -> FrameMachine
     if engine == "torch" or not fits or (engine == "auto" and not have_compiler()):
         return None
     try:
-        program = write_program(network)
+        program = network.frame_program()
     except ValueError:
         if engine == "compiled":
             raise
