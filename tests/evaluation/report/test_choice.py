@@ -37,3 +37,9 @@ def test_asked_ones_come_first_and_are_never_dropped() -> None:
 def test_an_unknown_utterance_is_named() -> None:
     with pytest.raises(ValueError, match="no utterance 'nobody'; there are worst"):
         choose_utterances(SCORES, first=["nobody"])
+
+
+def test_an_id_that_comes_twice_is_taken_once() -> None:
+    """A missing name once made this search without end."""
+    scores = pd.DataFrame({"a": [1.0, 2.0, 3.0]}, index=["x", "x", "y"])
+    assert sorted(choose_utterances(scores, n=5)) == ["x", "y"]

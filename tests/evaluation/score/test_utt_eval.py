@@ -178,6 +178,18 @@ def test_killed_and_started_again_keeps_what_was_finished(tmp_path: Path) -> Non
     assert not list(folder.glob("metrics/.*.csv"))
 
 
+def test_a_run_that_scores_nothing_keeps_the_tables_of_the_one_before(tmp_path: Path) -> None:
+    folder = make_experiment(tmp_path, n_samples=2)
+    assert run(tmp_path, "--metrics", "si_sdr") == 0
+    names = ("metrics.csv", "metrics_by_sample.csv", "metrics_by_snr_db.csv")
+    before = [(folder / "metrics" / name).read_bytes() for name in names]
+    for path in folder.glob("sample_*/speech.wav"):
+        path.unlink()
+    assert run(tmp_path, "--metrics", "si_sdr") == 1
+    assert [(folder / "metrics" / name).read_bytes() for name in names] == before
+    assert set(tables(folder)[2]["Reason"]) == {"there is no speech.wav"}
+
+
 def test_processes_give_the_same_tables(tmp_path: Path) -> None:
     folder = make_experiment(tmp_path)
     (folder / "sample_1" / "estimate.wav").write_bytes(b"no")
