@@ -67,8 +67,14 @@ def test_the_seeds_of_a_configuration_are_one_system(sweep, folder):
     assert words[3:5] == ["xp1=xp1-s0,xp1-s1", "it's mel_wo=it's mel_wo_seed1"]
 
 
+def test_an_evaluation_needs_a_network(sweep):
+    done = sweep(SWEEP.replace("evaluate: fasnet", "evaluate: tasnet"), "--stage", "evaluate")
+    assert done.returncode == 2
+    assert "evaluate must be one of fasnet, dccrn, dcunet, cnunet; got 'tasnet'" in done.stderr
+
+
 def test_too_little_to_compare_is_said(sweep):
-    done = sweep(SWEEP, "--stage", "compare")
+    done = sweep(SWEEP.replace("evaluate: fasnet", ""), "--stage", "compare")
     assert done.returncode == 1
     assert "0 configuration(s) are evaluated on unseen: too few" in done.stderr
 
@@ -102,7 +108,7 @@ def test_a_wrong_file_is_refused(sweep, change, message):
     [
         (("loss: xp1", "lsos: xp1"), "xp1-s0: train.py: error: --lsos is unknown (did you mean"),
         (("[wo, softmax]", "[wo, sftmax]"), "mel_sftmax_seed0: train.py: error: loss.weights_type"),
-        (("epochs: 3", "epochs: 0"), "xp1-s0: train.py: error: training.epochs must be positive"),
+        (("epochs: 3", "epochs: 0"), "train.py: error: training.epochs must be positive"),
         (("linear]", "critical], n_bins: 20"), "n_bins must be one of 18, 21, 25 on the critical"),
     ],
 )

@@ -57,15 +57,9 @@ class Sweep:
 
     @property
     def recipe(self) -> Recipe:
-        """The network.
-
-        Raises:
-            UsageError: The file names none.
-        """
-        if self.evaluate not in RECIPES:
-            names = ", ".join(RECIPES)
-            raise UsageError(f"{self.path}: evaluate must be one of {names}; got {self.evaluate!r}")
-        return RECIPES[self.evaluate]
+        """The network; of a program that has no launcher the data are those of FaSNet-TAC."""
+        recipes = (recipe for recipe in RECIPES.values() if ROOT / recipe.program == self.program)
+        return next(recipes, RECIPES["fasnet"])
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -140,16 +134,15 @@ def _as_text(value: Any) -> str:
 
 
 def check_runs(sweep: Sweep) -> None:
-    """Have the recipe read the options before anything is submitted: each value once.
+    """Have the recipe read every option's values before anything is submitted.
 
     Raises:
         UsageError: It refuses one; the message says which and why.
     """
-    seen: set[tuple[str, str]] = set()
-    for run in sweep.runs:
-        if seen.issuperset(run.options):
-            continue
-        seen.update(run.options)
+    unread = {option for run in sweep.runs for option in run.options}
+    while unread:  # the recipe takes seconds, so it reads as many values as it can each time
+        run = max(sweep.runs, key=lambda run: len(unread.intersection(run.options)))
+        unread.difference_update(run.options)
         words = [interpreter(), str(sweep.program), *run.flags, "--print_config"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -164,11 +157,10 @@ def train_tasks(sweep: Sweep, args: argparse.Namespace) -> list[Task]:
         UsageError: The recipe refuses the options of one.
         FileNotFoundError: There is no data.
     """
-    recipe = next((one for one in RECIPES.values() if ROOT / one.program == sweep.program), None)
-    recipe = recipe or RECIPES["fasnet"]
     words = ["--gpus", "-1" if args.gpus == "-" else args.gpus]
     for part in ("train", "valid"):
-        words += [f"--{part}_json", str(recipe.find_data(part, getattr(args, f"{part}_json")))]
+        path = sweep.recipe.find_data(part, getattr(args, f"{part}_json"))
+        words += [f"--{part}_json", str(path)]
     check_runs(sweep)
     tasks = []
     for run in sweep.runs:
@@ -180,7 +172,14 @@ def train_tasks(sweep: Sweep, args: argparse.Namespace) -> list[Task]:
 
 
 def evaluation_tasks(sweep: Sweep, test: Path) -> list[Task]:
-    """Return the evaluations of finished trainings that are not done, queued or running."""
+    """Return the evaluations of finished trainings that are not done, queued or running.
+
+    Raises:
+        UsageError: The file names no network.
+    """
+    if sweep.evaluate not in RECIPES:
+        names = ", ".join(RECIPES)
+        raise UsageError(f"{sweep.path}: evaluate must be one of {names}; got {sweep.evaluate!r}")
     name = f"eval_{test.stem}"
     program = [interpreter(), "-m", "seloss.cli.cluster.evaluate", sweep.evaluate, sweep.stages]
     tasks = []
