@@ -107,9 +107,9 @@ def test_a_wrong_file_is_refused(sweep, change, message):
     ("change", "message"),
     [
         (("loss: xp1", "lsos: xp1"), "xp1-s0: train.py: error: --lsos is unknown (did you mean"),
-        (("[wo, softmax]", "[wo, sftmax]"), "mel_sftmax_seed0: train.py: error: loss.weights_type"),
+        (("[wo, softmax]", "[wo, sftmax]"), "linear_sftmax_seed1: train.py: error: weights_type must be"),
         (("epochs: 3", "epochs: 0"), "train.py: error: training.epochs must be positive"),
-        (("linear]", "critical], n_bins: 20"), "n_bins must be one of 18, 21, 25 on the critical"),
+        (("linear]", "critical], n_bins: 20"), "the critical scale takes n_bins of 18, 21, 25; got 20"),
     ],
 )
 def test_a_run_that_its_recipe_refuses_is_told_before_any_is_submitted(sweep, change, message):

@@ -125,7 +125,7 @@ def test_the_launcher_runs_the_recipe_and_logs_its_failure(launch, folder):
     script = ROOT / "scripts" / "train" / "train_fasnet.sh"
     done = subprocess.run(["bash", script, *wrong], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    message = "loss.scale: must be one of linear, mel, critical; got bark"
+    message = "scale must be one of linear, mel, critical; got 'bark'"
     assert message in done.stderr
     logs = folder / "experiments" / "XP1" / "logs"
     assert message in (logs / "train.log").read_text(encoding="utf-8")
