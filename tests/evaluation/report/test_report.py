@@ -148,7 +148,7 @@ def test_a_script_element_cannot_be_left_by_its_data() -> None:
     [
         (["plain", "--baseline", "no"], "--baseline must be one of plain; got 'no'"),
         (["plain", "--metric", "pesq_wb"], "--metric must be one of si_sdr"),
-        (["plain", "plain"], "two signals are called 'plain'"),
+        (["plain", "plain"], "two systems are called 'plain'"),
         (["plain", "--ids", "x"], "no utterance 'x'"),
         (["nothing"], "no experiment 'nothing'"),
     ],
