@@ -172,7 +172,8 @@ EDITS: tuple[Edit, ...] = (
         "asteroid/losses/__init__.py",
         '    "SingleSrcMultiScaleSpectral",\n]',
         '    "SingleSrcMultiScaleSpectral",\n]\n\n'
-        "from . import catalogue\nfrom .catalogue import *\n\n__all__ += catalogue.__all__",
+        "from . import catalogue, sum_loss\nfrom .catalogue import *\nfrom .sum_loss import *\n\n"
+        "__all__ += catalogue.__all__ + sum_loss.__all__",
         "the project's losses are reached like upstream's",
     ),
     Edit(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from asteroid.losses.catalogue import build_training_loss
+from asteroid.losses.sum_loss import build_training_loss
 from seloss.train.options.loss import LossConfig, loss_from_preset, loss_from_text
 
 __all__ = ["add_loss_options", "losses_from"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from torch import nn
 
@@ -20,12 +19,11 @@ from .sdr_xp import NegSISDRLoss, XP1Loss
 from .signal_ratio import SDRLoss, SISNRLoss
 from .speech_loss import SpeechLoss
 from .squared_error import SpectrumMSELoss, WaveformMSELoss
-from .sum_loss import SumLoss
 from .weighted_sdr import WeightedSDRLoss
 
-__all__ = ["LOSSES", "build_loss", "build_part", "build_training_loss", "get_loss"]
+__all__ = ["LOSSES", "build_loss", "build_part", "get_loss"]
 __all__ += ["CompressedSpectrumLoss", "LogMelLoss", "MultiScaleSTFTLoss", "NegSISDRLoss"]
-__all__ += ["PMSQELoss", "SDRLoss", "SISNRLoss", "SpectrumMSELoss", "SpeechLoss", "SumLoss"]
+__all__ += ["PMSQELoss", "SDRLoss", "SISNRLoss", "SpectrumMSELoss", "SpeechLoss"]
 __all__ += ["WaveformMSELoss", "WeightedSDRLoss", "XP1Loss"]
 
 LOSSES: Registry[type[nn.Module]] = Registry("loss")
@@ -40,47 +38,6 @@ LOSSES.register("lms")(LogMelLoss)
 LOSSES.register("pmsqe")(PMSQELoss)
 LOSSES.register("multi_scale_stft")(MultiScaleSTFTLoss)
 LOSSES.register("compressed_spectrum")(CompressedSpectrumLoss)
-
-
-class _Terms(Protocol):
-    """A training configuration's loss, such as :class:`seloss.train.options.recipe.LossConfig`."""
-
-    @property
-    def balance(self) -> bool: ...
-
-    @property
-    def balance_by(self) -> str: ...
-
-    @property
-    def balance_items(self) -> int: ...
-
-    def terms(self) -> Sequence[Mapping[str, Any]]: ...
-
-
-def build_training_loss(config: _Terms, sample_rate: float) -> nn.Module:
-    """Build what a training configuration asks for: one value per utterance, lower is better.
-
-    Args:
-        config: Has ``terms()``, the parts as :class:`SumLoss` takes them, and how to balance them.
-        sample_rate: Hz.
-
-    Returns:
-        The loss itself if there is one with weight 1, otherwise a :class:`SumLoss`.
-
-    Raises:
-        ValueError: Unknown name, an argument the loss does not have, or a bad value.
-    """
-    terms = config.terms()
-    if len(terms) == 1 and terms[0].get("weight", 1) == 1:
-        options = {key: terms[0][key] for key in terms[0] if key not in ("weight", "label")}
-        return build_part(options.pop("name"), options, sample_rate)
-    return SumLoss(
-        terms,
-        sample_rate=sample_rate,
-        balance_by=config.balance_by if config.balance else None,
-        balance_items=config.balance_items,
-        reduction="none",
-    )
 
 
 def build_part(name: str, options: Mapping[str, object], sample_rate: float) -> nn.Module:

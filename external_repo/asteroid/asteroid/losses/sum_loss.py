@@ -4,13 +4,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from .catalogue import build_part
 from .speech_loss import check_choice
 
-__all__ = ["SumLoss"]
+__all__ = ["SumLoss", "build_training_loss"]
+
+
+class _Terms(Protocol):
+    """A training configuration's loss, such as :class:`seloss.train.options.recipe.LossConfig`."""
+
+    @property
+    def balance(self) -> bool: ...
+
+    @property
+    def balance_by(self) -> str: ...
+
+    @property
+    def balance_items(self) -> int: ...
+
+    def terms(self) -> Sequence[Mapping[str, Any]]: ...
+
+
+def build_training_loss(config: _Terms, sample_rate: float) -> nn.Module:
+    """Build what a training configuration asks for: one value per utterance, lower is better.
+
+    Args:
+        config: Has ``terms()``, the parts as :class:`SumLoss` takes them, and how to balance them.
+        sample_rate: Hz.
+
+    Returns:
+        The loss itself if there is one with weight 1, otherwise a :class:`SumLoss`.
+
+    Raises:
+        ValueError: Unknown name, an argument the loss does not have, or a bad value.
+    """
+    terms = config.terms()
+    if len(terms) == 1 and terms[0].get("weight", 1) == 1:
+        options = {key: terms[0][key] for key in terms[0] if key not in ("weight", "label")}
+        return build_part(options.pop("name"), options, sample_rate)
+    return SumLoss(
+        terms,
+        sample_rate=sample_rate,
+        balance_by=config.balance_by if config.balance else None,
+        balance_items=config.balance_items,
+        reduction="none",
+    )
 
 
 class SumLoss(nn.Module):
@@ -48,8 +91,6 @@ class SumLoss(nn.Module):
         balance_items: int = 16,
         reduction: str = "mean",
     ) -> None:
-        from .catalogue import build_part
-
         super().__init__()
         check_choice("reduction", reduction, ("mean", "none"))
         if balance_by is not None:
