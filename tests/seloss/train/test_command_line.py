@@ -174,6 +174,8 @@ def test_free_keys_and_published_flags_are_options():
     ("line", "message"),
     [
         ("--scale bark", "scale must be one of linear, mel, critical; got 'bark'"),
+        ("--loss xp1 --scale bark", "scale must be one of linear, mel, critical; got 'bark'"),
+        ("--loss xp1 --weights_type loud", "weights_type must be one of wo, .*; got 'loud'"),
         (
             "--loss si_snrr",
             r"loss must be one of neg_sisdr, .*; got 'si_snrr' \(did you mean si_snr",
