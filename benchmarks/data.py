@@ -9,7 +9,7 @@ is shorter) needs for the products of the network's training step, counted here.
 of the loader takes the batches off the workers and pins them; else a thread of ours takes them.
 
 Share of waiting: time until a batch is there over time of everything, once the workers run; goal:
-below 5 %. The first batch of an epoch, which nobody could make before the epoch began, is told by
+below 5 %. The first batch of an epoch, which nobody could make before, is reported by
 itself: epochs are short here. "time" is that of an item when nothing is done with the batches; the
 anchor is nothing but reading the same samples, in this process, times the workers. Files are in the
 system's cache.
@@ -69,25 +69,25 @@ def _write_waves(folder: Path, count: int, mics: int) -> Path:
     """Write a manifest that names every file `TURNS` times: an epoch is not over at once."""
     path = make_manifest(folder, n_items=-(-count // TURNS), n_mics=mics, seconds=ITEM_S)
     entries = json.loads(path.read_text(encoding="utf-8"))
-    told = [{**one, "id": f"{one['id']}-{turn}"} for turn in range(TURNS) for one in entries]
-    path.write_text(json.dumps(told[:count]), encoding="utf-8")
+    spec = [{**one, "id": f"{one['id']}-{turn}"} for turn in range(TURNS) for one in entries]
+    path.write_text(json.dumps(spec[:count]), encoding="utf-8")
     return path
 
 
 def _write_lists(folder: Path, count: int) -> Path:
-    told: dict[str, Any] = {"sample_rate": SAMPLE_RATE, "snr_db": [0, 5, 10, 15], "repeats": TURNS}
+    spec: dict[str, Any] = {"sample_rate": SAMPLE_RATE, "snr_db": [0, 5, 10, 15], "repeats": TURNS}
     for part, number in (("speech", -(-count // TURNS)), ("noise", 8)):
-        told[part] = []
+        spec[part] = []
         for index in range(number):
             path = folder / part / f"{index}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             signal = (speech_like if part == "speech" else noise_like)(ITEM_S, seed=index)
             sf.write(path, signal, SAMPLE_RATE, subtype="PCM_16")
             entry = {"path": str(path), "noise_type": f"type {index % 4}"}
-            told[part].append(entry if part == "noise" else {**entry, "id": f"item{index}"})
-    for entry in told["speech"]:
+            spec[part].append(entry if part == "noise" else {**entry, "id": f"item{index}"})
+    for entry in spec["speech"]:
         del entry["noise_type"]
-    (folder / "lists.json").write_text(json.dumps(told), encoding="utf-8")
+    (folder / "lists.json").write_text(json.dumps(spec), encoding="utf-8")
     return folder / "lists.json"
 
 
@@ -120,9 +120,9 @@ def _read_array(path: Path, samples: int) -> None:
 
 def _read_lists(path: Path, samples: int) -> None:
     """Read an utterance and as much of a noise for each item."""
-    told = json.loads(path.read_text(encoding="utf-8"))
-    for index, entry in enumerate(told["speech"] * told["repeats"]):
-        noise = told["noise"][index % len(told["noise"])]
+    spec = json.loads(path.read_text(encoding="utf-8"))
+    for index, entry in enumerate(spec["speech"] * spec["repeats"]):
+        noise = spec["noise"][index % len(spec["noise"])]
         for one in (entry, noise):
             sf.read(one["path"], frames=samples, dtype="float32")
 

@@ -132,15 +132,15 @@ def run_program(root: Path, tag: str, jobs: int) -> tuple[float, float]:
     command = [sys.executable, "-m", "evaluation.utt_eval", "--experiment_tag", tag]
     command += ["--root", str(root), "--jobs", str(jobs), "--metrics", *METRICS]
     # Into a file: a pipe would be open until the last of its helping processes is gone, too.
-    with tempfile.TemporaryFile("w+") as told:
+    with tempfile.TemporaryFile("w+") as output:
         began = time.perf_counter()
         done = subprocess.run(
-            command, stdout=told, stderr=told, text=True, env={**os.environ, **ONE_THREAD}
+            command, stdout=output, stderr=output, text=True, env={**os.environ, **ONE_THREAD}
         )
         wall = time.perf_counter() - began
-        told.seek(0)
+        output.seek(0)
         if done.returncode:
-            text = told.read()[-2000:]
+            text = output.read()[-2000:]
             raise RuntimeError(f"utt_eval ended with status {done.returncode}: {text}")
     return wall, 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 

@@ -57,8 +57,8 @@ def _recordings(
     for number, folder in enumerate(folders):
         prefix = f"{number}/" if len(folders) > 1 else ""
         for one in read_folder(folder, part):
-            wanted = options.split == "all" or one.split in (None, options.split)
-            if wanted and not (pattern and pattern.search(one.licence or "none given")):
+            selected = options.split == "all" or one.split in (None, options.split)
+            if selected and not (pattern and pattern.search(one.licence or "none given")):
                 chosen.append(replace(one, name=prefix + one.name))
     if not chosen:
         where = ", ".join(str(folder) for folder in folders)
@@ -70,16 +70,16 @@ def _recordings(
 
 def _mixing(path: Path | None) -> dict[str, Any]:
     """Return the options of the mixing by name."""
-    told = {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(told, dict):
+    spec = {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(spec, dict):
         raise ValueError(f"{path} must hold options as 'key: value'")
-    return told
+    return spec
 
 
 def work(options: argparse.Namespace) -> None:
-    """Write the lists, a table of what they are made of and, if wanted, the fixed mixtures."""
+    """Write the lists, a table of what they are made of and, if requested, the fixed mixtures."""
     pattern = re.compile(options.exclude_licence) if options.exclude_licence else None
-    told = _mixing(options.options)
+    spec = _mixing(options.options)
     parts = {
         part: _recordings(getattr(options, part) or [], kind, options, pattern)
         for part, kind in (("speech", "speech"), ("noise", "noise"), ("rooms", "rir"))
@@ -90,10 +90,10 @@ def work(options: argparse.Namespace) -> None:
         parts["speech"],
         parts["noise"],
         sample_rate=options.sample_rate,
-        snr_db=told.pop("snr_db", {"from": -5, "to": 20}),
-        repeats=told.pop("repeats", 1),
+        snr_db=spec.pop("snr_db", {"from": -5, "to": 20}),
+        repeats=spec.pop("repeats", 1),
         rooms=parts.get("rooms", ()),
-        options=told,
+        options=spec,
         excerpt_s=options.excerpt,
     )
     write_listing(

@@ -180,10 +180,10 @@ def read_panel(
     index = flat[0].index
     for table in flat[1:]:
         index = index.union(table.index, sort=False)
-    wanted = _columns(flat, level, scores)
+    columns = _columns(flat, level, scores)
     values = {
         name: {
-            score: np.stack([_column(table, score, index) for table in seeds]) for score in wanted
+            score: np.stack([_column(table, score, index) for table in seeds]) for score in columns
         }
         for name, seeds in tables.items()
     }
@@ -194,7 +194,7 @@ def read_panel(
         score: np.ones(len(index))
         if (column := level.weight_of(score)) is None
         else _column(units, column, index).clip(min=0)
-        for score in wanted
+        for score in columns
     }
     weights = {score: np.nan_to_num(weight) for score, weight in weights.items()}
     return _only(Panel(level, _described(units.reset_index(), systems), values, weights), ids)

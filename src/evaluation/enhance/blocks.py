@@ -55,11 +55,11 @@ def build_enhancer(
     Raises:
         ValueError: the network takes another number of channels.
     """
-    wanted = n_inputs(network)
-    if wanted not in (None, 1, n_channels):
-        raise ValueError(f"the network takes {wanted} channels; there are {n_channels}")
+    channels = n_inputs(network)
+    if channels not in (None, 1, n_channels):
+        raise ValueError(f"the network takes {channels} channels; there are {n_channels}")
     streams = hasattr(network, "stream") and getattr(network, "latency_samples", None) is not None
-    if streams and wanted == 1 and not getattr(network, "embedding_dim", None):
+    if streams and channels == 1 and not getattr(network, "embedding_dim", None):
         return StreamEnhancer(network, n_channels, sample_rate)
     grid = _grid(network)
     block, context = (

@@ -142,7 +142,7 @@ def _enhance_all(
 
 
 def _seconds(path: Path) -> float:
-    """Return a file's duration, 0 where it cannot be told: the file is refused in its turn."""
+    """Return a file's duration, 0 where it is not known: the file is refused in its turn."""
     try:
         return open_clip(path).seconds
     except (OSError, ValueError):

@@ -196,12 +196,12 @@ def _channels(network: nn.Module, clip: Clip, channel: int | None) -> list[int]:
     """
     if channel is not None and not 1 <= channel <= clip.channels:
         raise ValueError(f"there is no channel {channel}: the file has {clip.channels}")
-    wanted = n_inputs(network)
+    channels = n_inputs(network)
     everything = list(range(clip.channels))
-    if wanted == 1:
+    if channels == 1:
         return everything if channel is None else [channel - 1]
-    if wanted is not None and wanted != clip.channels:
-        raise ValueError(f"the network takes {wanted} channels; the file has {clip.channels}")
+    if channels is not None and channels != clip.channels:
+        raise ValueError(f"the network takes {channels} channels; the file has {clip.channels}")
     first = 0 if channel is None else channel - 1
     return [first, *(one for one in everything if one != first)]
 

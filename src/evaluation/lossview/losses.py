@@ -63,5 +63,5 @@ def losses_from(args: argparse.Namespace, sample_rate: int) -> dict[str, nn.Modu
 
 def _label(text: str, bands: dict[str, object], named: Sequence[object]) -> str:
     """Return what the loss is called; a single neg_sisdr by its scale and weighting."""
-    told = [str(bands[name]) for name in ("scale", "weights_type") if name in bands]
-    return f"{text} {' x '.join(told)}" if text == "neg_sisdr" and told else text
+    details = [str(bands[name]) for name in ("scale", "weights_type") if name in bands]
+    return f"{text} {' x '.join(details)}" if text == "neg_sisdr" and details else text

@@ -2,7 +2,7 @@
 
 The table is ``configs/phoneme-classes.json``, which users may edit. IPA (with the diacritics of the
 Montreal Forced Aligner's dictionaries), ARPAbet (with stress digits, upper or lower case) and SAMPA
-(as WebMAUS writes it) are understood. A label that is in no class is told apart from silence, so
+(as WebMAUS writes it) are understood. A label that is in no class is kept apart from silence, so
 that it can be reported.
 """
 

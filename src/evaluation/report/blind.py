@@ -90,15 +90,15 @@ def blind_page(title: str, test: Mapping[str, Any]) -> str:
 
 def _stimuli(kind: TestKind, signals: Mapping[str, Array], rate: int) -> dict[str, Array]:
     """Return what can be heard in the trials of one utterance, at equal loudness."""
-    wanted = dict(signals)
-    clean = wanted.pop(CLEAN)
+    sounds = dict(signals)
+    clean = sounds.pop(CLEAN)
     if kind == "abx":
-        wanted.pop(MIXTURE, None)
+        sounds.pop(MIXTURE, None)
     else:
-        wanted[HIDDEN_REFERENCE] = clean
+        sounds[HIDDEN_REFERENCE] = clean
         if rate > 2 * ANCHOR_HZ:
-            wanted[ANCHOR] = _low_passed(clean, rate)
-    matched, _ = equal_loudness(wanted, rate)
+            sounds[ANCHOR] = _low_passed(clean, rate)
+    matched, _ = equal_loudness(sounds, rate)
     return matched
 
 

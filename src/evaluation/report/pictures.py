@@ -20,7 +20,7 @@ HOP_S = 0.008
 RANGE_DB = 70.0
 DIFFERENCE_DB = 30.0
 LEVELS = "magma"
-DIFFERENCES = "RdBu_r"  # red: more than the reference; told apart without seeing red from green
+DIFFERENCES = "RdBu_r"  # red: more than the reference; distinct without seeing red from green
 
 
 def levels_db(signal: Array, sample_rate: int) -> Array:

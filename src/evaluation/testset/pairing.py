@@ -104,7 +104,7 @@ def match(files: Iterable[Path], names: _Names, pattern: str | None = None) -> d
         pattern: a regular expression with a group, in place of the rules.
 
     Raises:
-        ValueError: files and references cannot be told apart, or the pattern is none.
+        ValueError: files and references cannot be distinguished, or the pattern is none.
     """
     rules: tuple[_Rule, ...] = _RULES
     if pattern is not None:

@@ -127,8 +127,8 @@ class TestSet:
             ValueError: there is no such sample; the message shows some that exist.
         """
         table = self.samples()
-        for column, wanted in (("id", name), ("Sample_ID", name), ("Sample_ID", f"sample_{name}")):
-            hits = table.loc[table[column] == wanted, "Sample_ID"]
+        for column, value in (("id", name), ("Sample_ID", name), ("Sample_ID", f"sample_{name}")):
+            hits = table.loc[table[column] == value, "Sample_ID"]
             if len(hits):
                 return str(hits.iloc[0])
         raise ValueError(

@@ -19,7 +19,7 @@ PERIOD, FIRST_CENTRE = 320, 80  # samples between embeddings, and the centre of 
 
 @EMBEDDERS.register("distilled_xlsr")
 class DistilledXlsr(SpeechEmbedder):
-    """The inside of DistillMOS: 4.13 M parameters, taught by XLS-R to judge the quality of speech.
+    """The inside of DistillMOS: 4.13 M parameters, trained with XLS-R to score speech quality.
 
     Layer 0 is the projected output of its convolutions with the position encoding, layers 1 to 7
     are those of its transformer; vectors of 200 numbers every 20 ms. Signals longer than 7.68 s go

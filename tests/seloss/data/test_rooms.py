@@ -109,7 +109,7 @@ def test_impossible_wishes_are_refused():
         ValueError, match="geometry must be one of binaural, adhoc, circular; got 'line'"
     ):
         scene(geometry="line")
-    with pytest.raises(ValueError, match=r"reverberation time of 0\.01 s"):
+    with pytest.raises(ValueError, match=r"RT60 of 0\.01 s"):
         scene(rt60_s=(0.01, 0.01))
     with pytest.raises(ValueError, match=r"sources \(9, 9\) m away"):
         scene(distance_m=(9, 9))

@@ -41,13 +41,13 @@ LOSSES.register("compressed_spectrum")(CompressedSpectrumLoss)
 
 
 def build_part(name: str, options: Mapping[str, object], sample_rate: float) -> nn.Module:
-    """Build a loss that returns one value per utterance, told the sampling rate if it asks.
+    """Build a loss that returns one value per utterance, at the sampling rate if it takes one.
 
     A loss of one's own that knows no ``reduction`` may return a mean instead.
     """
     parameters = inspect.signature(get_loss(name)).parameters
-    wanted = {"reduction": "none", "sample_rate": sample_rate}
-    loss = build_loss(name, **options, **{k: v for k, v in wanted.items() if k in parameters})
+    common = {"reduction": "none", "sample_rate": sample_rate}
+    loss = build_loss(name, **options, **{k: v for k, v in common.items() if k in parameters})
     if "reduction" not in parameters and hasattr(loss, "reduction"):  # one's own, say
         loss.reduction = "none"  # type: ignore[assignment]
     return loss

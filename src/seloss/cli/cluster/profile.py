@@ -37,7 +37,7 @@ class Profile:
     cpus: int = 2  # cores of each process
     memory: str | None = None  # SLURM's, of each node, as 32G
     walltime: str = "24"  # hours or H:MM:SS, where the command says -
-    # Seconds before the walltime's end at which training is told to save: longer than a validation.
+    # Seconds before the walltime's end at which training is to save: longer than a validation.
     grace: int = 300
     besteffort: bool = False  # others' jobs may interrupt these (on SLURM a partition says so)
     modules: list[str] = field(default_factory=list)  # environment modules to load

@@ -36,8 +36,8 @@ VALID_SPEAKERS = ("p226", "p287")
 def _first(root: Path, names: Sequence[str], part: str) -> Path:
     found = [root / name for name in names if (root / name).is_dir()]
     if not found:
-        wanted = f"expected {' or '.join(names)} in it"
-        raise DataError(str(root), [Problem(0, part, f"is no DNS challenge folder: {wanted}")])
+        expected = f"expected {' or '.join(names)} in it"
+        raise DataError(str(root), [Problem(0, part, f"is no DNS challenge folder: {expected}")])
     return found[0]
 
 

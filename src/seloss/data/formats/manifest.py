@@ -1,4 +1,4 @@
-"""The list of mixtures a network trains or is judged on: a JSON file, one object per mixture.
+"""The list of mixtures a network is trained or scored on: a JSON file, one object per mixture.
 
 The format is that of Asteroid's TAC recipe. Each microphone has a numbered entry, and what is known
 about the mixture stands beside it; every path is relative to the manifest::

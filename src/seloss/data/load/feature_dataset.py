@@ -209,7 +209,7 @@ def fill_store(
     share: Share = (0, 1),
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> StorePlan:
-    """Compute what a store lacks; a killed run loses a shard or a minute at most and goes on.
+    """Compute what a store lacks; a killed run loses a shard or a minute at most and resumes.
 
     Args:
         store: Is brought up to date.

@@ -58,7 +58,7 @@ def read_pairs_file(path: str | Path) -> list[Mixture]:
 
 def _pairs(folder: Path, spec: Any) -> list[Mixture]:
     if not isinstance(spec, dict) or not {"noisy", "clean"} <= spec.keys() <= _KEYS:
-        raise ValueError(f"must hold noisy, clean and, if wanted, rule and unpaired; got {spec!r}")
+        raise ValueError(f"must hold noisy, clean and optionally rule and unpaired; got {spec!r}")
     chosen, unpaired = spec.get("rule", "same_name"), spec.get("unpaired", "refuse")
     if unpaired not in ("refuse", "skip"):
         raise ValueError(f"'unpaired' must be refuse or skip; got {unpaired!r}")

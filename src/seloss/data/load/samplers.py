@@ -3,7 +3,7 @@
 The order of an epoch is one permutation, the same in every process, and step `k` of a run takes the
 items ``[k * n, (k + 1) * n)`` of it, `n` being the batch size times the number of processes. So the
 items of a step depend on that product only, not on how many processes share it, and a run that was
-stopped in the middle of an epoch goes on with the very next item.
+stopped in the middle of an epoch resumes with the very next item.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ class SourceLists:
     options: MixOptions = field(default_factory=MixOptions)
 
 
-def _span(told: Any, name: str) -> Span | None:
-    return read_span(told[name], name, _LIMITS[name]) if name in told else None
+def _span(spec: Any, name: str) -> Span | None:
+    return read_span(spec[name], name, _LIMITS[name]) if name in spec else None
 
 
 def _repeats(value: Any) -> int:
@@ -75,27 +75,27 @@ def _repeats(value: Any) -> int:
     return value
 
 
-def _ratios(told: Any) -> tuple[tuple[float, ...], Span | None]:
-    span = isinstance(told, dict) and {"from", "to"} <= told.keys()
-    values = [told["from"], told["to"]] if span else told
+def _ratios(spec: Any) -> tuple[tuple[float, ...], Span | None]:
+    span = isinstance(spec, dict) and {"from", "to"} <= spec.keys()
+    values = [spec["from"], spec["to"]] if span else spec
     good = isinstance(values, list) and values
     if not good or not all(isinstance(v, (int, float)) and math.isfinite(v) for v in values):
-        raise ValueError(f"'snr_db' must list ratios, or be {{'from': .., 'to': ..}}; got {told!r}")
+        raise ValueError(f"'snr_db' must list ratios, or be {{'from': .., 'to': ..}}; got {spec!r}")
     if span:
         return (), (float(values[0]), float(values[1]))
     return tuple(float(v) for v in values), None
 
 
 def _entries(
-    told: Any, part: str, folder: Path, keys: Sequence[str]
+    spec: Any, part: str, folder: Path, keys: Sequence[str]
 ) -> list[tuple[Path, dict[str, Any]]]:
-    if not isinstance(told, list) or not told:
+    if not isinstance(spec, list) or not spec:
         raise ValueError(f"{part!r} must be a list of at least one {{'path': ...}}")
-    for at, entry in enumerate(told):
+    for at, entry in enumerate(spec):
         lacking = [key for key in keys if not isinstance(entry, dict) or key not in entry]
         if lacking:
             raise ValueError(f"{part!r} number {at + 1} has no {lacking[0]!r}")
-    return [(Path(os.path.normpath(folder / entry["path"])), entry) for entry in told]
+    return [(Path(os.path.normpath(folder / entry["path"])), entry) for entry in spec]
 
 
 def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
@@ -110,20 +110,20 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         raise FileNotFoundError(f"no lists {path}; scripts/data/voicebank_demand.py writes them")
     folder = path.absolute().parent
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(told, dict) or "sample_rate" not in told:
+        spec = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(spec, dict) or "sample_rate" not in spec:
             raise ValueError(_EXPECTED)
-        choices, span = _ratios(told.get("snr_db"))
-        spans = {name: _span(told, name) for name in _LIMITS}
-        options, repeats = read_mix_options(told), _repeats(told.get("repeats", 1))
-        speech = _entries(told.get("speech"), "speech", folder, ("id", "path"))
+        choices, span = _ratios(spec.get("snr_db"))
+        spans = {name: _span(spec, name) for name in _LIMITS}
+        options, repeats = read_mix_options(spec), _repeats(spec.get("repeats", 1))
+        speech = _entries(spec.get("speech"), "speech", folder, ("id", "path"))
         turns = [repeats * _repeats(entry.get("repeats", 1)) for _, entry in speech]
-        noise = _entries(told.get("noise"), "noise", folder, ("path", "noise_type"))
-        rooms = _entries(told["rooms"], "rooms", folder, ("path",)) if "rooms" in told else []
+        noise = _entries(spec.get("noise"), "noise", folder, ("path", "noise_type"))
+        rooms = _entries(spec["rooms"], "rooms", folder, ("path",)) if "rooms" in spec else []
     except (ValueError, TypeError) as error:
         raise DataError(str(path), [Problem(0, "lists", str(error))]) from None
-    if told["sample_rate"] != sample_rate:
-        what = f"'sample_rate' is {told['sample_rate']} Hz, expected {sample_rate}; prepare it anew"
+    if spec["sample_rate"] != sample_rate:
+        what = f"'sample_rate' is {spec['sample_rate']} Hz, expected {sample_rate}; prepare it anew"
         raise DataError(str(path), [Problem(0, "lists", what)])
     counts = Counter(entry["id"] for _, entry in speech)
     problems = [Problem(0, name, "is given twice") for name, n in counts.items() if n > 1]
@@ -194,7 +194,7 @@ def write_source_lists(
     def relative(one: Recording) -> str:
         return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
 
-    told = {
+    spec = {
         "sample_rate": sample_rate,
         "snr_db": dict(snr_db) if isinstance(snr_db, Mapping) else list(snr_db),
         "repeats": repeats,
@@ -207,4 +207,4 @@ def write_source_lists(
         "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
         **({"rooms": [{"path": relative(one)} for one in rooms]} if rooms else {}),
     }
-    write_text(path, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(spec, indent=1, ensure_ascii=False) + "\n")

@@ -65,10 +65,10 @@ def _prepare_archive(
     archive: Archive, path: Path, takes: Sequence[Take], out: Path, bar: tqdm[Any]
 ) -> None:
     """Write the files that come from one archive, reading it once."""
-    wanted = set().union(*(take.needs for take in takes))
+    members = set().union(*(take.needs for take in takes))
     contents: dict[str, bytes] = {}
     left = list(takes)
-    for name, content in read_members(path, wanted, root=archive.root):
+    for name, content in read_members(path, members, root=archive.root):
         contents[name] = content
         for take in [one for one in left if one.needs <= contents.keys()]:
             target = out / take.part / take.path
@@ -102,7 +102,7 @@ def _start(out: Path, state: str, files: Sequence[str]) -> None:
 
 
 def _state_of(which: str, pinned: Mapping[str, Archive], takes: Sequence[Take]) -> str:
-    """Return a digest of what decides on the audio; what is known of it may be told anew."""
+    """Return a digest of what decides on the audio; what is written about it may change."""
     made = [[*dataclasses.astuple(dataclasses.replace(take, row={}))] for take in takes]
     archives = {name: archive.sha256 for name, archive in pinned.items()}
     text = json.dumps([which, archives, made, HIGH_PASS_HZ, SAMPLE_RATE], sort_keys=True)

@@ -18,7 +18,7 @@ _README = """# Mini corpus ({which} set)
 Real recordings, 16 kHz, 16 bit, taken from archives of the Python package index. Speech and noise
 are high-passed at 60 Hz. Train, valid and test share no speaker and no moment of a noise; the test
 also has kinds of noise that training has not. A listing stands beside the audio of each part.
-Where a talker's gender is documented, it is told; of the others nobody has said it.
+A talker's gender is given where it is documented.
 
 | archive | licence of the package | sha256 |
 |---|---|---|

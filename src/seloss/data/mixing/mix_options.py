@@ -77,8 +77,8 @@ def read_span(value: Any, name: str, limits: Span, *others: str) -> Span:
     """
     keys = {*others, "from", "to"}
     if not isinstance(value, dict) or value.keys() != keys:
-        wanted = ", ".join(f"'{key}': .." for key in (*others, "from", "to"))
-        raise ValueError(f"{name!r} must be {{{wanted}}}; got {value!r}")
+        expected = ", ".join(f"'{key}': .." for key in (*others, "from", "to"))
+        raise ValueError(f"{name!r} must be {{{expected}}}; got {value!r}")
     low, high = limits
     if not low <= value["from"] <= value["to"] <= high:
         raise ValueError(f"{name!r} must lie between {low:g} and {high:g}; got {value!r}")

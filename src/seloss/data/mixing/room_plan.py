@@ -58,7 +58,7 @@ class MixingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check every field, so that a wrong one is told at once.
+        """Check every field, so that a wrong one is refused at once.
 
         Raises:
             ValueError: Says which field, what it must be and what it is.

@@ -179,15 +179,15 @@ def draw_scene(
     """
     if geometry not in GEOMETRIES:
         raise ValueError(f"geometry must be one of {', '.join(GEOMETRIES)}; got {geometry!r}")
-    wanted = float(draw.uniform(*rt60_s))
+    requested = float(draw.uniform(*rt60_s))
     kind = GEOMETRIES[geometry]
     front_deg = kind.front_deg if front_deg is None else front_deg
     for _ in range(_TRIES):
-        scene = _try_scene(draw, kind, n_mics, wanted, distance_m, front_deg)
+        scene = _try_scene(draw, kind, n_mics, requested, distance_m, front_deg)
         if scene is not None:
             return scene
     raise ValueError(
-        f"no room of {ROOM_M} m has a reverberation time of {wanted:.2f} s, {n_mics} microphones "
+        f"no room of {ROOM_M} m has an RT60 of {requested:.2f} s, {n_mics} microphones "
         f"and sources {distance_m} m away; shorten the distance or lengthen the reverberation"
     )
 

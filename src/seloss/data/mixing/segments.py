@@ -145,8 +145,8 @@ def build_plan(
     digest = hashlib.sha256(json.dumps([config.samples, config.sample_rate, config.seed]).encode())
     for one in items:
         files = [path.name if path else None for path in (one.speech, one.noise, one.mixture)]
-        told = [one.id, *files, one.start, one.n_samples, one.snr_db]
-        digest.update(json.dumps(told).encode())
+        description = [one.id, *files, one.start, one.n_samples, one.snr_db]
+        digest.update(json.dumps(description).encode())
     columns = {
         name: [getattr(one, name) for one in items]
         for name in ("speaker", "noise_type", "seen", "transcript")

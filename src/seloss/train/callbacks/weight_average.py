@@ -14,7 +14,7 @@ class WeightAverage(pl.Callback):
     """Average the weights over the last steps; validate and ship the average.
 
     Running statistics of batch norms are averaged alike, so that they fit the averaged weights.
-    Checkpoints hold the average as ``averaged``, beside the weights that training goes on from.
+    Checkpoints hold the average as ``averaged``, beside the weights that training continues from.
 
     Args:
         decay: How much of the average a step keeps, such as 0.999: the mean of about the last
@@ -60,7 +60,7 @@ class WeightAverage(pl.Callback):
         self._swap(pl_module)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the weights back that training goes on from."""
+        """Put the weights back that training continues from."""
         self._swap(pl_module)
 
     def on_save_checkpoint(

@@ -67,7 +67,7 @@ def parse_recipe(
         defaults: The recipe's ``conf.yml``.
         prog: Name of the program.
         description: Of the program, for ``--help``.
-        check: Refuses, by a ValueError, values that only the parts of a training can judge.
+        check: Refuses, by a ValueError, values that only the parts of a training can check.
 
     Raises:
         ConfigError: An unknown option, or a wrong value; the message lists the valid ones.

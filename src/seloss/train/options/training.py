@@ -46,12 +46,12 @@ class TrainingConfig:
             memory but seldom time); 16-mixed (a GPU); auto is bf16-mixed on a GPU that has it, else
             32. The weights and the loss are always float32.
         compile: Compile the network by torch.compile, for training steps; validation, where every
-            length differs, is not compiled. Where no compiler works, training goes on without.
+            length differs, is not compiled. Where no compiler works, training continues without.
         recompute: Parts of the network whose inner values are computed again in the backward pass
             instead of being kept: less memory, more time, the same gradients. Such as
             encoder,decoders; auto: the network's blocks.
         profile: Measure some steps at the start; profile/summary.txt and profile/trace.json.gz (for
-            ui.perfetto.dev or chrome://tracing) say where their time goes. Then training goes on.
+            ui.perfetto.dev or chrome://tracing) say where their time goes. Then training continues.
         gpus: Number of GPUs of each node, one process each; -1: all there are; 0: the CPU.
         nodes: Number of machines; more than one needs a launcher (scripts/train, torchrun or srun).
         ranks: Number of processes of each node where there is no GPU. The batch size of a step is

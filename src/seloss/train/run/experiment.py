@@ -81,7 +81,7 @@ class Experiment:
         return int(epochs), int(content["global_step"])
 
     def position(self) -> tuple[int, int, int | None]:
-        """Return where a resumed run goes on: epoch, mixtures of it that are done, step size then.
+        """Return where a resumed run continues: epoch, mixtures done in it, step size then.
 
         The last is None if it is not known.
         """

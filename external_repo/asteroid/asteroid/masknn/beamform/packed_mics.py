@@ -28,7 +28,7 @@ class PackedMics:
     def from_valid(
         cls, valid_mics: Tensor | Sequence[int] | None, batch_size: int, n_mics: int
     ) -> PackedMics:
-        """Read the number of microphones of each array, as Asteroid's networks are told it.
+        """Read the number of microphones of each array, in the form of Asteroid's networks.
 
         Args:
             valid_mics: ``(batch,)`` or ``(batch, 1)`` integers; None means all microphones of all
