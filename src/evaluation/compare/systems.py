@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from evaluation.testset.experiment import TestSet, open_system
 from evaluation.work.ledger import content_digest
+from seloss.data.formats.audio import read_samples
 
 __all__ = ["System", "check_same_testset", "common_ids", "parse_system"]
 
@@ -121,9 +121,7 @@ def _differ(first: Path | None, second: Path | None) -> str:
         return ""
     if first.samefile(second) or content_digest(first) == content_digest(second):
         return ""
-    (ours, rate), (theirs, other_rate) = (
-        soundfile.read(p, dtype="float32") for p in (first, second)
-    )
+    (ours, rate), (theirs, other_rate) = (read_samples(p, dtype="float32") for p in (first, second))
     if rate != other_rate:
         return f"is at {rate} and at {other_rate} Hz ({first}, {second})"
     if ours.shape != theirs.shape:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ import soundfile
 
 from evaluation.testset.spoken_text import read_transcripts
 from evaluation.testset.testset import TestSet, some
+from seloss.data.formats.audio import read_samples
+from seloss.data.formats.audio_files import walk_files
 
 from .aligner import aligned
 from .alignment import Alignment, alignment_of, fitted, phones_from_list
@@ -152,19 +153,12 @@ def pair_textgrids(
 
 def _grid_files(folder: Path) -> Iterator[Path]:
     """Yield the TextGrids below a folder, also behind links, in order."""
-    seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:  # a link to a folder above
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        for name in sorted(names):
-            path = Path(place, name)
-            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
-                continue
-            if path.suffix.lower() == ".textgrid" or f"{path.stem}.TextGrid" not in names:
-                yield path
+    files = [path for path in walk_files(folder) if path.suffix.lower() in _SUFFIXES]
+    grids = {path for path in files if path.suffix.lower() == ".textgrid"}
+    # of an utterance in both forms, the TextGrid counts
+    yield from (
+        path for path in files if path in grids or path.with_suffix(".TextGrid") not in grids
+    )
 
 
 def _of_speech(files: Sequence[Path], own: str) -> Sequence[Path]:
@@ -235,7 +229,7 @@ def _of_transcript(task: AlignTask, seconds: float) -> Alignment | None:
     if task.transcript is None:
         return None
     assert task.speech is not None
-    signal, rate = soundfile.read(task.speech, dtype="float64", always_2d=True)
+    signal, rate = read_samples(task.speech)
     cache = None if task.options.cache is None else Path(task.options.cache)
     return aligned(signal[:, 0], rate, task.transcript, task.lexicon, cache)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -26,6 +25,7 @@ from scipy.signal.windows import hann
 from evaluation.testset.experiment import ExperimentFolder, TestSet, find_experiment
 from evaluation.testset.options import add_experiment_options
 from evaluation.work.tables import read_table
+from seloss.data.formats.audio import read_samples
 from seloss.program import run_command
 
 from .drawing import figure_style, save_figure
@@ -159,7 +159,7 @@ def _read(path: Path) -> tuple[_Array, int]:
     """Return a mono file in float64."""
     if not path.is_file():
         raise FileNotFoundError(f"no {path}: run evaluation.infer")
-    signal, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    signal, rate = read_samples(path)
     return signal[:, 0], rate
 
 

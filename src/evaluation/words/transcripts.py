@@ -8,13 +8,13 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from evaluation.work.ledger import Ledger, content_digest
 from evaluation.work.parallel import run_each
+from seloss.data.formats.audio import read_samples
 
 from .recognisers import SAMPLE_RATE, Recogniser, build_recogniser, identity, levelled
 
@@ -86,12 +86,8 @@ def _load(name: str) -> Recogniser:
 
 
 def _transcribe(job: _Job) -> str:
-    samples, rate = soundfile.read(job.path, dtype="float32", always_2d=True)
+    samples, rate = read_samples(job.path, dtype="float32")
     signal: NDArray[np.float32] = np.ascontiguousarray(samples[:, 0])
-    if not len(signal):
-        raise ValueError(f"{job.path.name} holds no samples")
-    if not np.isfinite(signal).all():
-        raise ValueError(f"{job.path.name} holds values that are not finite")
     if not signal.any():
         return ""  # nothing can be heard in silence, and some recognisers invent words there
     if rate != SAMPLE_RATE:
