@@ -27,8 +27,8 @@ from seloss.pretrained import enhance
 __all__ = ["PEERS", "enhance_folder"]
 
 SAMPLE_RATE = 16000
-#: RNNoise answers one frame of 10 ms late.
-RNNOISE_RATE, RNNOISE_DELAY = 48000, 480
+#: RNNoise answers two frames of 10 ms late.
+RNNOISE_RATE, RNNOISE_DELAY = 48000, 960
 
 Signal = NDArray[np.float64]
 System = Callable[[Signal], Signal]
