@@ -1,12 +1,15 @@
 """One file in, one file out: enhance audio files of any length, rate and number of channels.
 
+    seloss enhance in.wav -o out.wav                      # the network that comes with the package
+    seloss enhance --model dccrn-small-causal in.wav -o out.wav        # seloss models lists them
     python -m evaluation.enhance --checkpoint best_model.pth in.wav -o out.wav
     python -m evaluation.enhance --experiment_tag XP1 recordings/ -o enhanced/
     python -m evaluation.enhance --experiment_tag XP1 --experiment_tag XP2 in.wav -o both/
 
-works with every network that `serialize()` saved. Files are resampled to the network's rate and
-back (soxr). A single-channel network enhances every channel by itself (or --channel N); one for
-several microphones takes them all and gives the reference microphone (the first, or --channel N).
+works with every network that `serialize()` saved, and with weights in safetensors. Files are
+resampled to the network's rate and back (soxr). A single-channel network enhances every channel by
+itself (or --channel N); one for several microphones takes them all and gives the reference
+microphone (the first, or --channel N).
 With several networks, or for a folder, -o is a folder: <network>/<path in the folder>.wav.
 
 Long files go through in blocks with context, causal networks as a stream, in bounded memory: what
@@ -35,6 +38,7 @@ from evaluation.testset.options import add_experiment_options
 from evaluation.work.cli import positive_int
 from seloss.data.formats.audio import SUFFIXES
 from seloss.data.formats.audio_files import find_audio
+from seloss.pretrained import DEFAULT
 from seloss.program import run_command
 
 from .audio import DEPTHS, open_clip
@@ -87,19 +91,22 @@ def plan(
     return jobs
 
 
-def _checkpoints(args: argparse.Namespace) -> dict[str, Path]:
-    """Return the networks' files by name.
+def _checkpoints(args: argparse.Namespace) -> dict[str, str | Path]:
+    """Return the networks by name: a file, or the name of one that comes with the package.
 
     Raises:
         ValueError: two have one name.
     """
-    found = []
+    found: list[tuple[str, str | Path]] = [
+        (Path(model).stem if Path(model).is_file() else model, model) for model in args.model or ()
+    ]
     for path in args.checkpoint or ():
         # best_model.pth says nothing: its folder is the experiment's
         name = path.stem if path.stem != "best_model" else path.absolute().parent.name
         found.append((name, path))
     tags = args.experiment_tag or ()
     found += [(tag, find_experiment(tag, args.root).checkpoint) for tag in tags]
+    found = found or [(DEFAULT, DEFAULT)]
     names = [name for name, _ in found]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -164,11 +171,17 @@ def _parser() -> argparse.ArgumentParser:
     add("inputs", nargs="+", type=Path, metavar="INPUT", help="audio files, folders of them")
     add("-o", "--output", required=True, type=Path, metavar="PATH", help="file or folder")
     add(
+        "--model",
+        action="append",
+        metavar="NAME|FILE",
+        help=f"a network of the package, or its weights (default: {DEFAULT}); may be repeated",
+    )
+    add(
         "--checkpoint",
         action="append",
         type=Path,
         metavar="FILE",
-        help="a network; may be repeated",
+        help="or a network that serialize() saved; may be repeated",
     )
     add("--experiment_tag", action="append", metavar="TAG", help="or an experiment, for its best")
     add("--level", choices=LEVELS, default=LEVELS[0], help="default: %(default)s")
@@ -183,14 +196,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _work(args: argparse.Namespace) -> int:
-    if not args.checkpoint and not args.experiment_tag:
-        raise ValueError("name a network: --checkpoint FILE or --experiment_tag TAG")
     if args.context > args.block:
         raise ValueError(f"--context {args.context:g} must not exceed --block {args.block:g}")
     paths = _checkpoints(args)
     jobs = plan(args.inputs, args.output, list(paths))
     device = pick_device(args.device)
-    networks = {name: load_network(path, device) for name, path in paths.items()}
+    networks = {name: load_network(place, device) for name, place in paths.items()}
     settings = Settings(args.level, args.depth, args.channel, args.block, args.context)
     failures = _enhance_all(jobs, networks, settings, overwrite=args.overwrite)
     if failures:

@@ -10,11 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seloss.pretrained import load_model
+
 __all__ = ["enhance", "load_network", "n_inputs", "pick_device"]
 
 
-def load_network(path: Path, device: torch.device) -> nn.Module:
-    """Load what `network.serialize()` gave, every weight in its place, ready for inference.
+def load_network(place: str | Path, device: torch.device) -> nn.Module:
+    """Load a network, every weight in its place, ready for inference.
+
+    Args:
+        place: A file that `network.serialize()` gave, one of weights (``.safetensors``), or, as a
+            string, the name of a network that comes with the package.
+        device: Where it is to run.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -23,6 +30,10 @@ def load_network(path: Path, device: torch.device) -> nn.Module:
     import seloss.embeddings.embedded  # noqa: F401  (registers its network)
     from asteroid.models.base_models import BaseModel
 
+    path = Path(place)
+    if path.suffix == ".safetensors" or (isinstance(place, str) and not path.is_file()):
+        shipped: nn.Module = load_model(place)
+        return shipped.to(device)
     if not path.is_file():  # else it would be looked for on a hub of models
         raise FileNotFoundError(f"there is no network {path}")
     try:
