@@ -87,7 +87,8 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     checkpoint = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     optimizer = checkpoint["optimizer_states"][0]["state"]
     moments = {f"{i}.{k}": v for i, moment in optimizer.items() for k, v in moment.items()}
-    return {**checkpoint["state_dict"], **moments}
+    averaged = {f"averaged.{name}": v for name, v in checkpoint.get("averaged", {}).items()}
+    return {**checkpoint["state_dict"], **moments, **averaged}
 
 
 def wait_for_epochs(process: subprocess.Popen[str], history: Path, rows: int) -> None:
@@ -124,8 +125,10 @@ def whole(data, tmp_path_factory) -> Path:
     return folder
 
 
-def check_resume(whole: Path, data: list[str], folder: Path, kills: list[tuple[int, float]]):
-    killed = ["--exp_dir", folder, "--num_workers", 2, *data, *SHORT]
+def check_resume(
+    whole: Path, data: list[str], folder: Path, kills: list[tuple[int, float]], *more: object
+):
+    killed = ["--exp_dir", folder, "--num_workers", 2, *data, *SHORT, *more]
     for _ in range(3):
         shutil.rmtree(folder, ignore_errors=True)
         if all(kill_after(rows, delay, folder, killed) for rows, delay in kills):
@@ -148,6 +151,14 @@ def check_resume(whole: Path, data: list[str], folder: Path, kills: list[tuple[i
 
 def test_a_run_killed_in_an_epoch_ends_with_the_weights_of_one_never_killed(whole, data, tmp_path):
     check_resume(whole, data, tmp_path / "killed", [(2, 0.1)])
+
+
+@pytest.mark.slow
+def test_a_killed_run_has_the_average_and_the_rates_of_one_never_killed(data, tmp_path):
+    more = ["--ema_decay", 0.9, "--schedule", "cosine", "--warmup_steps", 5]
+    train("--exp_dir", tmp_path / "whole", "--num_workers", 0, *data, *SHORT, *more)
+    check_resume(tmp_path / "whole", data, tmp_path / "killed", [(1, 0.05), (3, 0.0)], *more)
+    assert any(name.startswith("averaged.") for name in state(tmp_path / "killed"))
 
 
 @pytest.mark.slow

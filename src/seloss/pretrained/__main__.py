@@ -18,7 +18,7 @@ __all__ = ["describe"]
 
 
 def describe() -> str:
-    """Return a table of the networks: parameters, latency, size of the file."""
+    """Return a table of the networks: parameters, rate, latency."""
     rows = ["| model | parameters | rate (Hz) | latency (ms) |", "|---|---:|---:|---:|"]
     for name in model_names():
         network = load_model(name)
