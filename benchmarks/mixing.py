@@ -21,7 +21,7 @@ import numpy as np
 import soundfile as sf
 
 from seloss.data import open_dataset
-from seloss.data.load.mixture_dataset import SizedDataset
+from seloss.data.formats.batch import SizedDataset
 from tests.data import SAMPLE_RATE, noise_like, speech_like
 
 from .command import run_benchmark

@@ -76,16 +76,14 @@ def test_the_small_configuration_is_valid():
     assert small.net["norm"] == options().net["norm"]
 
 
-def test_the_small_causal_configuration_is_the_network_of_the_package(recipe):
-    from dataclasses import asdict
+def test_the_small_causal_configuration_is_the_network_of_the_package():
+    from seloss.pretrained import load_model
 
-    from asteroid.models import DCCRN
-
-    file = RECIPE / "conf_small_causal.yml"
-    config = parse_recipe(recipe, [], prog="train.py", description="", defaults=file).config
-    network = DCCRN(**asdict(config.net), sample_rate=16000)
+    config = options("--config", str(RECIPE / "conf_small_causal.yml"))
+    network = config.build_network()
     assert sum(p.numel() for p in network.parameters()) == 231_565
     assert network.latency_samples == 400
+    network.load_state_dict(load_model("dccrn-small-causal").state_dict())
     assert (config.optim.schedule, config.training.ema_decay) == ("cosine", 0.999)
 
 
