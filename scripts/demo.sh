@@ -7,7 +7,8 @@
 # four microphones of a hearing-aid wearer hear them who faces the talker. Both networks are trained
 # on the same mixtures, then evaluated on talkers they were not trained on: whole utterances, the words that a
 # recogniser understands, classes of phones. Tables, plots and a report to listen to are left in
-# experiments/demo. Stopped and started again, it resumes.
+# experiments/demo, with a mixture that the network of the package has enhanced. Stopped and started again,
+# it resumes.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -27,6 +28,10 @@ step "Mixtures: 4 hearing-aid microphones in simulated rooms, -5 to 5 dB"
   --noise data/mini/noise --out data/mini_mixtures --geometry binaural --front_deg 15 \
   --snr_db -5 5 --rt60_s 0.15 0.35 --speed 0.8 1.25 \
   --n_train 640 --n_valid 16 --n_test 24 --seed 0
+
+step "One of the test mixtures, enhanced by the network that comes with the package"
+noisy=(data/mini_mixtures/test/*/mixture_mic1.wav)
+"$python" -m evaluation.enhance "${noisy[0]}" -o "$out/enhanced.wav" --overwrite
 
 prepare_training 2
 
