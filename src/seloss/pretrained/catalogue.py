@@ -78,7 +78,7 @@ def load_model(name: str | Path = DEFAULT) -> nn.Module:
 
     Example:
         >>> load_model("dccrn-small-causal").sample_rate
-        16000.0
+        16000
     """
     package = model_package(name)
     try:

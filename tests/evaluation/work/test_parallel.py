@@ -110,7 +110,7 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path) -> None:
 
 def test_a_long_folder_for_temporary_files_is_no_trouble(tmp_path: Path) -> None:
     script = tmp_path / "prepared.py"
-    # Without a fork server (its socket's path would be too long) nothing is imported beforehand, and
+    # Without a fork server (its socket would have too long a path) nothing is imported before, and
     # the script itself is the workers' parent.
     text = PREPARED.replace('assert found["colorsys"].result[:2]', "#")
     script.write_text(text.replace("assert os.getpid() not in", "#"), "utf-8")
