@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 import asteroid.models
+from asteroid.utils.registry import did_you_mean
 
 from .weights_file import WeightsError, read_weights
 
@@ -35,8 +35,7 @@ def _file(name: str | Path) -> Path:
         return FOLDER / f"{name}.safetensors"
     if Path(name).suffix == ".safetensors" and Path(name).is_file():
         return Path(name)
-    near = difflib.get_close_matches(str(name), model_names(), n=1)
-    guess = f" (did you mean {near[0]}?)" if near else ""
+    guess = did_you_mean(str(name), model_names())
     shipped = ", ".join(model_names()) or "none"
     raise ValueError(
         f"no model {name}{guess}; the models of this package are {shipped}; or give a file "
