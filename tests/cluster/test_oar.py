@@ -49,6 +49,15 @@ def test_arguments_arrive_as_they_were_given(stopped):
     assert environment["OAR_JOB_NAME"] == "ECHO.echo"
 
 
+def test_two_nodes_of_which_both_fail_end_the_job(stopped):
+    """The processes on other nodes are OAR's own user's: the job cannot end them itself."""
+    stopped.train("BAD", "--weights_type", "loud", epochs=1, nodes="2")
+    state = stopped.wait_for_state("BAD", "failed")
+    assert "status" in state
+    assert "got 'loud'" in stopped.logs()
+    assert "PermissionError" not in stopped.logs()
+
+
 ARRAY = """
 import argparse, pathlib, sys
 from seloss.cli.cluster.job import Task

@@ -68,11 +68,11 @@ def check_parts(config: Recipe) -> None:
     """
     from asteroid.dsp.bands import SCALES
     from asteroid.losses import build_training_loss
-    from asteroid.losses.weightings import WEIGHTINGS
+    from asteroid.losses.weightings import WEIGHTINGS, canonical_name
 
     # A misspelt name is refused even where the loss requested has no use for it.
     SCALES.get(config.loss.scale)
-    WEIGHTINGS.get(config.loss.weights_type)
+    WEIGHTINGS.get(canonical_name(config.loss.weights_type))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of, it warns of again where it is trained
         build_training_loss(config.loss, config.data.sample_rate)

@@ -193,6 +193,12 @@ def test_values_are_those_of_the_registries(parse, line, message):
         parse(line, check=check_names)
 
 
+@pytest.mark.parametrize("name", ["None", "perceptual-published", "wo"])
+def test_published_names_of_weightings_are_taken(parse, name):
+    line = f"--scale critical --n_bins 21 --weights_type {name}"
+    assert parse(line, check=check_names).loss.weights_type == name
+
+
 def test_metrics_of_one_microphone_are_all_there(parse):
     from auditus import METRICS
 

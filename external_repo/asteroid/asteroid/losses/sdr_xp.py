@@ -27,7 +27,7 @@ from asteroid.dsp.stft import Stft
 
 from . import weightings_presence  # noqa: F401, registers its weightings
 from .speech_loss import Signals, SpeechLoss
-from .weightings import TINY, WEIGHTINGS, Cells, Weighting
+from .weightings import TINY, WEIGHTINGS, Cells, Weighting, canonical_name
 from .weightings_published import build_published_weighting
 
 __all__ = ["NegSISDRLoss", "XP1Loss"]
@@ -279,9 +279,7 @@ def _build_weighting(
 ) -> Weighting:
     if callable(weights_type):
         return weights_type
-    name = "wo" if weights_type in (None, "None") else weights_type
-    if name == "perceptual-published":
-        name = "perceptual"
+    name = canonical_name(weights_type)
     if published:
         return build_published_weighting(name, scale, gamma)
     builder = WEIGHTINGS.get(name)

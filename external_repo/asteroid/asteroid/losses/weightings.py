@@ -24,7 +24,7 @@ from torch import Tensor
 from asteroid.dsp.bands import Scale
 from asteroid.utils.registry import Registry
 
-__all__ = ["WEIGHTINGS", "Cells", "Weighting"]
+__all__ = ["WEIGHTINGS", "Cells", "Weighting", "canonical_name"]
 
 EPS = 1e-8  # relative to the energies or weights it is added to
 TINY = 1e-20  # absolute, against 0 / 0 in digital silence
@@ -77,6 +77,12 @@ class Cells:
 
 Weighting = Callable[[Cells], Tensor]
 WEIGHTINGS: Registry[Callable[..., Weighting]] = Registry("weights_type")
+_OTHER_NAMES = {None: "wo", "None": "wo", "perceptual-published": "perceptual"}
+
+
+def canonical_name(weights_type: str | None) -> str:
+    """Return the name in `WEIGHTINGS` that a published ``weights_type`` stands for."""
+    return _OTHER_NAMES.get(weights_type) or str(weights_type)
 
 
 @WEIGHTINGS.register("wo")

@@ -275,10 +275,13 @@ class Job:
             left = self.leaving and time.monotonic() - self.left_at >= patience
             if (failed or left) and not ended:
                 ended = True
-                for child in running:
-                    child.terminate()
+                try:
+                    for child in running:
+                        child.terminate()
+                except PermissionError:  # oarsh runs as OAR's user; OAR ends it with the job
+                    break
             time.sleep(_POLL_S)
-        return next((child.returncode for child in children if child.returncode), 0)
+        return next((child.returncode for child in children if child.returncode), self.leaving)
 
     def _tee(self, child: subprocess.Popen[bytes]) -> list[threading.Thread]:
         """Copy a command's output to this process's own and to the log."""
