@@ -6,6 +6,7 @@ whichever worker.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -149,16 +150,26 @@ class OnTheFlyDataset(Dataset[Item]):
     def _noise(self, first: Path, n_samples: int, draw: np.random.Generator) -> Samples:
         """Return one to three noises, the others at their levels relative to the first."""
         options = self.lists.options
-        noise = self._excerpt(first, n_samples, draw)
+        noise = self._one_noise(first, n_samples, draw)
         if len(options.noise_counts) == 1:
             return noise
         count = 1 + int(draw.choice(len(options.noise_counts), p=options.noise_counts))
         level = _rms(noise)
         for _ in range(1, count):
-            other = self._excerpt(self._draw_noise(draw)[0], n_samples, draw)
+            other = self._one_noise(self._draw_noise(draw)[0], n_samples, draw)
             gain = level / _rms(other) * 10 ** (float(draw.uniform(*options.extra_noise_db)) / 20)
             noise = noise + np.float32(gain) * other
         return noise
+
+    def _one_noise(self, file: Path, n_samples: int, draw: np.random.Generator) -> Samples:
+        """Return an excerpt of a noise, played faster or slower if that falls to it."""
+        chance = self.lists.options.noise_speed
+        factor = chance.draw(draw) if chance else None
+        if factor is None:
+            return self._excerpt(file, n_samples, draw)
+        original = self._excerpt(file, math.ceil(n_samples * factor), draw)
+        faster = soxr.resample(original, factor, 1.0, quality="HQ")[:n_samples]
+        return np.pad(faster, (0, n_samples - len(faster)))
 
     def _coloured(
         self, signal: Samples, gain_db: float | None, draw: np.random.Generator

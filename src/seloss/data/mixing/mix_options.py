@@ -4,6 +4,7 @@ They stand beside ``speech`` and ``noise`` in lists of sources, each of them opt
 
     {"room_probability": 0.4, "target": "early", "noise_by": "seconds",
      "noise_counts": [0.7, 0.2, 0.1], "extra_noise_db": {"from": -10, "to": 0},
+     "noise_speed": {"probability": 0.5, "from": 0.5, "to": 2},
      "equalise_db": {"probability": 0.3, "from": 2, "to": 8},
      "band_limit_hz": {"probability": 0.1, "from": 3000, "to": 7000},
      "clip_db": {"probability": 0.1, "from": 1, "to": 12}}
@@ -24,7 +25,12 @@ __all__ = ["Chance", "MixOptions", "Span", "read_mix_options", "read_span"]
 
 Span = tuple[float, float]
 NOISE_BY = ("type", "file", "seconds")
-_CHANCES = {"equalise_db": (0.0, 40.0), "band_limit_hz": (100.0, math.inf), "clip_db": (0.0, 60.0)}
+_CHANCES = {
+    "noise_speed": (0.25, 4.0),
+    "equalise_db": (0.0, 40.0),
+    "band_limit_hz": (100.0, math.inf),
+    "clip_db": (0.0, 60.0),
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class MixOptions:
             ``seconds``.
         noise_counts: Probabilities of one, two, three noises.
         extra_noise_db: Level of the second and third one, relative to the first.
+        noise_speed: How many times faster a noise is played, its pitch rising.
         equalise_db: Most that a frequency of the speech (target too) and of the noise is changed.
         band_limit_hz: Highest frequency of mixture and target.
         clip_db: How far below its peak the mixture, not the target, is cut off.
@@ -64,6 +71,7 @@ class MixOptions:
     noise_by: str = "type"
     noise_counts: tuple[float, ...] = (1.0,)
     extra_noise_db: Span = (-10.0, 0.0)
+    noise_speed: Chance | None = None
     equalise_db: Chance | None = None
     band_limit_hz: Chance | None = None
     clip_db: Chance | None = None
