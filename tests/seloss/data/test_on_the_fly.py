@@ -188,6 +188,23 @@ def test_more_noises_are_drawn_and_the_ratio_holds_for_their_sum(lists, tmp_path
     assert 0.6 < likeness < 0.97  # the second is 0 to 10 dB below the first
 
 
+def test_noises_are_played_faster_by_what_is_drawn_for_them(tmp_path):
+    """A tone of 500 Hz becomes one of 1000 Hz where every noise is played twice as fast."""
+    speech = read_folder(make_speech(tmp_path / "s", ["p1"], n_files=1), "speech")
+    (tmp_path / "n").mkdir()
+    tone = 0.1 * np.sin(2 * np.pi * 500 * np.arange(3 * RATE) / RATE)
+    sf.write(tmp_path / "n" / "tone.wav", tone, RATE)
+    noise = read_folder(tmp_path / "n", "noise")
+    for low, high in ((2, 2), (0.5, 0.5), (0.7, 1.4)):
+        chance = {"noise_speed": {"probability": 1, "from": low, "to": high}}
+        write_source_lists(
+            tmp_path / "l.json", speech, noise, sample_rate=RATE, snr_db=[0], options=chance
+        )
+        rest = open_dataset(tmp_path / "l.json", sample_rate=RATE)[(0, 0)].sources[1].numpy()
+        peak_hz = np.argmax(np.abs(np.fft.rfft(rest * np.hanning(len(rest))))) * RATE / len(rest)
+        assert 500 * low - 5 <= peak_hz <= 500 * high + 5
+
+
 @pytest.mark.parametrize(("by", "least", "most"), [("file", 0.1, 0.4), ("seconds", 0.6, 0.9)])
 def test_noise_is_drawn_by_file_or_by_its_seconds(tmp_path, by, least, most):
     speech = read_folder(make_speech(tmp_path / "s", ["p1"], n_files=1), "speech")
@@ -251,6 +268,7 @@ def test_everything_at_once_is_repeated_by_seed_epoch_and_item(lists, tmp_path, 
         ({"target": "wet"}, "'target' must be one of dry, early, reverberant; got 'wet'"),
         ({"noise_counts": [0.5, 0.4]}, "'noise_counts' must list the probabilities"),
         ({"noise_by": "colour"}, "'noise_by' must be one of type, file, seconds"),
+        ({"noise_speed": {"probability": 1, "from": 0.1, "to": 2}}, "'noise_speed' must lie"),
         ({"clip_db": {"from": 1, "to": 2}}, "'clip_db' must be {'probability': ..,"),
         ({"clip_db": {"probability": 2, "from": 1, "to": 2}}, "'clip_db' must be a probability"),
         ({"equalise_db": {"probability": 1, "from": 5, "to": 2}}, "'equalise_db' must lie between"),
