@@ -11,7 +11,7 @@ RATE = 16000
 
 
 def _flatness(signal: np.ndarray) -> float:
-    """Return geometric over arithmetic mean of the power spectrum: 1 of white noise, 0 of a tone."""
+    """Return geometric over arithmetic mean of the power: 1 of white noise, 0 of a tone."""
     power = np.abs(np.fft.rfft(signal)) ** 2 + 1e-20
     return float(np.exp(np.mean(np.log(power))) / np.mean(power))
 
