@@ -53,11 +53,11 @@ def _odd_voices(options: argparse.Namespace) -> Iterator[tuple[np.ndarray, str]]
     }
     if not recordings:
         raise ValueError("no speech of the training split is left in --speech")
-    rate, wanted = options.sample_rate, round(options.seconds * options.sample_rate)
+    rate, longest = options.sample_rate, round(options.seconds * options.sample_rate)
     names = iter(rank(recordings, options.seed, "odd voice"))
     for number, name in zip(range(options.files), names, strict=False):
         path = recordings[name].path
-        speech = read_part(path, rate, 0, min(wanted, length_at(path, rate)))
+        speech = read_part(path, rate, 0, min(longest, length_at(path, rate)))
         voice = make_odd_voice(speech, rate, options.seed, number)
         yield voice, recordings[name].licence or "none given"
 

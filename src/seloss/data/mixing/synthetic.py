@@ -7,6 +7,7 @@ repeats one to three events of one type in random intervals, as an animal or a m
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import soxr
@@ -20,7 +21,7 @@ from .effects import equalise
 
 __all__ = ["TYPES", "make_noise", "make_odd_voice"]
 
-Samples = NDArray[np.float64]
+Samples = NDArray[np.floating[Any]]
 _RMS = 0.05
 #: Everything below so many dB of a harmonic's formant curve counts as this.
 _FLOOR_DB = -50.0
@@ -116,7 +117,7 @@ def _sweep(sample_rate: int, draw: np.random.Generator) -> Samples:
     frequency = np.minimum(np.exp(np.linspace(start, start + glide, length)), 0.45 * sample_rate)
     phase = 2 * np.pi * np.cumsum(frequency) / sample_rate
     overtone = draw.uniform(0, 0.5) * (2 * frequency < 0.45 * sample_rate) * np.sin(2 * phase)
-    return (np.sin(phase) + overtone) * _envelope(length, sample_rate, draw)
+    return np.asarray((np.sin(phase) + overtone) * _envelope(length, sample_rate, draw))
 
 
 TYPES: dict[str, Callable[[int, np.random.Generator], Samples]] = {
