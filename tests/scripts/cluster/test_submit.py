@@ -174,13 +174,13 @@ def test_auto_finds_the_scheduler(place, monkeypatch, commands, scheduler):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("scheduler: pbs\n", "scheduler must be one of local, slurm, oar, auto; got 'pbs'"),
+        ("scheduler: pbs\n", "scheduler: must be one of local, slurm, oar, auto; got pbs"),
         ("partitoin: gpu\n", "key partitoin is unknown (did you mean partition?)"),
-        ("gpus: two\n", "gpus must be int; got 'two'"),
+        ("gpus: two\n", "gpus: expected int; got two"),
         ("gpus: -1\n", "gpus must be at least 0; got -1"),
-        ("grace: true\n", "grace must be int; got True"),
-        ("modules: cuda\n", "modules must be a list; got 'cuda'"),
-        ("partition: [a]\n", "partition must be one value; got ['a']"),
+        ("grace: true\n", "grace: expected int; got True"),
+        ("modules: cuda\n", "modules: expected a list such as a,b; got cuda"),
+        ("partition: [a]\n", "partition: expected str or null; got ['a']"),
         ("conda: {root: /opt}\n", "conda must hold root and name; got ['root']"),
         ("environment: {a b: 1}\n", "'a b' is no name of a variable"),
         ("walltime: soon\n", "walltime must be hours or H:MM:SS; got 'soon'"),
@@ -194,7 +194,7 @@ def test_a_wrong_profile_is_refused(place, launch, text, message):
     done = launch("submit", *words_of(place, "true"))
     assert done.returncode == 2
     assert message in done.stderr
-    assert "mine.yml" in done.stderr or "walltime" in message
+    assert "mine.yml" in done.stderr
 
 
 def test_an_unknown_cluster_names_those_there_are(place, launch):

@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="share stages 1 and 2 among N tasks; the tables are those of one process",
     )
     parser.add_argument("--gpus", default="-", metavar="N", help="of each task; -: the profile's")
-    add_options(parser, placed=True, processes=False)
+    add_options(parser, processes=False)
     return run_launcher(parser, _work, words)
 
 

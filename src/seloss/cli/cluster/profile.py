@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import shlex
 import shutil
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Literal
 
 from seloss.program import UsageError
+from seloss.train.options.option import dataclass_options, read_tree, read_yaml
 
 from .folders import ROOT
-
-SCHEDULERS = ("local", "slurm", "oar", "auto")
 
 
 @dataclass(frozen=True)
 class Profile:
     """How to submit to one cluster; every key of a profile file."""
 
-    scheduler: str = "auto"  # local, slurm, oar; auto: that of sbatch or oarsub, else local
+    # auto: slurm where there is sbatch, oar where there is oarsub, else local
+    scheduler: Literal["local", "slurm", "oar", "auto"] = "auto"
     partition: str | None = None  # SLURM's
     queue: str | None = None  # OAR's
     account: str | None = None  # OAR's project
@@ -40,10 +37,21 @@ class Profile:
     # Seconds before the walltime's end at which training is to save: longer than a validation.
     grace: int = 300
     besteffort: bool = False  # others' jobs may interrupt these (on SLURM a partition says so)
-    modules: list[str] = field(default_factory=list)  # environment modules to load
+    modules: tuple[str, ...] = ()  # environment modules to load
     conda: dict[str, str] = field(default_factory=dict)  # root (of the installation), name
     environment: dict[str, str] = field(default_factory=dict)  # variables to set
-    options: list[str] = field(default_factory=list)  # of sbatch or oarsub, one argument each
+    options: tuple[str, ...] = ()  # of sbatch or oarsub, one argument each
+
+    def __post_init__(self) -> None:
+        for name, least in (("nodes", 1), ("cpus", 1), ("gpus", 0), ("grace", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}")
+        if self.conda and set(self.conda) != {"root", "name"}:
+            raise ValueError(f"conda must hold root and name; got {sorted(self.conda)}")
+        for key in self.environment:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+                raise ValueError(f"environment: {key!r} is no name of a variable")
+        read_walltime(self.walltime)
 
     def setup_lines(self) -> list[str]:
         """Return the bash lines that prepare a node; every value is quoted."""
@@ -80,20 +88,13 @@ class Request:
         return min(self.profile.grace, (3600 * hours + 60 * minutes + seconds) // 2)
 
 
-def add_options(
-    parser: argparse.ArgumentParser, *, placed: bool = False, processes: bool = True
-) -> None:
-    """Add the options that ``make_request`` reads.
+def add_options(parser: argparse.ArgumentParser, *, processes: bool = True) -> None:
+    """Add the options that ``make_request`` reads beside cluster, gpus and walltime.
 
     Args:
         parser: The program's options.
-        placed: CLUSTER, GPUS and WALLTIME are arguments of the program's own.
         processes: Several processes are possible.
     """
-    if not placed:
-        parser.add_argument("--cluster", default="auto", help="profile's name (default: auto)")
-        parser.add_argument("--gpus", default="-", help="of each node; -: as the profile says")
-        parser.add_argument("--walltime", default="-", help="hours or H:MM:SS; -: the profile's")
     if processes:
         text = "machines, on a cluster (as its profile says)"
         parser.add_argument("--nodes", type=count, metavar="N", help=text)
@@ -166,39 +167,24 @@ def read_profile(name: str) -> Profile:
     """
     folder = profile_folder()
     path = folder / f"{name}.yml"
-    if not path.is_file():
-        if name in ("local", "auto"):
-            return Profile(scheduler=name)
+    if path.is_file():
+        content = read_yaml(path) or {}
+    elif name in ("local", "auto"):
+        content = {"scheduler": name}
+    else:
         names = sorted({"local", "auto", *(p.stem for p in folder.glob("*.yml"))})
         raise UsageError(
             f"cluster must be one of {', '.join(names)}; got {name!r} (profiles are in {folder})"
         )
-    content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold 'key: value' lines; got {type(content).__name__}")
-    for key in content:
-        _check_key(path, key)
-    defaults = Profile()
-    values = {
-        key: _check_type(path, key, value, getattr(defaults, key)) for key, value in content.items()
-    }
-    profile = Profile(**values)
-    _check_values(path, profile)
-    return profile
-
-
-def read_yaml(path: Path) -> Any:
-    """Return the content of a YAML file.
-
-    Raises:
-        UsageError: It cannot be read, or is not YAML.
-    """
+    options = {option.name: option for option in dataclass_options(Profile)}
+    content = {key: value for key, value in content.items() if value is not None}
+    values = read_tree(str(path), content, options)
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not YAML: {error}") from None
+        return Profile(**values)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def resolve_scheduler(profile: Profile) -> str:
@@ -219,47 +205,3 @@ def read_walltime(text: str) -> str:
         raise UsageError(f"walltime must be hours or H:MM:SS; got {text!r}")
     hours, minutes, seconds = ([int(part) for part in text.split(":")] + [0, 0])[:3]
     return f"{hours}:{minutes:02}:{seconds:02}"
-
-
-def _check_key(path: Path, key: Any) -> None:
-    names = [attribute.name for attribute in fields(Profile)]
-    if key not in names:
-        near = difflib.get_close_matches(str(key), names, n=1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"{path}: key {key} is unknown{guess}; the keys are {', '.join(names)}")
-
-
-def _check_type(path: Path, key: str, value: Any, default: Any) -> Any:
-    """Return a value of the default's type."""
-    if value is None:
-        return default
-    is_scalar = not isinstance(value, (list, dict))
-    if isinstance(default, list) and isinstance(value, list):
-        if not any(isinstance(item, (list, dict)) for item in value):
-            return [str(item) for item in value]
-    elif isinstance(default, dict) and isinstance(value, dict):
-        return {str(name): str(item) for name, item in value.items()}
-    elif type(default) is type(value) and is_scalar:
-        return value
-    elif isinstance(default, (str, type(None))) and is_scalar:
-        return str(value)
-    nouns = {list: "a list", dict: "'key: value' lines", bool: "bool", int: "int"}
-    noun = nouns.get(type(default), "one value")
-    raise UsageError(f"{path}: {key} must be {noun}; got {value!r}")
-
-
-def _check_values(path: Path, profile: Profile) -> None:
-    if profile.scheduler not in SCHEDULERS:
-        raise UsageError(
-            f"{path}: scheduler must be one of {', '.join(SCHEDULERS)}; got {profile.scheduler!r}"
-        )
-    for name, least in (("nodes", 1), ("cpus", 1), ("gpus", 0), ("grace", 0)):
-        value = getattr(profile, name)
-        if value < least:
-            raise UsageError(f"{path}: {name} must be at least {least}; got {value}")
-    if profile.conda and set(profile.conda) != {"root", "name"}:
-        raise UsageError(f"{path}: conda must hold root and name; got {sorted(profile.conda)}")
-    for key in profile.environment:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-            raise UsageError(f"{path}: environment: {key!r} is no name of a variable")
-    read_walltime(profile.walltime)

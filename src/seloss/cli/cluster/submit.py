@@ -218,6 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser("seloss submit", text, "[options] -- COMMAND...")
     parser.add_argument("--run-dir", required=True, help="the experiment's folder")
     parser.add_argument("--name", required=True, help="of the job, as train")
+    parser.add_argument("--cluster", default="auto", help="profile's name (default: auto)")
+    parser.add_argument("--gpus", default="-", help="of each node; -: as the profile says")
+    parser.add_argument("--walltime", default="-", help="hours or H:MM:SS; -: the profile's")
     add_options(parser)
     return run_launcher(parser, _work, argv)
 

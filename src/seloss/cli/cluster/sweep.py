@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from seloss.program import UsageError, run_command
+from seloss.train.options.option import read_yaml
 
 from .folders import ROOT, experiments_folder, interpreter
 from .job import Task
 from .jobs import find_state
-from .profile import add_options, make_request, read_yaml
+from .profile import add_options, make_request
 from .recipes import RECIPES, Recipe
 from .submit import carry_out, make_parser
 
@@ -98,7 +100,8 @@ def _combinations(path: Path, entry: dict[str, Any]) -> Iterator[Run]:
     for name, values in choices.items():
         _check_option(f"{path}: {template}: {name}", name, values)
     for combination in itertools.product(*choices.values()):
-        options = {name: _as_text(value) for name, value in zip(choices, combination, strict=True)}
+        texts = (v if isinstance(v, str) else json.dumps(v, default=str) for v in combination)
+        options = dict(zip(choices, texts, strict=True))
         tag = _fill(path, template, options)
         if not re.fullmatch(r"[^./\-][^/]*", tag):
             raise UsageError(f"{path}: the tag must be the plain name of a folder; got {tag!r}")
@@ -125,12 +128,6 @@ def _fill(path: Path, template: str, options: dict[str, str]) -> str:
         return options[match[1]]
 
     return re.sub(r"\{(\w+)\}", value, template)
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def check_runs(sweep: Sweep) -> None:
@@ -260,7 +257,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for part in ("train", "valid", "test"):
         text = f"default: $SELOSS_{part.upper()}_JSON, else that of the recipe"
         parser.add_argument(f"--{part}_json", default="", metavar="FILE", help=text)
-    add_options(parser, placed=True)
+    add_options(parser)
     return run_command(parser, _work, argv)
 
 

@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from seloss.train.options.option import read_yaml
+
 from .folders import ROOT, experiment_folder, interpreter
 from .job import Task
-from .profile import add_options, make_request, read_yaml
+from .profile import add_options, make_request
 from .recipes import RECIPES, Recipe, Word
 from .submit import Parser, carry_out, make_parser, run_launcher
 
@@ -84,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for part in ("train", "valid"):
         default = f"$SELOSS_{part.upper()}_JSON, else {recipe.data.format(part)}"
         parser.add_argument(f"--{part}_json", default="", metavar="FILE", help=default)
-    add_options(parser, placed=True)
+    add_options(parser)
     return run_launcher(parser, _work, words)
 
 

@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from asteroid.utils.registry import did_you_mean
 
-from .option import ConfigError
+from .option import ConfigError, read_yaml
 
 __all__ = ["PRESETS", "LossConfig", "loss_from_preset", "loss_from_text", "loss_options"]
 
@@ -107,10 +105,7 @@ def loss_from_text(text: str) -> dict[str, Any]:
         [{'name': 'si_snr', 'weight': 1.0}, {'name': 'lms', 'weight': 0.5}]
     """
     if text.endswith((".yml", ".yaml")):
-        try:
-            tree = loss_options(yaml.safe_load(Path(text).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ConfigError(f"--loss {text}: {error.strerror or error}") from None
+        tree = loss_options(read_yaml(Path(text)))
         if not isinstance(tree, dict) or not isinstance(tree.get("loss"), dict):
             raise ConfigError(f"{text}: expected a list of losses, or loss: and its options")
         return dict(tree["loss"])
@@ -136,7 +131,7 @@ def loss_from_preset(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: There is none of this name; the message lists those there are.
     """
-    presets = yaml.safe_load(PRESETS.read_text(encoding="utf-8"))
+    presets = read_yaml(PRESETS)
     if name not in presets:
         names = ", ".join(presets)
         raise ConfigError(

@@ -1,20 +1,13 @@
-"""Options of a class, read from its signature: name, type, default and description.
-
-A network's class is read from its source, not imported: a misspelt option is refused before torch
-is there.
-"""
+"""Option of a configuration: name, type, default, description, and its values out of YAML."""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import importlib
-import importlib.util
 import inspect
 import json
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -22,18 +15,12 @@ from typing import Any, Literal, Union
 
 import yaml
 
-from seloss.program import UsageError, load_plugin
+from asteroid.utils.registry import did_you_mean
+from seloss.program import UsageError
 
-__all__ = [
-    "ConfigError",
-    "Option",
-    "class_options",
-    "dataclass_options",
-    "load_class",
-]
+__all__ = ["ConfigError", "Option", "dataclass_options", "descriptions", "read_tree", "read_yaml"]
 
 _WRONG = object()
-_PLAIN = {"int": int, "float": float, "bool": bool, "str": str, "None": None, "dict": dict}
 
 
 class ConfigError(UsageError):
@@ -96,7 +83,7 @@ def dataclass_options(config_class: type, prefix: str = "") -> Iterator[Option]:
     types = typing.get_type_hints(config_class)
     docs: dict[str, str] = {}
     for base in reversed(config_class.__mro__):
-        docs |= _descriptions(base.__doc__)
+        docs |= descriptions(base.__doc__)
     for entry in dataclasses.fields(config_class):
         name, kind = f"{prefix}{entry.name}", types[entry.name]
         if dataclasses.is_dataclass(kind):
@@ -108,115 +95,53 @@ def dataclass_options(config_class: type, prefix: str = "") -> Iterator[Option]:
             yield Option(name, kind, default, docs.get(entry.name, ""))
 
 
-def class_options(reference: str, prefix: str = "") -> Iterator[Option]:
-    """Yield the options of a class: the arguments of its constructor, read from its source.
-
-    Args:
-        reference: As for `load_class`.
-        prefix: Stands before their names.
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file.
 
     Raises:
-        ConfigError: There is no such class.
+        ConfigError: It cannot be read, or is not YAML.
     """
-    place, _, class_name = reference.rpartition(":")
-    file = _source_file(place, reference)
-    tree, node, init = _constructor(file, class_name, reference) if file else (None, None, None)
-    if tree is None or node is None or init is None:  # registered, or inherited: import it
-        base = next(base for base in load_class(reference).__mro__ if "__init__" in vars(base))
-        file = Path(inspect.getsourcefile(base) or "")
-        tree, node, init = _constructor(file, base.__name__, reference)
-    assert init is not None
-    docs = _descriptions(ast.get_docstring(node))
-    arguments = [*init.args.posonlyargs, *init.args.args][1:]
-    required = len(arguments) - len(init.args.defaults)
-    defaults = [*[None] * required, *init.args.defaults, *init.args.kw_defaults]
-    for argument, default in zip([*arguments, *init.args.kwonlyargs], defaults, strict=True):
-        kind, text = _annotated(argument.annotation), docs.get(argument.arg, "")
-        yield Option(f"{prefix}{argument.arg}", kind, _constant(default, tree), text)
-
-
-def load_class(reference: str) -> type:
-    """Import a network's class.
-
-    Args:
-        reference: ``package.module:Class``, ``FILE.py:Class``, or a name that Asteroid knows.
-
-    Raises:
-        ConfigError: There is no such class.
-    """
-    place, separator, class_name = reference.rpartition(":")
-    if not separator:
-        from asteroid import models
-
-        try:
-            return typing.cast(type, models.get(reference))
-        except ValueError as error:
-            raise ConfigError(f"network: {error}") from None
-    is_file = place.endswith(".py")
-    module = load_plugin(place) if is_file else importlib.import_module(place)
-    loaded = getattr(module, class_name, None)
-    if not isinstance(loaded, type):
-        raise ConfigError(f"network {reference}: {place} has no class {class_name}")
-    return loaded
-
-
-def _source_file(place: str, reference: str) -> Path | None:
-    """Return the file of a module, without importing it; None if there is no such file."""
-    if place.endswith(".py"):
-        return Path(place)
-    package, _, inside = place.partition(".")
-    spec = importlib.util.find_spec(package) if package else None  # imports nothing
-    if place and (spec is None or not spec.submodule_search_locations):
-        raise ConfigError(f"network {reference}: no package {package}")
-    folders = (spec and spec.submodule_search_locations) or []
-    files = (Path(folder, *inside.split(".")).with_suffix(".py") for folder in folders)
-    return next((file for file in files if file.is_file()), None)
-
-
-def _constructor(
-    file: Path, name: str, reference: str
-) -> tuple[ast.Module, ast.ClassDef, ast.FunctionDef | None]:
-    """Return a file's content, a class in it, and its ``__init__``, None if it is inherited."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"network {reference}: {file}: {error.strerror or error}") from None
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"network {reference}: {file} is not Python: {error}") from None
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    if name not in classes:
-        there = ", ".join(classes) or "no class"
-        raise ConfigError(f"network {reference}: {file} defines no {name}; it has {there}")
-    functions = (part for part in classes[name].body if isinstance(part, ast.FunctionDef))
-    init = next((part for part in functions if part.name == "__init__"), None)
-    return tree, classes[name], init
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
 
 
-def _constant(node: ast.expr | None, tree: ast.Module) -> Any:
-    """Return the value of a default: a literal, or the name of one in the same file."""
-    if isinstance(node, ast.Name):
-        for line in tree.body:
-            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == node.id:
-                return _constant(line.value, tree)
-    try:
-        return dataclasses.MISSING if node is None else ast.literal_eval(node)
-    except ValueError:
-        return dataclasses.MISSING
+def read_tree(
+    place: str, tree: Mapping[str, Any], options: Mapping[str, Option], prefix: str = ""
+) -> dict[str, Any]:
+    """Return the values of a file's content by the options' names.
 
+    Args:
+        place: Where they stand, for messages.
+        tree: The content, or what of it is below a key.
+        options: All there are, by name.
+        prefix: Key of ``tree`` with a dot behind it; empty for the whole content.
 
-def _annotated(node: ast.expr | None) -> Any:
-    """Return the type that an annotation's source says, ``Any`` if it is not one of the usual."""
-    if isinstance(node, ast.BinOp):
-        return _annotated(node.left) | _annotated(node.right)
-    if isinstance(node, ast.Subscript):
-        name = ast.unparse(node.value).rpartition(".")[2]
-        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if name == "Literal":
-            return Literal[tuple(ast.literal_eval(part) for part in parts)]
-        if name in ("tuple", "list", "Sequence"):
-            return tuple.__class_getitem__((_annotated(parts[0]), ...))
-        return dict if name in ("dict", "Mapping") else Any
-    return _PLAIN.get(ast.unparse(node), Any) if node is not None else Any
+    Raises:
+        ConfigError: A key is unknown, or a value is of another type.
+    """
+    keys = sorted({n[len(prefix) :].split(".")[0] for n in options if n.startswith(prefix)})
+    values: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f"{prefix}{key}"
+        if key not in keys:
+            guess = did_you_mean(str(key), keys)
+            raise ConfigError(
+                f"{place}: key {name} is unknown{guess}; the keys here are {', '.join(keys)}"
+            )
+        if name in options:
+            try:
+                values[name] = options[name].read(value)
+            except ConfigError as error:
+                raise ConfigError(f"{place}: {error}") from None
+        elif isinstance(value, dict):
+            values |= read_tree(place, value, options, f"{name}.")
+        else:
+            raise ConfigError(f"{place}: {name} must hold options; got {value!r}")
+    return values
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
@@ -243,6 +168,8 @@ def _as(kind: Any, value: Any) -> Any:
         return value
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_convert(inside[0], item) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {_convert(inside[0], key): _convert(inside[1], v) for key, v in value.items()}
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
@@ -263,7 +190,7 @@ def _describe(kind: Any) -> str:
     return "null" if kind is NoneType else getattr(kind, "__name__", str(kind))
 
 
-def _descriptions(doc: str | None) -> dict[str, str]:
+def descriptions(doc: str | None) -> dict[str, str]:
     """Return what the ``Args`` or ``Attributes`` of a Google docstring say of each name."""
     text = inspect.cleandoc(doc or "")
     section = re.search(r"^(?:Args|Attributes):\n(.*?)(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)

@@ -17,7 +17,7 @@ from asteroid.utils.registry import did_you_mean
 from seloss.program import load_plugin
 
 from .loss import loss_from_preset, loss_from_text, loss_options
-from .option import ConfigError, Option
+from .option import ConfigError, Option, read_tree, read_yaml
 from .recipe import PUBLISHED_FLAGS, Recipe, options_of, plain
 
 __all__ = ["ConfigError", "Parsed", "parse_recipe"]
@@ -84,7 +84,7 @@ def parse_recipe(
     options = {option.name: option for option in options_of(config_class, network)}
     values = {name: option.default for name, option in options.items()}
     for place, tree in trees:
-        values |= _read_tree(place, tree, options)
+        values |= read_tree(place, tree, options)
     parser = _option_flags(options.values(), program, prog, description)
     flags, unknown = parser.parse_known_args(rest)
     if unknown:
@@ -128,12 +128,7 @@ def _program_flags() -> _Parser:
 
 
 def _read_file(path: Path) -> tuple[str, Tree]:
-    try:
-        tree = loss_options(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+    tree = loss_options(read_yaml(path))
     if not isinstance(tree, dict):
         raise ConfigError(f"{path} must hold options as 'key: value'; got {type(tree).__name__}")
     if isinstance(tree.get("plugin"), str):
@@ -150,29 +145,6 @@ def _drop_other_networks(trees: list[tuple[str, Tree]], given: str | None) -> st
         if of != network:
             tree.pop("net", None)
     return network
-
-
-def _read_tree(
-    place: str, tree: Tree, options: dict[str, Option], prefix: str = ""
-) -> dict[str, Any]:
-    """Return the values of a file by the options' names."""
-    inside = [name[len(prefix) :] for name in options if name.startswith(prefix)]
-    keys = sorted({name.split(".")[0] for name in inside})
-    values: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if key not in keys:
-            guess = did_you_mean(str(key), keys)
-            raise ConfigError(
-                f"{place}: key {name} is unknown{guess}; the keys here are {', '.join(keys)}"
-            )
-        if name in options:
-            values[name] = options[name].read(value)
-        elif isinstance(value, dict):
-            values |= _read_tree(place, value, options, f"{name}.")
-        else:
-            raise ConfigError(f"{place}: {name} must hold options; got {value!r}")
-    return values
 
 
 def _option_flags(

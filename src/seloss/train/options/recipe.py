@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .loss import LossConfig
-from .option import ConfigError, Option, class_options, dataclass_options, load_class
+from .option import ConfigError, Option, dataclass_options
+from .signature import class_options, load_class
 from .training import TrainingConfig, check_positive
 
 if TYPE_CHECKING:
