@@ -42,7 +42,7 @@ def by_pyroomacoustics(scene: Scene) -> object:
     room = pra.ShoeBox(scene.size, fs=SAMPLE_RATE, materials=material, max_order=scene.max_order)
     room.add_microphone_array(scene.microphones.T)
     room.add_source(scene.speech)
-    room.add_source(scene.noise)
+    room.add_source(scene.noises[0])
     room.compute_rir()
     return room.rir
 

@@ -4,8 +4,9 @@
 Takes any number of folders of each kind (with a manifest.csv or without), the recordings of one
 split, and leaves out what --exclude_licence matches. What a training makes of them is said by
 --options, a YAML file with the keys of the lists, such as snr_db, level_db, room_probability.
-With --fix N it also writes N mixtures of them as an array, the same in every validation; with
---fix_folder, as files in folders noisy and clean too.
+With --arrays (responses of arrays, as simulate_rooms.py writes them) mixtures have several
+microphones. With --fix N it also writes N mixtures of them as an array, the same in every
+validation; with --fix_folder, as files in folders noisy and clean too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ from seloss.data.load.on_the_fly_dataset import OnTheFlyDataset
 from seloss.data.load.source_lists import read_source_lists, write_source_lists
 from seloss.program import run_command
 
+_PARTS = {
+    "speech": "clean speech",
+    "noise": "noise",
+    "rooms": "room responses",
+    "arrays": "responses of arrays, a folder for each room",
+}
+
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
@@ -34,8 +42,9 @@ def parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = options.add_argument
-    for part, what in (("speech", "clean speech"), ("noise", "noise"), ("rooms", "room responses")):
-        add(f"--{part}", type=Path, nargs="+", required=part != "rooms", help=f"folders of {what}")
+    for part, what in _PARTS.items():
+        needed = part in ("speech", "noise")
+        add(f"--{part}", type=Path, nargs="+", required=needed, help=f"folders of {what}")
     add("--split", default="train", help="which recordings (default: %(default)s; all: every one)")
     add("--exclude_licence", metavar="PATTERN", help="leave out files whose licence matches it")
     add("--options", type=Path, help="YAML file: snr_db and how mixtures are made")
@@ -78,11 +87,13 @@ def _mixing(path: Path | None) -> dict[str, Any]:
 
 def work(options: argparse.Namespace) -> None:
     """Write the lists, a table of what they are made of and, if requested, the fixed mixtures."""
+    if options.fix and options.arrays:
+        raise ValueError("--fix is for one microphone; fix arrays with make_mixtures.py --rir")
     pattern = re.compile(options.exclude_licence) if options.exclude_licence else None
     spec = _mixing(options.options)
     parts = {
         part: _recordings(getattr(options, part) or [], kind, options, pattern)
-        for part, kind in (("speech", "speech"), ("noise", "noise"), ("rooms", "rir"))
+        for part, kind in zip(_PARTS, ("speech", "noise", "rir", "rir"), strict=True)
         if getattr(options, part)
     }
     write_source_lists(
@@ -93,6 +104,7 @@ def work(options: argparse.Namespace) -> None:
         snr_db=spec.pop("snr_db", {"from": -5, "to": 20}),
         repeats=spec.pop("repeats", 1),
         rooms=parts.get("rooms", ()),
+        arrays=parts.get("arrays", ()),
         options=spec,
         excerpt_s=options.excerpt,
     )

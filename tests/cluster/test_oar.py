@@ -54,8 +54,10 @@ def test_two_nodes_of_which_both_fail_end_the_job(stopped):
     stopped.train("BAD", "--weights_type", "loud", epochs=1, nodes="2")
     state = stopped.wait_for_state("BAD", "failed")
     assert "status" in state
-    assert "got 'loud'" in stopped.logs()
-    assert "PermissionError" not in stopped.logs()
+    log = stopped.experiments / "BAD" / "logs" / f"train_{stopped.job('BAD')}.log"
+    text = log.read_text(encoding="utf-8")
+    assert "got 'loud'" in text
+    assert "PermissionError" not in text
 
 
 ARRAY = """

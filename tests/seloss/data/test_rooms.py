@@ -34,7 +34,7 @@ def gaps(positions):
 def test_everything_is_inside_the_room_and_in_its_ranges(seed, geometry):
     n_mics = GEOMETRIES[geometry].n_mics[1]
     found = scene(seed, geometry, n_mics)
-    places = np.concatenate([found.microphones, [found.speech, found.noise]])
+    places = np.concatenate([found.microphones, [found.speech, found.noises[0]]])
     assert found.microphones.shape == (n_mics, 3)
     assert (places >= MARGIN_M).all()
     assert (places <= found.size - MARGIN_M).all()
@@ -43,7 +43,7 @@ def test_everything_is_inside_the_room_and_in_its_ranges(seed, geometry):
     )
     assert 0.2 <= found.rt60_s <= 0.3
     centre = found.microphones[0] if geometry == "adhoc" else found.microphones.mean(0)
-    distances = np.linalg.norm([found.speech - centre, found.noise - centre], axis=1)
+    distances = np.linalg.norm([found.speech - centre, found.noises[0] - centre], axis=1)
     assert distances[0] == pytest.approx(found.distance_m)
     assert (distances >= 0.7 - 1e-9).all()
     assert (distances <= 2.0 + 1e-9).all()
@@ -72,7 +72,7 @@ def test_the_wearer_looks_roughly_at_the_talker_and_noise_is_elsewhere(seed):
     # left is left: seen from above, a quarter turn from ahead
     turn = np.angle(np.exp(1j * (azimuth(front_left - front_right) - ahead)))
     assert turn == pytest.approx(np.pi / 2)
-    talker, noise = (azimuth(place - centre) for place in (found.speech, found.noise))
+    talker, noise = (azimuth(place - centre) for place in (found.speech, found.noises[0]))
     assert abs(np.angle(np.exp(1j * (talker - ahead)))) <= np.deg2rad(FRONT_DEG) + 1e-9
     assert abs(np.angle(np.exp(1j * (talker - noise)))) >= np.deg2rad(APART_DEG) - 1e-9
 
@@ -119,7 +119,7 @@ def test_responses_have_the_delay_and_level_of_the_distance():
     found = scene(1, "adhoc", 4, rt60_s=(0.15, 0.15))
     responses = simulate(found, 16000)
     first = np.abs(responses[0][0]).argmax()
-    for source, position in enumerate((found.speech, found.noise)):
+    for source, position in enumerate((found.speech, found.noises[0])):
         for mic, response in enumerate(responses[source]):
             far = np.linalg.norm(found.microphones[mic] - position)
             near = np.linalg.norm(found.microphones[0] - found.speech)

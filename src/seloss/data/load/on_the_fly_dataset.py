@@ -7,7 +7,9 @@ whichever worker.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -21,7 +23,13 @@ from seloss.data.mixing.additive import PEAK, mix_at_snr
 from seloss.data.mixing.effects import clip, equalise, limit_band
 from seloss.data.mixing.excerpt import read_lively
 from seloss.data.mixing.recordings import Recordings
-from seloss.data.mixing.responses import read_responses, reverberate
+from seloss.data.mixing.responses import (
+    ArrayResponses,
+    convolve,
+    read_array_responses,
+    read_responses,
+    reverberate,
+)
 
 from .source_lists import SourceLists
 
@@ -30,18 +38,44 @@ __all__ = ["OnTheFlyDataset"]
 Samples = NDArray[np.float32]
 
 
+class _ArrayScene(NamedTuple):
+    """Responses of an array to a talker and to noises."""
+
+    talker: ArrayResponses
+    noises: Sequence[ArrayResponses]
+
+    @property
+    def longest(self) -> int:
+        """Taps of the longest response to a noise."""
+        return max(int(noise.taps.shape[1]) for noise in self.noises)
+
+    def image(self, noises: Sequence[Samples], n_samples: int) -> Samples:
+        """Return ``(mics, n_samples)`` of noises that began before; few places are shared."""
+        places = (self.noises[at % len(self.noises)] for at in range(len(noises)))
+        first = self.longest - 1
+        images = (
+            convolve(x, place.taps, first, n_samples)
+            for x, place in zip(noises, places, strict=True)
+        )
+        return np.asarray(sum(images))
+
+
 class OnTheFlyDataset(Dataset[Item]):
     """One item per utterance and epoch: the utterance in a noise drawn for this epoch.
 
     Of an item in a room the first source is the target (dry, early or reverberant speech), the
     second what the mixture has beside it: noise and late reverberation. The SNR is that of the
-    reverberant speech.
+    reverberant speech. With arrays a mixture has several microphones; target, rest and SNR are
+    those at the first.
 
     Args:
         lists: What `read_source_lists` returned.
         segment_s: Longest excerpt of an utterance in seconds, at a random place; None: whole ones.
         seed: Of everything random.
         memory_mb: Most decoded audio that is kept in memory, in MiB; see `Recordings`.
+        max_mics: Most microphones of an item; None: all.
+        shuffle_mics: Whether each item orders its microphones anew, so that the reference changes
+            too.
     """
 
     def __init__(
@@ -51,10 +85,14 @@ class OnTheFlyDataset(Dataset[Item]):
         segment_s: float | None = None,
         seed: int = 0,
         memory_mb: float = 4096.0,
+        max_mics: int | None = None,
+        shuffle_mics: bool = False,
     ) -> None:
         if segment_s is not None and segment_s * lists.sample_rate < 1:
             raise ValueError(f"segment_s must be None or at least one sample; got {segment_s!r}")
-        self.lists = lists
+        if max_mics is not None and max_mics < 1:
+            raise ValueError(f"max_mics must be None or at least 1; got {max_mics!r}")
+        self.lists, self.max_mics, self.shuffle_mics = lists, max_mics, shuffle_mics
         self.sample_rate = lists.sample_rate
         self.segment = None if segment_s is None else round(segment_s * lists.sample_rate)
         self.seed = seed
@@ -68,7 +106,9 @@ class OnTheFlyDataset(Dataset[Item]):
     @property
     def items(self) -> list[ItemFacts]:
         """What is known about each item, whatever the epoch."""
-        return [ItemFacts(name, speaker) for name, _, speaker in self.lists.speech]
+        most = max((room.n_mics for room in self.lists.arrays), default=1)
+        n_mics = min(most, self.max_mics or most)
+        return [ItemFacts(name, who, n_mics=n_mics) for name, _, who in self.lists.speech]
 
     @property
     def lengths(self) -> list[int]:
@@ -91,23 +131,34 @@ class OnTheFlyDataset(Dataset[Item]):
         name, file, _ = self.lists.speech[index]
         noise_file, _, ratio, draw = self.draw(epoch, index)
         dry = self._speech(file, draw)
-        noise = self._noise(noise_file, len(dry), draw)
+        room = self._draw_array(draw)
+        lead = room.longest - 1 if room else 0  # noise that began before the speech
+        noises = self._noises(noise_file, len(dry) + lead, draw)
+        if room is None:
+            noises = [np.sum(noises, axis=0)]
         if chance := self.lists.options.equalise_db:
-            dry, noise = (self._coloured(x, chance.draw(draw), draw) for x in (dry, noise))
-        speech, target = self._in_room(dry, draw)
+            dry, *noises = (self._coloured(x, chance.draw(draw), draw) for x in (dry, *noises))
+        if room:
+            speech, target = reverberate(
+                dry, room.talker, self.lists.options.target, self.sample_rate
+            )
+            noise = room.image(noises, len(dry))
+        else:
+            speech, target = self._in_room(dry, draw)
+            speech, noise = speech[None], noises[0][None]
         # The gain that `mix_at_snr` may need against overload is the target's too.
         scaled, scaled_noise = mix_at_snr(
             speech.astype(np.float64), noise.astype(np.float64), ratio
         )
-        peak = int(np.argmax(np.abs(speech)))
-        target = target * (scaled[peak] / speech[peak])
-        sources = np.stack([target, scaled - target + scaled_noise]).astype(np.float32)
-        sources = self._degraded(sources, draw)
+        peak = int(np.argmax(np.abs(speech[0])))
+        target = target * (scaled[0, peak] / speech[0, peak])
+        mixture = scaled + scaled_noise
+        signals = np.stack([target, scaled[0] - target + scaled_noise[0], *mixture[1:]])
+        signals = self._degraded(signals.astype(np.float32), draw)
         if self.lists.level_db is not None:
-            sources *= _gain(sources, float(draw.uniform(*self.lists.level_db)))
-        return Item(
-            torch.from_numpy(sources.sum(axis=0, keepdims=True)), torch.from_numpy(sources), name
-        )
+            signals *= _gain(signals, float(draw.uniform(*self.lists.level_db)))
+        sources, others = torch.from_numpy(signals).split([2, len(signals) - 2])
+        return Item(torch.cat([sources.sum(0, keepdim=True), others]), sources, name)
 
     def _noise_groups(self) -> tuple[list[list[tuple[Path, str]]], NDArray[np.float64] | None]:
         """Return what a noise is drawn from in two steps, and the groups' shares if not equal."""
@@ -147,19 +198,33 @@ class OnTheFlyDataset(Dataset[Item]):
         part = read_lively(file, self.sample_rate, n_samples, draw, self.recordings)
         return np.asarray(part, dtype=np.float32)
 
-    def _noise(self, first: Path, n_samples: int, draw: np.random.Generator) -> Samples:
+    def _noises(self, first: Path, n_samples: int, draw: np.random.Generator) -> list[Samples]:
         """Return one to three noises, the others at their levels relative to the first."""
         options = self.lists.options
-        noise = self._one_noise(first, n_samples, draw)
+        noises = [self._one_noise(first, n_samples, draw)]
         if len(options.noise_counts) == 1:
-            return noise
+            return noises
         count = 1 + int(draw.choice(len(options.noise_counts), p=options.noise_counts))
-        level = _rms(noise)
+        level = _rms(noises[0])
         for _ in range(1, count):
             other = self._one_noise(self._draw_noise(draw)[0], n_samples, draw)
             gain = level / _rms(other) * 10 ** (float(draw.uniform(*options.extra_noise_db)) / 20)
-            noise = noise + np.float32(gain) * other
-        return noise
+            noises.append(np.float32(gain) * other)
+        return noises
+
+    def _draw_array(self, draw: np.random.Generator) -> _ArrayScene | None:
+        """Return where talker and noises are in one of the rooms; None: there is no array."""
+        if not self.lists.arrays:
+            return None
+        room = self.lists.arrays[int(draw.integers(len(self.lists.arrays)))]
+        talker = room.talkers[int(draw.integers(len(room.talkers)))]
+        noises = [file for file in room.noises if file != talker]
+        order = draw.permutation(len(noises))
+        mics = draw.permutation(room.n_mics) if self.shuffle_mics else np.arange(room.n_mics)
+        files = (talker, *(noises[place] for place in order[:3]))
+        responses = [read_array_responses(file, self.sample_rate) for file in files]
+        reference, *others = (each.select(mics[: self.max_mics].tolist()) for each in responses)
+        return _ArrayScene(reference, others)
 
     def _one_noise(self, file: Path, n_samples: int, draw: np.random.Generator) -> Samples:
         """Return an excerpt of a noise, played faster or slower if that falls to it."""
@@ -188,25 +253,26 @@ class OnTheFlyDataset(Dataset[Item]):
         response = responses[int(draw.integers(len(responses)))]
         return reverberate(dry, response, options.target, self.sample_rate)
 
-    def _degraded(self, sources: Samples, draw: np.random.Generator) -> Samples:
-        """Return target and rest with a narrower band and a mixture that is clipped."""
+    def _degraded(self, signals: Samples, draw: np.random.Generator) -> Samples:
+        """Return target, rest, other microphones with a narrower band, mixtures clipped."""
         options = self.lists.options
         highest = options.band_limit_hz.draw(draw) if options.band_limit_hz else None
         if highest is not None:
-            sources = limit_band(sources, highest, self.sample_rate)
+            signals = limit_band(signals, highest, self.sample_rate)
         below = options.clip_db.draw(draw) if options.clip_db else None
         if below is not None:
-            clipped = clip(sources.sum(axis=0), below)
-            sources = np.stack([sources[0], clipped - sources[0]])
-        return sources
+            target, rest, *others = signals
+            rest = clip(target + rest, below) - target
+            signals = np.stack([target, rest, *(clip(other, below) for other in others)])
+        return signals
 
 
 def _rms(signal: Samples) -> float:
     return float(np.sqrt(np.mean(np.square(signal, dtype=np.float64))))
 
 
-def _gain(sources: Samples, level_db: float) -> float:
-    """Return what brings the sum of the sources to a level, or as near to it as fits."""
-    mixture = sources.sum(axis=0)
-    peak = max(float(np.abs(one).max()) for one in (*sources, mixture))
+def _gain(signals: Samples, level_db: float) -> float:
+    """Return what brings the sum of target and rest to a level, or as near to it as fits."""
+    mixture = signals[:2].sum(axis=0)
+    peak = max(float(np.abs(each).max()) for each in (*signals, mixture))
     return float(min(10 ** (level_db / 20) / _rms(mixture), PEAK / peak))

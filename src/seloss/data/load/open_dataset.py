@@ -108,7 +108,9 @@ def open_dataset(
             what = f"describes an array; give the array itself, {path.stem}"
             raise DataError(str(path), [Problem(0, "array", what)])
         lists = read_source_lists(path, sample_rate=sample_rate)
-        return OnTheFlyDataset(lists, segment_s=segment_s, seed=seed)
+        return OnTheFlyDataset(
+            lists, segment_s=segment_s, seed=seed, max_mics=max_mics, shuffle_mics=shuffle_mics
+        )
     if path.suffix == ".json":
         mixtures = validate_manifest(path, sample_rate=sample_rate, progress=progress)
     elif path.suffix in (".yml", ".yaml"):

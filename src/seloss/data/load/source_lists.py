@@ -11,7 +11,13 @@ A JSON object; paths are relative to it::
 and ``level_db`` (of the mixture, in dB of full scale) make more of them; ``repeats`` is how often
 an epoch has each utterance, in as many noises (of one utterance: in its entry). ``rooms``
 (``[{"path": "rir/office.flac"}]``, each channel a response) and further options are described in
-`mix_options`.
+`mix_options`. ``arrays`` in place of ``rooms`` makes mixtures of several microphones::
+
+    [{"path": "rir/office/talker0.flac", "room": "office", "role": "talker"},
+     {"path": "rir/office/noise0.flac", "room": "office", "role": "noise"}]
+
+Each file holds the responses of the microphones, in their order, to one place in the room; without
+``role`` talkers and noises may be at any of a room's places.
 """
 
 from __future__ import annotations
@@ -28,14 +34,25 @@ from typing import Any
 from asteroid.utils.files import write_text
 from seloss.data.corpus.listing import short_names
 from seloss.data.corpus.recording import Recording
+from seloss.data.formats.audio import read_header
 from seloss.data.formats.mixture import DataError, Problem
 from seloss.data.formats.validation import find_file_problems
 from seloss.data.mixing.mix_options import MixOptions, Span, read_mix_options, read_span
 
-__all__ = ["SourceLists", "Span", "read_source_lists", "write_source_lists"]
+__all__ = ["ArrayRoom", "SourceLists", "Span", "read_source_lists", "write_source_lists"]
 
 _EXPECTED = "expected an object with sample_rate, snr_db, speech and noise"
+_ROLES, _ARRAY = ("talker", "noise"), ("path", "room")
 _LIMITS = {"speed": (0.5, 2.0), "level_db": (-80.0, 0.0)}
+
+
+@dataclass(frozen=True)
+class ArrayRoom:
+    """A room with an array in it: files of responses, one for each place of a source."""
+
+    talkers: tuple[Path, ...]
+    noises: tuple[Path, ...]
+    n_mics: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,7 @@ class SourceLists:
         speed: Least and most that speech is played faster; None: as it is.
         level_db: Lowest and highest level of a mixture; None: that of its speech.
         rooms: Files of room responses.
+        arrays: Rooms with arrays, in place of rooms.
         options: How mixtures are made of them.
     """
 
@@ -62,6 +80,7 @@ class SourceLists:
     speed: Span | None = None
     level_db: Span | None = None
     rooms: tuple[Path, ...] = ()
+    arrays: tuple[ArrayRoom, ...] = ()
     options: MixOptions = field(default_factory=MixOptions)
 
 
@@ -98,6 +117,38 @@ def _entries(
     return [(Path(os.path.normpath(folder / entry["path"])), entry) for entry in spec]
 
 
+def _check_roles(entries: Iterable[tuple[Path, Mapping[str, Any]]]) -> None:
+    for at, (_, entry) in enumerate(entries):
+        if entry.get("role") not in (None, *_ROLES):
+            names = " or ".join(_ROLES)
+            raise ValueError(f"'arrays' number {at + 1}: 'role' must be {names}; got {entry!r}")
+
+
+def _array_rooms(entries: Iterable[tuple[Path, Mapping[str, Any]]]) -> tuple[ArrayRoom, ...]:
+    """Return rooms, of files that can be read.
+
+    Raises:
+        ValueError: A room has no place for a talker and another for a noise, or arrays of
+            different numbers of microphones.
+    """
+    rooms: dict[str, list[tuple[Path, Mapping[str, Any]]]] = {}
+    for file, entry in entries:
+        rooms.setdefault(str(entry["room"]), []).append((file, entry))
+    arrays = []
+    for name, places in rooms.items():
+        talkers, noises = (
+            tuple(file for file, entry in places if entry.get("role") in (None, role))
+            for role in _ROLES
+        )
+        if not talkers or not noises or len({*talkers, *noises}) < 2:
+            raise ValueError(f"room {name!r} has no place for a talker and another for a noise")
+        counts = {read_header(file).channels for file, _ in places}
+        if len(counts) > 1:
+            raise ValueError(f"room {name!r} has files of {sorted(counts)} channels")
+        arrays.append(ArrayRoom(talkers, noises, counts.pop()))
+    return tuple(arrays)
+
+
 def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
     """Read the lists and check every file they name.
 
@@ -120,6 +171,10 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         turns = [repeats * _repeats(entry.get("repeats", 1)) for _, entry in speech]
         noise = _entries(spec.get("noise"), "noise", folder, ("path", "noise_type"))
         rooms = _entries(spec["rooms"], "rooms", folder, ("path",)) if "rooms" in spec else []
+        places = _entries(spec["arrays"], "arrays", folder, _ARRAY) if "arrays" in spec else []
+        if rooms and places:
+            raise ValueError("give 'rooms' (one microphone) or 'arrays', not both")
+        _check_roles(places)
     except (ValueError, TypeError) as error:
         raise DataError(str(path), [Problem(0, "lists", str(error))]) from None
     if spec["sample_rate"] != sample_rate:
@@ -133,13 +188,17 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         cache=path.with_name(f".{path.stem}.checked.json"),
     )
     problems += find_file_problems(
-        [file for file, _ in rooms],
+        [file for file, _ in (*rooms, *places)],
         sample_rate=sample_rate,
         cache=path.with_name(f".{path.stem}.rooms.checked.json"),
         mono=False,
     )
     if problems:
         raise DataError(str(path), problems)
+    try:
+        arrays = _array_rooms(places)
+    except ValueError as error:
+        raise DataError(str(path), [Problem(0, "arrays", str(error))]) from None
     return SourceLists(
         sample_rate,
         choices,
@@ -153,6 +212,7 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         tuple((file, entry["noise_type"]) for file, entry in noise),
         **spans,
         rooms=tuple(file for file, _ in rooms),
+        arrays=arrays,
         options=options,
     )
 
@@ -167,6 +227,7 @@ def write_source_lists(
     repeats: int = 1,
     augment: Mapping[str, Span] | None = None,
     rooms: Iterable[Recording] = (),
+    arrays: Iterable[Recording] = (),
     options: Mapping[str, Any] | None = None,
     excerpt_s: float | None = None,
 ) -> None:
@@ -181,10 +242,12 @@ def write_source_lists(
         repeats: How often an epoch has each utterance.
         augment: ``speed`` and ``level_db``.
         rooms: Room responses.
+        arrays: Responses of arrays; a file's name begins with ``talker`` or ``noise`` if the place
+            is for one of them only.
         options: Those of `mix_options`, as they are written.
         excerpt_s: Repeat each utterance as often as an excerpt of so many seconds fits into it.
     """
-    path, speech, rooms = Path(path), list(speech), list(rooms)
+    path, speech, rooms, arrays = Path(path), list(speech), list(rooms), list(arrays)
     ids = short_names(speech)
 
     def turns(one: Recording) -> dict[str, int]:
@@ -193,6 +256,10 @@ def write_source_lists(
 
     def relative(one: Recording) -> str:
         return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
+
+    def place(one: Recording) -> dict[str, str]:
+        role = [{"role": role} for role in _ROLES if one.path.stem.startswith(role)]
+        return {"path": relative(one), "room": one.group, **(role[0] if role else {})}
 
     spec = {
         "sample_rate": sample_rate,
@@ -206,5 +273,6 @@ def write_source_lists(
         ],
         "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
         **({"rooms": [{"path": relative(one)} for one in rooms]} if rooms else {}),
+        **({"arrays": [place(one) for one in arrays]} if arrays else {}),
     }
     write_text(path, json.dumps(spec, indent=1, ensure_ascii=False) + "\n")

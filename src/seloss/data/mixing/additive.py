@@ -50,14 +50,20 @@ def snr_db(speech: NDArray[Any], noise: NDArray[Any]) -> float:
 
 
 def mix_at_snr(speech: Signal, noise: Signal, requested_db: float) -> tuple[Signal, Signal]:
-    """Return speech and noise, (samples,) each, of a requested ratio, whose sum fits.
+    """Return speech and noise of a requested ratio, whose sum fits.
+
+    Args:
+        speech: ``(samples,)``, or ``(mics, samples)``: the ratio is that at the first microphone.
+        noise: Of the same shape.
+        requested_db: The ratio.
 
     Raises:
         ValueError: If one of them is silent, so that no gain gives the ratio.
     """
-    ratio = snr_db(speech, noise)
+    first_speech, first_noise = (np.atleast_2d(signal)[0] for signal in (speech, noise))
+    ratio = snr_db(first_speech, first_noise)
     if not np.isfinite(ratio):
-        silent = "noise" if _energy(speech) else "speech"
+        silent = "noise" if _energy(first_speech) else "speech"
         raise ValueError(f"the {silent} is silent: it has no signal-to-noise ratio")
     noise = noise * 10 ** ((ratio - requested_db) / 20)
     peak = max(float(np.abs(part).max()) for part in (speech, noise, speech + noise))

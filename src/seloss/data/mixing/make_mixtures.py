@@ -31,7 +31,7 @@ from seloss.program import mark_resumable
 from .room_mixture import render
 from .room_plan import MixingConfig, Plan, draw_plan
 
-__all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora"]
+__all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora", "start_worker"]
 
 _LOG = logging.getLogger(__name__)
 _ITEM = "item.json"
@@ -132,7 +132,7 @@ def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> Mixture
     return write_item(folder / _ITEM, item, folder)
 
 
-def _start_worker(parent: int) -> None:
+def start_worker(parent: int) -> None:
     """Keep a worker to one core, of which each has its own, and end it with its parent."""
     pra.constants.set("num_threads", 1)
 
@@ -153,7 +153,7 @@ def _run_pool(
     items: dict[Plan, Mixture],
 ) -> None:
     """Make mixtures, each in its folder, and add them to ``items``."""
-    with ProcessPoolExecutor(jobs, initializer=_start_worker, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(jobs, initializer=start_worker, initargs=(os.getpid(),)) as pool:
         tasks = {
             pool.submit(_make, plan, config, folder, plan.noise.group in seen): plan
             for plan, folder in folders.items()

@@ -1,4 +1,4 @@
-"""Simulated rooms with microphones, a talker and a noise in them (image sources).
+"""Simulated rooms with microphones, a talker and noises in them (image sources).
 
 Nothing shades a microphone: all geometries are free-field, the binaural one too. It has the
 positions of the microphones of two hearing aids but no head between them; measured responses
@@ -109,7 +109,7 @@ class Scene:
     max_order: int
     microphones: Array
     speech: Array
-    noise: Array
+    noises: Array
     distance_m: float
 
 
@@ -131,6 +131,7 @@ def _try_scene(
     rt60_s: float,
     distance_m: tuple[float, float],
     front_deg: float,
+    n_noises: int,
 ) -> Scene | None:
     size = np.array([draw.uniform(low, high) for low, high in ROOM_M])
     try:
@@ -144,14 +145,18 @@ def _try_scene(
     front, apart = np.deg2rad(front_deg), np.deg2rad(APART_DEG)
     angle = yaw + draw.uniform(-front, front)
     speech = _around(centre, angle, distance, draw)
-    noise = _around(
-        centre, angle + draw.uniform(apart, 2 * np.pi - apart), draw.uniform(*distance_m), draw
-    )
-    sources = np.stack([speech, noise])
+    noises = [
+        _around(
+            centre, angle + draw.uniform(apart, 2 * np.pi - apart), draw.uniform(*distance_m), draw
+        )
+        for _ in range(n_noises)
+    ]
+    sources = np.stack([speech, *noises])
     gaps = np.linalg.norm(microphones[:, None] - sources, axis=-1)
     if gaps.min() < NEAR_M or not _inside(np.concatenate([microphones, sources]), size):
         return None
-    return Scene(size, rt60_s, float(absorption), int(order), microphones, speech, noise, distance)
+    walls = float(absorption), int(order)
+    return Scene(size, rt60_s, *walls, microphones, speech, sources[1:], distance)
 
 
 def draw_scene(
@@ -162,6 +167,7 @@ def draw_scene(
     rt60_s: tuple[float, float],
     distance_m: tuple[float, float],
     front_deg: float | None = None,
+    n_noises: int = 1,
 ) -> Scene:
     """Draw a room and places in it; the reverberation time is uniform in its range.
 
@@ -170,9 +176,10 @@ def draw_scene(
         geometry: One of `GEOMETRIES`.
         n_mics: Number of microphones.
         rt60_s: Range of the reverberation time in seconds.
-        distance_m: Range of the distance of talker and noise from the array (ad-hoc: from its first
-            microphone).
+        distance_m: Range of the distance of talker and noises from the array (ad-hoc: from its
+            first microphone).
         front_deg: How far from straight ahead the talker may be; None: the geometry's own.
+        n_noises: Number of noises, each at least ``APART_DEG`` from the talker.
 
     Raises:
         ValueError: If no room can have that reverberation time and these distances.
@@ -183,7 +190,7 @@ def draw_scene(
     kind = GEOMETRIES[geometry]
     front_deg = kind.front_deg if front_deg is None else front_deg
     for _ in range(_TRIES):
-        scene = _try_scene(draw, kind, n_mics, requested, distance_m, front_deg)
+        scene = _try_scene(draw, kind, n_mics, requested, distance_m, front_deg, n_noises)
         if scene is not None:
             return scene
     raise ValueError(
@@ -193,7 +200,7 @@ def draw_scene(
 
 
 def simulate(scene: Scene, sample_rate: int) -> list[list[Array]]:
-    """Return the responses of a scene, ``[speech, noise][microphone]``, each (taps,)."""
+    """Return the responses of a scene, ``[speech, *noises][microphone]``, each (taps,)."""
     room = pra.ShoeBox(
         scene.size,
         fs=sample_rate,
@@ -201,11 +208,13 @@ def simulate(scene: Scene, sample_rate: int) -> list[list[Array]]:
         max_order=scene.max_order,
     )
     room.add_microphone_array(scene.microphones.T)
-    for position in (scene.speech, scene.noise):
+    places = (scene.speech, *scene.noises)
+    for position in places:
         room.add_source(position)
     room.compute_rir()
     return [
-        [np.asarray(at_mic[source], dtype=np.float64) for at_mic in room.rir] for source in range(2)
+        [np.asarray(at_mic[source], dtype=np.float64) for at_mic in room.rir]
+        for source in range(len(places))
     ]
 
 
