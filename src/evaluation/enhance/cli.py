@@ -26,7 +26,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from torch import nn
@@ -37,17 +39,18 @@ from evaluation.testset.experiment import find_experiment
 from evaluation.testset.options import add_experiment_options
 from evaluation.work.cli import positive_int
 from seloss.data.formats.audio import SUFFIXES
-from seloss.data.formats.audio_files import find_audio
+from seloss.data.formats.audio_files import UNREADABLE, find_audio
 from seloss.pretrained import DEFAULT
 from seloss.program import run_command
 
-from .audio import DEPTHS, open_clip
+from .audio import CONTAINERS, DEPTHS, container_of
 from .network import load_network, pick_device
 from .one_file import LEVELS, Settings, enhance_file
 
 __all__ = ["main", "plan"]
 
 logger = logging.getLogger(__name__)
+_SHOWN = 5
 
 
 def plan(
@@ -62,33 +65,72 @@ def plan(
 
     Raises:
         FileNotFoundError: a folder holds no audio.
-        ValueError: two sources have one target, or a target is a source.
+        ValueError: two sources have one target, a target is a source, or its format cannot be
+            written.
     """
-    found: list[tuple[Path, Path]] = []
+    resolve = _resolver()
+    inside_output = resolve(output) + os.sep
+    sources: list[tuple[Path, Path]] = []
     for path in inputs:
         if path.is_dir():
-            inside = [one for one in find_audio(path) if output not in one.parents]
+            audio = find_audio(path, any_name=True)
+            inside = [one for one in audio if not resolve(one).startswith(inside_output)]
             if not inside:
                 raise FileNotFoundError(f"{path} holds no audio ({', '.join(sorted(SUFFIXES))})")
-            found += [(one, one.relative_to(path)) for one in inside]
+            sources += [(one, one.relative_to(path)) for one in inside]
         else:
-            found.append((path, Path(path.name)))
-    single = len(found) == 1 and not inputs[0].is_dir() and len(networks) == 1
-    if single and output.suffix.lower() in SUFFIXES and not output.is_dir():
-        jobs = [(networks[0], found[0][0], output)]
+            sources.append((path, Path(path.name)))
+    single = len(sources) == 1 and not inputs[0].is_dir() and len(networks) == 1
+    if _is_file_name(output, single):
+        jobs = [(networks[0], sources[0][0], output)]
     else:
         jobs = []
         for name in networks:
             folder = output / name if len(networks) > 1 else output
-            jobs += [(name, source, folder / inner.with_suffix(".wav")) for source, inner in found]
-    owners: dict[Path, Path] = {}
-    sources = {path.resolve() for path, _ in found}
+            jobs += [
+                (name, source, folder / inner.with_suffix(".wav")) for source, inner in sources
+            ]
+    owners: dict[str, Path] = {}
+    taken = {resolve(path) for path, _ in sources}
     for _, source, target in jobs:
-        if target.resolve() in sources:
+        place = resolve(target)
+        if place in taken:
             raise ValueError(f"{target} is an input: name another output")
-        if (other := owners.setdefault(target, source)) != source:
+        if (other := owners.setdefault(place, source)) != source:
             raise ValueError(f"{other} and {source} would both become {target}")
     return jobs
+
+
+def _is_file_name(output: Path, single: bool) -> bool:
+    """Return whether an output is a file, and not the folder of several.
+
+    Raises:
+        ValueError: its suffix is a format's that cannot be written, or one file's for several.
+    """
+    suffix = output.suffix.lower()
+    if output.is_dir() or not suffix:
+        return False
+    if not single and suffix in CONTAINERS:
+        raise ValueError(f"{output} names one file; name a folder for several inputs or networks")
+    if single or suffix in UNREADABLE:
+        try:
+            container_of(output)
+        except ValueError as error:
+            hint = "" if suffix in UNREADABLE else "; if it is to be a folder, make it first"
+            raise ValueError(f"{error}{hint}") from None
+    return single
+
+
+def _resolver() -> Callable[[Path], str]:
+    """Return `os.path.realpath` for many files of few folders: each folder is resolved once."""
+    folder = lru_cache(maxsize=None)(os.path.realpath)
+
+    def resolve(path: Path) -> str:
+        parent, name = os.path.split(path)
+        place = os.path.join(folder(parent), name)
+        return os.path.realpath(place) if os.path.islink(place) else place
+
+    return resolve
 
 
 def _checkpoints(args: argparse.Namespace) -> dict[str, str | Path]:
@@ -123,22 +165,25 @@ def _enhance_all(
 ) -> list[str]:
     """Do the jobs, return a line for each that failed."""
     failures: list[str] = []
-    todo = []
-    for job in jobs:
-        if job[2].exists() and not overwrite:
-            logger.info("%s is there already (--overwrite makes it again)", job[2])
-        else:
-            todo.append(job)
-    seconds = sum(_seconds(source) for _, source, _ in todo)
-    form = "{l_bar}{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]"
-    with logging_redirect_tqdm(), tqdm(total=seconds, bar_format=form, disable=None) as bar:
-        for name, source, target in todo:
+    there = [] if overwrite else [job for job in jobs if os.path.exists(job[2])]
+    if there:
+        names = ", ".join(str(target) for _, _, target in there[:_SHOWN])
+        more = ", ..." if len(there) > _SHOWN else ""
+        again = "--overwrite makes them again"
+        logger.info("%d files are there already (%s): %s%s", len(there), again, names, more)
+    finished = {target for _, _, target in there}
+    todo = [job for job in jobs if job[2] not in finished]
+    form = "{l_bar}{bar}| {n:.1f}/{total:.0f} files [{elapsed}<{remaining}]"
+    with logging_redirect_tqdm(), tqdm(total=len(todo), bar_format=form, disable=None) as bar:
+        for number, (name, source, target) in enumerate(todo, start=1):
             try:
                 done = enhance_file(networks[name], source, target, settings, bar.update)
             except (OSError, ValueError, RuntimeError) as error:
                 failures.append(f"{source}: {error}")
                 logger.error("%s: %s", source, error)
                 continue
+            finally:
+                bar.update(number - bar.n)
             factor = done.took_s / done.clip.seconds
             logger.info(
                 "%s -> %s: %.1f s of audio in %.1f s, real-time factor %.3f, gain %+.1f dB%s",
@@ -146,14 +191,6 @@ def _enhance_all(
                 "".join(f"; {note}" for note in done.notes),
             )
     return failures
-
-
-def _seconds(path: Path) -> float:
-    """Return a file's duration, 0 where it is not known: the file is refused in its turn."""
-    try:
-        return open_clip(path).seconds
-    except (OSError, ValueError):
-        return 0.0
 
 
 def _seconds_option(text: str) -> float:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from asteroid.utils.files import atomic_path
+from seloss.data.formats.audio import native_name
 
 from . import audio
 from .audio import Clip, Resampler
@@ -73,7 +74,7 @@ def enhance_file(
     source: Path,
     target: Path,
     settings: Settings | None = None,
-    advance: Callable[[float], object] = lambda seconds: None,
+    advance: Callable[[float], object] = lambda part: None,
 ) -> Done:
     """Enhance a file.
 
@@ -82,7 +83,7 @@ def enhance_file(
         source: audio of any rate and number of channels.
         target: where to; its suffix says the format.
         settings: see there.
-        advance: called with the seconds that are done, again and again.
+        advance: called with the part of the file that was done, again and again; they sum to 1.
 
     Raises:
         FileNotFoundError: there is no source.
@@ -92,20 +93,22 @@ def enhance_file(
     settings = settings or Settings()
     clip = audio.open_clip(source)
     channels = _channels(network, clip, settings.channel)
+    n_outputs = len(channels) if n_inputs(network) == 1 else 1
+    form = audio.choose_format(target, clip, n_outputs, settings.depth)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{target.stem}.", dir=target.parent) as folder:
+    with TemporaryDirectory(prefix=".enhance.", dir=target.parent) as folder:
         raw = Path(folder) / "answer.raw"
         start = time.perf_counter()
         first = _first_pass(network, clip, channels, raw, settings, advance)
         took = time.perf_counter() - start
         gain = first.gain if settings.level == "mixture" else 1.0
-        depth = settings.depth or audio.depth_of(clip)
-        gain, notes = _without_clipping(gain, first.peak, depth)
+        gain, notes = _without_clipping(gain, first.peak, form.depth)
+        notes = [*form.notes, *notes]
         if gain < 0:
             notes.append("the network's polarity was reversed; turned back")
-        layout = {"sample_rate": clip.sample_rate, "channels": first.outputs}
+        layout = {"sample_rate": clip.sample_rate, "channels": n_outputs}
         with atomic_path(target) as temporary:
-            audio.copy_scaled(raw, temporary, **layout, gain=gain, depth=depth)
+            audio.copy_scaled(raw, target, temporary, form, **layout, gain=gain)
     return Done(clip, took, 20 * float(np.log10(abs(gain))) if gain else -np.inf, notes)
 
 
@@ -157,10 +160,12 @@ def _first_pass(
         return back.push(ready, last=last)
 
     layout = {"samplerate": clip.sample_rate, "channels": sums.outputs}
-    with soundfile.SoundFile(raw, "w", format="RAW", subtype="FLOAT", **layout) as sink:
+    with soundfile.SoundFile(
+        native_name(raw), "w", format="RAW", subtype="FLOAT", **layout
+    ) as sink:
         for piece in audio.pieces(clip, list(channels)):
             left -= _write(sink, take(to_network.push(piece), last=False), left, sums)
-            advance(piece.shape[1] / clip.sample_rate)
+            advance(piece.shape[1] / clip.frames)
         rest = to_network.push(torch.zeros(len(channels), 0), last=True)
         if clip.sample_rate == rate:
             rest = rest[:, :0]

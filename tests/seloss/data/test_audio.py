@@ -1,6 +1,8 @@
 """Audio as arrays and back."""
 
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,13 +165,21 @@ def test_equal_audio_has_one_fingerprint_in_any_lossless_file_and_silence_has_no
     assert fingerprint(tmp_path / "e.wav") == ""
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"n" * 251])
+def test_a_file_of_any_name_is_written_and_read(tmp_path, name):
+    path = tmp_path / f"{os.fsdecode(name)}.wav"
+    write_audio(path, voice(1.0, 16000), 16000)
+    assert np.allclose(read_audio(path, 16000)[0], voice(1.0, 16000), atol=2**-15)
+    assert [os.fsencode(file.stem) for file in tmp_path.iterdir()] == [name]
+
+
 def test_a_file_that_does_not_fit_on_the_disk_is_not_published(tmp_path, monkeypatch):
     real = sf.write
 
     def full(path, *arguments, **options):
         real(path, *arguments, **options)
-        content = path.read_bytes()
-        path.write_bytes(content[: len(content) // 2])
+        content = Path(path).read_bytes()
+        Path(path).write_bytes(content[: len(content) // 2])
 
     monkeypatch.setattr("seloss.data.formats.audio.sf.write", full)
     for suffix in ("wav", "ogg"):

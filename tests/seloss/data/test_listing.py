@@ -1,10 +1,14 @@
 """What a folder holds, from its listing or its tree."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import soundfile as sf
 
 from seloss.data.corpus.listing import read_folder, write_listing
+from seloss.data.formats.audio_files import find_audio
 from seloss.data.formats.manifest import DataError
 
 
@@ -175,6 +179,18 @@ def test_every_suffix_that_can_be_read_is_taken(tmp_path, suffix, options):
     path.parent.mkdir()
     sf.write(path, 0.1 * np.random.default_rng(0).standard_normal(16000), 16000, **options)
     assert groups(tmp_path) == {f"anna/a{suffix}": ("anna", None)}
+
+
+def test_names_that_are_not_utf8_are_left_out_named_and_counted(tmp_path, caplog):
+    sound(tmp_path / "s1" / "fine.wav")
+    for name in (b"s1/caf\xe9.wav", b"caf\xe9/a.wav"):
+        path = tmp_path / os.fsdecode(name)
+        path.parent.mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "s1" / "fine.wav", path)
+    assert [one.name for one in read_folder(tmp_path, "speech")] == ["s1/fine.wav"]
+    message = "2 left out, names that are not UTF-8 (rename them): caf\\xe9/a.wav, s1/caf\\xe9.wav"
+    assert message in caplog.text
+    assert len(find_audio(tmp_path, any_name=True)) == 3
 
 
 def test_a_listing_is_reached_through_a_link_and_its_real_paths_count(tmp_path, caplog):

@@ -11,6 +11,8 @@ from pathlib import Path
 __all__ = ["atomic_path", "remove_leftovers", "write_text"]
 
 _MARK = ".part"
+#: Of a name, on the usual file systems.
+_MOST_BYTES = 255
 
 
 @contextmanager
@@ -27,8 +29,10 @@ def atomic_path(path: str | os.PathLike[str], *, durable: bool = False) -> Itera
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unique = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    temporary = path.with_name(f".{path.stem}.{unique}{_MARK}{path.suffix}")
+    tail = f".{os.getpid()}-{uuid.uuid4().hex[:8]}{_MARK}{path.suffix}"
+    # a name of nearly all the bytes that a file system allows must not become too long by the tail
+    stem = os.fsdecode(os.fsencode(path.stem)[: max(0, _MOST_BYTES - len(os.fsencode(tail)) - 1)])
+    temporary = path.with_name(f".{stem}{tail}")
     try:
         yield temporary
         if durable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +31,10 @@ __all__ = [
     "EmptyAudioError",
     "Header",
     "Signal",
+    "check_written",
     "decode",
     "fingerprint",
+    "native_name",
     "read_audio",
     "read_blocks",
     "read_header",
@@ -90,7 +93,7 @@ class _Forwards(sf.SoundFile):  # type: ignore[misc]
 def _opened(path: Path, kind: type[sf.SoundFile] = sf.SoundFile) -> Iterator[sf.SoundFile]:
     """Open a file; what libsndfile raises becomes a `ValueError` with the file's name."""
     try:
-        with kind(path) as audio:
+        with kind(native_name(path)) as audio:
             yield audio
     except (sf.LibsndfileError, RuntimeError) as error:
         raise ValueError(f"{path} is not readable audio ({error})") from None
@@ -276,17 +279,38 @@ def write_audio(
         or (subtype.startswith("PCM") and np.abs(signal).max(initial=0.0) > 1.0)
     ):
         raise ValueError(f"{path}: samples must be finite and within [-1, 1] for {subtype}")
-    with atomic_path(path) as temporary:
-        try:
-            sf.write(temporary, signal.T, sample_rate, subtype=subtype)
-            # a disk that fills up while a file is closed leaves it cut without an error
-            written = sf.info(temporary).frames
-        except (sf.LibsndfileError, RuntimeError) as error:
-            raise _not_written(path, str(error)) from None
-        if written != signal.shape[-1]:
-            raise _not_written(path, f"{written} of {signal.shape[-1]} samples arrived")
+    with atomic_path(path) as temporary, check_written(path, temporary, signal.shape[-1]):
+        sf.write(native_name(temporary), signal.T, sample_rate, subtype=subtype)
 
 
-def _not_written(path: str | Path, why: str) -> OSError:
-    free = shutil.disk_usage(Path(path).parent).free
-    return OSError(f"{path} could not be written ({why}); {free / 1e6:.0f} MB are free there")
+@contextmanager
+def check_written(path: str | Path, temporary: Path, frames: int) -> Iterator[None]:
+    """See that the block wrote a whole file.
+
+    Args:
+        path: The file's name in the end, for the message.
+        temporary: Its name till then.
+        frames: Samples per channel that it must hold.
+
+    Raises:
+        OSError: If it could not be written whole, as on a full disk.
+    """
+    try:
+        yield
+        # a disk that fills up while a file is closed leaves it cut without an error
+        written = sf.info(native_name(temporary)).frames
+        why = "" if written == frames else f"{written} of {frames} samples arrived"
+    except (sf.LibsndfileError, RuntimeError) as error:
+        why = str(error)
+    if why:
+        free = shutil.disk_usage(Path(path).parent).free
+        raise OSError(f"{path} could not be written ({why}); {free / 1e6:.0f} MB are free there")
+
+
+def native_name(path: str | Path) -> str | bytes:
+    """Return a name for soundfile, which takes those that are not UTF-8 as bytes only."""
+    try:
+        str(path).encode()
+        return str(path)
+    except UnicodeEncodeError:
+        return os.fsencode(path)
