@@ -17,7 +17,8 @@ fits into one block (--block plus --context) is enhanced whole. Blocks of DCUnet
 stream of causal networks, give the answer of the whole file to rounding; FaSNet and Conv-TasNet
 normalise over all they see, so that theirs differs a little (a trained FaSNet: 29 dB below). The
 level is that of the mixture: one gain per file fits the estimate to the mixture's reference channel
-(--level network: none). Nothing is clipped: where a result would not fit into whole numbers it is
+(--level network: none). --attenuation_limit_db X lowers noise by no more than X dB, as hearing-aid
+users ask. Nothing is clipped: where a result would not fit into whole numbers it is
 lowered, and a line says so. A file that cannot be enhanced is named, the others are done, and the
 exit status is 1. What is there already is left alone; --overwrite makes it again.
 """
@@ -200,6 +201,13 @@ def _seconds_option(text: str) -> float:
     return value
 
 
+def _positive_db(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 200:
+        raise ValueError(text)
+    return value
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="enhance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -222,6 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--experiment_tag", action="append", metavar="TAG", help="or an experiment, for its best")
     add("--level", choices=LEVELS, default=LEVELS[0], help="default: %(default)s")
+    add("--attenuation_limit_db", type=_positive_db, metavar="X", help="see above (default: none)")
     add("--depth", choices=tuple(DEPTHS), help="bits per sample (default: the input's)")
     add("--channel", type=positive_int, metavar="N", help="from 1 on; see above")
     add("--block", type=_seconds_option, default=20.0, metavar="S", help="seconds at a time")
@@ -239,7 +248,10 @@ def _work(args: argparse.Namespace) -> int:
     jobs = plan(args.inputs, args.output, list(paths))
     device = pick_device(args.device)
     networks = {name: load_network(place, device) for name, place in paths.items()}
-    settings = Settings(args.level, args.depth, args.channel, args.block, args.context)
+    settings = Settings(
+        *(args.level, args.depth, args.channel, args.block, args.context),
+        args.attenuation_limit_db,
+    )
     failures = _enhance_all(jobs, networks, settings, overwrite=args.overwrite)
     if failures:
         listed = "; ".join(failures[:10])

@@ -43,6 +43,8 @@ class Settings:
             reference microphone of others; None: all, and the first.
         block_s: length of blocks.
         context_s: what the network sees on either side.
+        attenuation_limit_db: most that noise is lowered: so much of the mixture is left below the
+            estimate, at the file's rate and bandwidth; None: no limit.
     """
 
     level: str = "mixture"
@@ -50,6 +52,7 @@ class Settings:
     channel: int | None = None
     block_s: float = 20.0
     context_s: float = 2.0
+    attenuation_limit_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,20 @@ def enhance_file(
         first = _first_pass(network, clip, channels, raw, settings, advance)
         took = time.perf_counter() - start
         gain = first.gain if settings.level == "mixture" else 1.0
-        gain, notes = _without_clipping(gain, first.peak, form.depth)
+        scale, peak, level = gain, first.peak, 1.0
+        if settings.attenuation_limit_db is not None:
+            share = 10 ** (-settings.attenuation_limit_db / 20)
+            raw, peak = _mix_back(raw, clip, channels[: first.outputs], gain, share)
+            scale, level = 1.0, gain
+        scale, notes = _without_clipping(scale, peak, form.depth)
         notes = [*form.notes, *notes]
         if gain < 0:
             notes.append("the network's polarity was reversed; turned back")
         layout = {"sample_rate": clip.sample_rate, "channels": n_outputs}
         with atomic_path(target) as temporary:
-            audio.copy_scaled(raw, target, temporary, form, **layout, gain=gain)
-    return Done(clip, took, 20 * float(np.log10(abs(gain))) if gain else -np.inf, notes)
+            audio.copy_scaled(raw, target, temporary, form, **layout, gain=scale)
+    gain_db = 20 * float(np.log10(abs(scale * level))) if scale * level else -np.inf
+    return Done(clip, took, gain_db, notes)
 
 
 @dataclass
@@ -191,6 +200,30 @@ def _write(sink: soundfile.SoundFile, ready: Tensor, left: int, sums: _LevelSums
     sums.peak = max(sums.peak, float(np.abs(block).max(initial=0.0)))
     sink.write(block)
     return len(block)
+
+
+def _mix_back(
+    raw: Path, clip: Clip, channels: Sequence[int], gain: float, share: float
+) -> tuple[Path, float]:
+    """Write the estimate at its gain with a share of the mixture; return the file and its peak.
+
+    With speech ``s`` and noise ``n`` an exact estimate becomes ``s + share * n``.
+    """
+    mixed, peak = raw.with_name("mixed.raw"), 0.0
+    layout = {
+        **{"samplerate": clip.sample_rate, "channels": len(channels)},
+        **{"format": "RAW", "subtype": "FLOAT"},
+    }
+    with (
+        soundfile.SoundFile(raw, **layout) as source,
+        soundfile.SoundFile(mixed, "w", **layout) as sink,
+    ):
+        for piece in audio.pieces(clip, list(channels)):
+            estimate = source.read(piece.shape[1], dtype="float32", always_2d=True)
+            block = np.float32((1 - share) * gain) * estimate + share * piece.numpy().T
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            sink.write(block)
+    return mixed, peak
 
 
 def _channels(network: nn.Module, clip: Clip, channel: int | None) -> list[int]:

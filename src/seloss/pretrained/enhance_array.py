@@ -35,6 +35,7 @@ def enhance(
     sample_rate: int,
     *,
     model: str | Path | nn.Module = DEFAULT,
+    attenuation_limit_db: float | None = None,
 ) -> NDArray[np.float32]:
     """Return speech with less noise.
 
@@ -44,6 +45,8 @@ def enhance(
         sample_rate: Hz. A signal of another rate than the network's is resampled there and back:
             nothing above half the lower rate is left.
         model: One of `model_names`, a ``.safetensors`` file, or a network of one microphone.
+        attenuation_limit_db: Most that noise is lowered: so much of the signal is left below the
+            estimate. None: no limit.
 
     Returns:
         The same shape and rate, float32.
@@ -51,7 +54,7 @@ def enhance(
     Raises:
         TypeError: ``signal`` is not of floating point.
         ValueError: It is empty, has other dimensions or values that are not finite; the rate is not
-            positive; there is no such model.
+            positive, or the limit negative; there is no such model.
 
     Example:
         >>> import numpy as np
@@ -62,6 +65,8 @@ def enhance(
     """
     array = np.asarray(signal.detach().cpu() if isinstance(signal, torch.Tensor) else signal)
     _check(array, sample_rate)
+    if attenuation_limit_db is not None and not attenuation_limit_db >= 0:
+        raise ValueError(f"attenuation_limit_db must be 0 or more; got {attenuation_limit_db}")
     network = model if isinstance(model, nn.Module) else _loaded(str(model))
     own_rate = int(getattr(network, "sample_rate", sample_rate))
     channels = array.reshape(-1, array.shape[-1]).astype(np.float32)
@@ -75,7 +80,11 @@ def enhance(
         result = _resampled(result, own_rate, sample_rate)
     # Rates whose ratio is no whole number may cost a sample on the way there and back.
     result = np.pad(result, ((0, 0), (0, max(0, array.shape[-1] - result.shape[-1]))))
-    return np.ascontiguousarray(result[:, : array.shape[-1]].reshape(array.shape))
+    estimate = np.ascontiguousarray(result[:, : array.shape[-1]].reshape(array.shape))
+    if attenuation_limit_db is None:
+        return estimate
+    share = 10 ** (-attenuation_limit_db / 20)
+    return ((1 - share) * estimate + share * array).astype(np.float32)
 
 
 def _check(array: NDArray[Any], sample_rate: float) -> None:

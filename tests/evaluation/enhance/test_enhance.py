@@ -142,6 +142,37 @@ def test_the_level_is_the_mixtures_and_the_polarity_too(tmp_path: Path) -> None:
     assert "above full scale, kept in the file of floats" in done.notes[0]
 
 
+@pytest.mark.parametrize(("rate", "n_samples"), [(RATE, 9600), (44100, 100_003)])
+@pytest.mark.parametrize("limit_db", [0.0, 12.0, 40.0])
+def test_noise_is_lowered_by_no_more_than_the_limit(
+    tmp_path: Path, rate: int, n_samples: int, limit_db: float
+) -> None:
+    """A network that hears no speech at all: the mixture is left, so many dB lower."""
+    mixture = np.random.default_rng(0).uniform(-0.3, 0.3, (2, n_samples))
+    source = write(tmp_path / "in.wav", mixture, rate)
+    network = Same()
+    torch.nn.init.zeros_(network.weight)
+    settings = Settings(attenuation_limit_db=limit_db)
+    enhance_file(network, source, tmp_path / "out.wav", settings)
+    expected = mixture.T * 10 ** (-limit_db / 20)
+    assert np.allclose(sf.read(tmp_path / "out.wav")[0], expected, atol=1e-6)
+
+
+def test_the_limit_keeps_level_polarity_and_headroom(tmp_path: Path) -> None:
+    """Speech that the network finds exactly stays as it is, whatever is mixed back."""
+    signal = noisy()
+    source = write(tmp_path / "in.wav", signal)
+    settings = Settings(attenuation_limit_db=12)
+    done = enhance_file(Scaled(), source, tmp_path / "out.wav", settings)
+    assert np.allclose(sf.read(tmp_path / "out.wav")[0], signal[0], atol=1e-5)
+    assert done.gain_db == pytest.approx(-20 * np.log10(50))
+    settings = Settings(level="network", depth="16", attenuation_limit_db=12)
+    done = enhance_file(Scaled(), source, tmp_path / "loud.wav", settings)
+    assert "it would have clipped" in done.notes[0]
+    found = sf.read(tmp_path / "loud.wav")[0]
+    assert np.allclose(found, -signal[0] / np.abs(signal).max(), atol=2**-14)
+
+
 @pytest.mark.parametrize("depth", ["16", "24", "32"])
 def test_nothing_is_clipped_silently(tmp_path: Path, depth: str) -> None:
     signal = noisy()
@@ -386,7 +417,12 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert run(*arguments) == 1, message
         assert message in capsys.readouterr().err
-    for options, status in ((["--help"], 0), ([], 2), (["x", "-o", "y", "--depth", "8"], 2)):
+    for options, status in (
+        (["--help"], 0),
+        ([], 2),
+        (["x", "-o", "y", "--depth", "8"], 2),
+        (["x", "-o", "y", "--attenuation_limit_db", "-3"], 2),
+    ):
         with pytest.raises(SystemExit) as stop:
             enhance.main(options)
         assert stop.value.code == status

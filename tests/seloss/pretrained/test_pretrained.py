@@ -95,6 +95,17 @@ def test_channels_are_enhanced_each_by_itself_and_at_its_rate_as_the_network_doe
     np.testing.assert_allclose(enhance(signal, 16000, model=network), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("limit_db", [0.0, 20.0])
+def test_the_limit_mixes_the_signal_back(limit_db):
+    signal = 0.1 * np.random.default_rng(2).standard_normal((2, 9000))
+    estimate, share = enhance(signal, 44100, model=small()), 10 ** (-limit_db / 20)
+    limited = enhance(signal, 44100, model=small(), attenuation_limit_db=limit_db)
+    np.testing.assert_allclose(limited, (1 - share) * estimate + share * signal, atol=1e-7)
+    assert limited.dtype == np.float32
+    with pytest.raises(ValueError, match="attenuation_limit_db must be 0 or more; got -1"):
+        enhance(signal, 44100, model=small(), attenuation_limit_db=-1)
+
+
 def test_blocks_give_what_the_whole_gives(monkeypatch):
     """Frames fall on other samples in a block, but a memory of some seconds is past."""
     signal = np.random.default_rng(1).standard_normal(16000 * 4) * 0.1
