@@ -34,18 +34,10 @@ from asteroid.dsp.bands import Scale, build_scale
 from asteroid.dsp.stft import Stft
 
 from .memory import once
-from .metric import Rows, Scores, metric
+from .metric import Rows, Scores, mean_where, metric
 from .ratios import PUBLISHED_EPS, check_variant, split, without_copies
 
-__all__ = [
-    "critical_bands",
-    "fw_frames",
-    "fw_hop",
-    "fw_sar",
-    "fw_sdr",
-    "fw_sir",
-    "speech_frames",
-]
+__all__ = ["critical_bands", "fw_frames", "fw_hop", "fw_sar", "fw_sdr", "fw_sir", "speech_frames"]
 
 WINDOW_S = 0.032
 OVERLAP = 4
@@ -66,20 +58,20 @@ _SOURCE = "Monir et al., arXiv 2506.18714; frame and band averaging: Hu and Loiz
 @metric("fw_sdr", "FW-SDR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
 def fw_sdr(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
     """Frequency-weighted signal-to-distortion ratio: bands of s_t over bands of estimate - s_t."""
-    return _mean(*fw_frames(rows, "sdr", variant=variant, n_bands=n_bands))
+    return Scores.of(mean_where(*fw_frames(rows, "sdr", variant=variant, n_bands=n_bands)))
 
 
 @metric("fw_sir", "FW-SIR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
 def fw_sir(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
     """Frequency-weighted signal-to-interference ratio: bands of s_t over bands of e_i."""
-    scores = _mean(*fw_frames(rows, "sir", variant=variant, n_bands=n_bands))
-    return without_copies(scores, rows)
+    frames = fw_frames(rows, "sir", variant=variant, n_bands=n_bands)
+    return without_copies(Scores.of(mean_where(*frames)), rows)
 
 
 @metric("fw_sar", "FW-SAR", bounds=FRAME_LIMITS_DB, needs=_SIGNALS, source=_SOURCE)
 def fw_sar(rows: Rows, *, variant: str = "default", n_bands: int | None = None) -> Scores:
     """Frequency-weighted signal-to-artefact ratio: bands of s_t + e_i over bands of e_a."""
-    return _mean(*fw_frames(rows, "sar", variant=variant, n_bands=n_bands))
+    return Scores.of(mean_where(*fw_frames(rows, "sar", variant=variant, n_bands=n_bands)))
 
 
 def fw_frames(
@@ -114,21 +106,23 @@ def fw_frames(
 
 def fw_hop(sample_rate: int) -> int:
     """Return the samples from one frame of these ratios to the next."""
-    return _n_fft(sample_rate) // OVERLAP
+    return window_samples(sample_rate) // OVERLAP
 
 
-def _n_fft(sample_rate: int) -> int:
+def window_samples(sample_rate: int) -> int:
+    """Return the samples of a window of 32 ms, an even number."""
     return 2 * round(WINDOW_S * sample_rate / 2)
 
 
-def _mean(frames: Tensor, counts: Tensor) -> Scores:
-    """Average over the frames that count."""
-    return Scores.of(torch.where(counts, frames, 0.0).sum(-1) / counts.sum(-1))
+@lru_cache(maxsize=4)
+def double_stft(n_fft: int, device: torch.device) -> Stft:
+    """Return the transform with windows of ``n_fft`` samples in float64, built once."""
+    return Stft(n_fft, n_fft // OVERLAP).to(device, torch.float64)
 
 
 @lru_cache(maxsize=16)
 def critical_bands(n_fft: int, sample_rate: int, n_bands: int, device: torch.device) -> Scale:
-    """Return the filters in float64, built once; 25 bands are asked for knowingly here."""
+    """Return the filters in float64, built once, without the warning that 25 bands end early."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the 25 critical bands end")
         scale = build_scale("critical", n_fft=n_fft, sample_rate=sample_rate, n_bins=n_bands)
@@ -150,14 +144,9 @@ def speech_frames(spectrum: Tensor, range_db: float = DYNAMIC_RANGE_DB) -> Tenso
     return energy > energy.amax(-1, keepdim=True) * 10 ** (-range_db / 10)
 
 
-@lru_cache(maxsize=4)
-def _stft(n_fft: int, device: torch.device) -> Stft:
-    return Stft(n_fft, n_fft // OVERLAP).to(device, torch.float64)
-
-
 @once
 def _spectrum(signal: Tensor, n_fft: int) -> Tensor:
-    spectrum: Tensor = _stft(n_fft, signal.device)(signal)
+    spectrum: Tensor = double_stft(n_fft, signal.device)(signal)
     return spectrum
 
 
@@ -175,7 +164,7 @@ class _BandView:
     """Critical-band magnitudes and the weights of one batch's speech."""
 
     def __init__(self, rows: Rows, n_bands: int | None, *, published: bool) -> None:
-        n_fft = _n_fft(rows.sample_rate)
+        n_fft = window_samples(rows.sample_rate)
         count = n_bands or (PUBLISHED_N_BANDS if published else N_BANDS)
         self.published, self.n_fft = published, n_fft
         self.scale = critical_bands(n_fft, rows.sample_rate, count, rows.estimate.device)

@@ -1,4 +1,4 @@
-"""Measures of two ears: intelligibility with the help of both, and what became of the directions.
+"""Binaural measures: intelligibility with both ears, and errors of the speech's direction.
 
 Signals are ``(batch, 2, time)``, left ear first. The target is the clean speech as it arrives at
 both ears. The interaural errors say how far enhancement moved the speech: they compare the
@@ -12,15 +12,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from asteroid.dsp.stft import Stft
-
-from .band_ratios import DC_LOBE, N_BANDS, OVERLAP, WINDOW_S, critical_bands
-from .metric import Rows, Scores, metric
-from .perceptual import STOI_MIN_SECONDS
+from .band_ratios import DC_LOBE, N_BANDS, critical_bands, double_stft, window_samples
+from .metric import Rows, Scores, mean_where, metric
+from .perceptual import STOI_MIN_SECONDS, unit_power
 
 __all__ = ["ild_error", "itd_error", "mbstoi"]
 
@@ -62,7 +59,7 @@ def mbstoi(rows: Rows) -> Scores:
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("MBSTOI needs pyclarity: pip install pyclarity") from error
     values, reasons = [], []
-    for target, estimate in zip(_unit_power(rows.target), _unit_power(rows.estimate), strict=True):
+    for target, estimate in zip(unit_power(rows.target), unit_power(rows.estimate), strict=True):
         try:
             with _root_logger_quiet():
                 value = float(library(*target, *estimate, rows.sample_rate))
@@ -117,13 +114,7 @@ def itd_error(rows: Rows) -> Scores:
     energy = target.abs().square().sum((1, 2))
     active = energy > energy.amax(-1, keepdim=True) * 10 ** (-ACTIVE_RANGE_DB / 10)
     difference = 1e6 * (_delay(estimate, rows) - _delay(target, rows)).abs()
-    return Scores.of(torch.where(active, difference, 0.0).sum(-1) / active.sum(-1))
-
-
-def _unit_power(signal: Tensor) -> np.ndarray:
-    """Scale both ears alike to a mean square of 1."""
-    array: np.ndarray = (signal / signal.square().mean((-2, -1), keepdim=True).sqrt()).cpu().numpy()
-    return array
+    return Scores.of(mean_where(difference, active))
 
 
 @contextmanager
@@ -140,8 +131,7 @@ def _root_logger_quiet() -> Iterator[None]:
 
 def _spectra(signal: Tensor, rows: Rows) -> Tensor:
     """Return ``(rows, 2, freq, frames)``."""
-    n_fft = 2 * round(WINDOW_S * rows.sample_rate / 2)
-    stft = Stft(n_fft, n_fft // OVERLAP).to(signal.device, torch.float64)
+    stft = double_stft(window_samples(rows.sample_rate), signal.device)
     spectra: Tensor = stft(signal.flatten(0, 1))
     return spectra.reshape(*signal.shape[:2], *spectra.shape[1:])
 
@@ -175,7 +165,8 @@ def _delay(spectra: Tensor, rows: Rows) -> Tensor:
 
     0 where there is no sound.
     """
-    n_fft = 2 * round(WINDOW_S * rows.sample_rate / 2)
+    n_fft = window_samples(rows.sample_rate)
+    # The bins that _low_spectra keeps: those of a constant's main lobe are left out.
     bins = torch.arange(DC_LOBE + 1, DC_LOBE + 1 + spectra.shape[-2], device=spectra.device)
     steps = round(MOST_DELAY_S / DELAY_STEP_S)
     delays = DELAY_STEP_S * torch.arange(-steps, steps + 1, dtype=torch.float64).to(bins.device)
@@ -183,6 +174,7 @@ def _delay(spectra: Tensor, rows: Rows) -> Tensor:
     cross = spectra[:, 0].conj() * spectra[:, 1]
     correlation = (phase.exp() @ cross).real
     best = correlation.argmax(1, keepdim=True).clamp(1, 2 * steps - 1)
+    # The vertex of the parabola through the largest value and its neighbours, in steps.
     before, here, after = (correlation.gather(1, best + step)[:, 0] for step in (-1, 0, 1))
     curvature = before - 2 * here + after
     vertex = torch.where(curvature < 0, 0.5 * (before - after) / curvature, 0.0).clamp(-1, 1)

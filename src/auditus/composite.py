@@ -16,12 +16,13 @@ fitted to, before the mapping of P.862.1.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from .memory import once
-from .metric import Core, Metric, Rows, Scores, metric
+from .metric import Rows, Scores, mean_where, metric
 from .perceptual import PESQ_MIN_SECONDS, pesq_nb, pesq_wb
 from .segmental import seg_snr_frames
 from .spectral_distance import llr_frames, mean_of_best, wss_frames
@@ -30,49 +31,33 @@ __all__ = ["cbak", "covl", "csig", "raw_pesq"]
 
 LIMITS = (1.0, 5.0)
 NARROW_BAND_HZ = 8000
-_SOURCE = "Hu and Loizou, IEEE TASLP 16(1), 2008, table VIII; composite.m of Loizou 2013"
+
+_composite = partial(
+    metric,
+    unit="MOS",
+    bounds=LIMITS,
+    min_seconds=PESQ_MIN_SECONDS,
+    sample_rates=(NARROW_BAND_HZ, 16000),
+    source="Hu and Loizou, IEEE TASLP 16(1), 2008, table VIII; composite.m of Loizou 2013",
+)
 
 
-def _composite(name: str, label: str, core: Core) -> Metric:
-    build = metric(
-        name,
-        label,
-        unit="MOS",
-        bounds=LIMITS,
-        min_seconds=PESQ_MIN_SECONDS,
-        sample_rates=(NARROW_BAND_HZ, 16000),
-        source=_SOURCE,
-    )
-    return build(core)
-
-
-def _csig(rows: Rows) -> Scores:
+@_composite("csig", "CSIG")
+def csig(rows: Rows) -> Scores:
     """Predicted rating of the speech's distortion."""
-    likelihood, slope, _ = _parts(rows)
-    quality = _quality(rows)
-    values = 3.093 - 1.029 * likelihood + 0.603 * quality.values - 0.009 * slope
-    return _rating(values, quality)
+    return _predicted(rows, 3.093, llr=-1.029, pesq=0.603, wss=-0.009)
 
 
-def _cbak(rows: Rows) -> Scores:
+@_composite("cbak", "CBAK")
+def cbak(rows: Rows) -> Scores:
     """Predicted rating of the background's intrusion."""
-    _, slope, snr = _parts(rows)
-    quality = _quality(rows)
-    values = 1.634 + 0.478 * quality.values - 0.007 * slope + 0.063 * snr
-    return _rating(values, quality)
+    return _predicted(rows, 1.634, pesq=0.478, wss=-0.007, seg_snr=0.063)
 
 
-def _covl(rows: Rows) -> Scores:
+@_composite("covl", "COVL")
+def covl(rows: Rows) -> Scores:
     """Predicted overall rating."""
-    likelihood, slope, _ = _parts(rows)
-    quality = _quality(rows)
-    values = 1.594 + 0.805 * quality.values - 0.512 * likelihood - 0.007 * slope
-    return _rating(values, quality)
-
-
-csig = _composite("csig", "CSIG", _csig)
-cbak = _composite("cbak", "CBAK", _cbak)
-covl = _composite("covl", "COVL", _covl)
+    return _predicted(rows, 1.594, pesq=0.805, llr=-0.512, wss=-0.007)
 
 
 def raw_pesq(mos_lqo: Tensor) -> Tensor:
@@ -84,35 +69,32 @@ def raw_pesq(mos_lqo: Tensor) -> Tensor:
     return (4.6607 - torch.log((4.999 - mos_lqo) / (mos_lqo - 0.999))) / 1.4945
 
 
-def _quality(rows: Rows) -> Scores:
-    """Return the PESQ that belongs to the rate, NaN with its reason."""
-    if rows.sample_rate != NARROW_BAND_HZ:
-        return pesq_wb.core(rows)
-    narrow = pesq_nb.core(rows)
-    return Scores(raw_pesq(narrow.values), narrow.reasons)
-
-
-def _parts(rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-    """Return LLR, WSS and segmental SNR, each ``(rows,)`` on the CPU."""
-    return _parts_of(rows.target, rows.estimate, rows.sample_rate)
-
-
-@once
-def _parts_of(target: Tensor, estimate: Tensor, sample_rate: int) -> tuple[Tensor, Tensor, Tensor]:
-    rows = Rows({"target": target, "estimate": estimate}, sample_rate)
-    likelihood = mean_of_best(*llr_frames(rows))
-    slope = mean_of_best(*wss_frames(rows))
-    # The last whole frame is left out, as it is of the other two.
-    ratios, counts = (part[:, :-1] for part in seg_snr_frames(rows))
-    snr = torch.where(counts, ratios, 0.0).sum(-1) / counts.sum(-1)
-    return likelihood.cpu(), slope.cpu(), snr.cpu()
-
-
-def _rating(values: Tensor, quality: Scores) -> Scores:
-    """Limit the values; NaN where PESQ is, for its reason."""
+def _predicted(rows: Rows, constant: float, **weights: float) -> Scores:
+    """Add up the weighted parts, limited to the scale; NaN where PESQ is, for its reason."""
+    quality = (pesq_nb if rows.sample_rate == NARROW_BAND_HZ else pesq_wb).core(rows)
+    parts = {"pesq": quality.values} | _parts(rows.target, rows.estimate, rows.sample_rate)
+    if rows.sample_rate == NARROW_BAND_HZ:
+        parts["pesq"] = raw_pesq(quality.values)
+    values = torch.tensor(constant, dtype=torch.float64)
+    for name, weight in weights.items():
+        values = values + weight * parts[name]
     limited = values.clamp(*LIMITS)
     reasons = [
         quality.reasons[row] or ("" if math.isfinite(value) else "not defined for these signals")
         for row, value in enumerate(limited.tolist())
     ]
     return Scores(limited, tuple(reasons))
+
+
+@once
+def _parts(target: Tensor, estimate: Tensor, sample_rate: int) -> dict[str, Tensor]:
+    """Return LLR, WSS and segmental SNR, each ``(rows,)`` on the CPU."""
+    rows = Rows({"target": target, "estimate": estimate}, sample_rate)
+    # The last whole frame is left out of segmental SNR, as it is of the other two.
+    ratios, counts = (part[:, :-1] for part in seg_snr_frames(rows))
+    parts = {
+        "llr": mean_of_best(*llr_frames(rows)),
+        "wss": mean_of_best(*wss_frames(rows)),
+        "seg_snr": mean_where(ratios, counts),
+    }
+    return {name: part.cpu() for name, part in parts.items()}

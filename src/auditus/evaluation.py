@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -41,7 +42,7 @@ class Auditus:
             raise ValueError(f"sample_rate must be positive, in Hz; got {sample_rate}")
         self.metrics = get_metrics(metrics)
         self.sample_rate = sample_rate
-        self.options: Mapping[str, object] = {"variant": variant} if check_variant(variant) else {}
+        self.options: Mapping[str, Any] = {"variant": variant} if check_variant(variant) else {}
 
     @property
     def needs_noise(self) -> bool:
@@ -69,25 +70,16 @@ class Auditus:
             ValueError: A needed signal is missing, shapes do not fit.
         """
         scores = {}
+        signals = (estimate, target, noise)
+        left = [x[:, 0] if x is not None and x.ndim == 3 else x for x in signals]
         for metric in self.metrics:
-            ear = _left_ear if metric.channels == 1 else _both_ears
             scores[metric.name] = metric.measure(
-                ear(estimate),
-                None if target is None else ear(target),
-                None if noise is None else ear(noise),
+                *(left if metric.channels == 1 else signals),  # type: ignore[arg-type]
                 sample_rate=self.sample_rate,
                 lengths=lengths,
                 **(self.options if metric.published else {}),
             )
         return scores
-
-
-def _left_ear(signal: Tensor) -> Tensor:
-    return signal[:, 0] if signal.ndim == 3 else signal
-
-
-def _both_ears(signal: Tensor) -> Tensor:
-    return signal
 
 
 def evaluate(

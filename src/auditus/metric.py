@@ -10,18 +10,73 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .checks import Prepared, checked, groups, prepared
-from .scores import Rows, Scores
 
-__all__ = ["Metric", "Rows", "Scores", "metric"]
+__all__ = ["Metric", "Rows", "Scores", "mean_where", "metric"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One value per utterance and, where it is NaN, why.
+
+    Attributes:
+        values: ``(batch,)``, float64, NaN where the metric is not defined.
+        reasons: One string per utterance, empty where the value is defined.
+    """
+
+    values: Tensor
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def of(cls, values: Tensor) -> Scores:
+        """Wrap the values of a core that has nothing particular to say about its NaN."""
+        reasons = (
+            "not defined for these signals" if value != value else "" for value in values.tolist()
+        )
+        return cls(values, tuple(reasons))
+
+    def only(self, defined: Tensor, reason: str) -> Scores:
+        """Keep the values where ``defined`` ``(batch,)`` is true; elsewhere NaN for this reason."""
+        kept = zip(self.reasons, defined.tolist(), strict=True)
+        reasons = tuple(old or ("" if fine else reason) for old, fine in kept)
+        return Scores(torch.where(defined, self.values, torch.nan), reasons)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Signals of one length, ready to be scored: ``(rows, time)``, float64, finite."""
+
+    signals: Mapping[str, Tensor]
+    sample_rate: int
+
+    @property
+    def estimate(self) -> Tensor:
+        """The signals that are scored."""
+        return self.signals["estimate"]
+
+    @property
+    def target(self) -> Tensor:
+        """The clean speech."""
+        return self.signals["target"]
+
+    @property
+    def noise(self) -> Tensor:
+        """Everything else that the mixture held."""
+        return self.signals["noise"]
 
 
 Core = Callable[..., Scores]
+
+
+def mean_where(values: Tensor, counts: Tensor) -> Tensor:
+    """Average over the last axis where ``counts`` is true; NaN where it never is."""
+    return torch.where(counts, values, 0.0).sum(-1) / counts.sum(-1)
 
 
 @dataclass(frozen=True)
@@ -32,29 +87,34 @@ class Metric:
         name: The key in the registry, as ``si_sdr``.
         label: The published name, as ``SI-SDR``.
         core: The function of ``Rows`` that computes it.
+        source: Paper or standard, and the implementation that is called.
         unit: "dB", or "" for a value without a unit.
         bounds: Lowest and highest possible value.
         higher_is_better: False for a distance.
         needs: The signals it reads, out of estimate, target, noise.
-        sounding: The signals that must not be silent (or constant).
+        sounding: The signals that must not be silent (or constant); by default all it reads.
         min_seconds: Below this duration it is not defined.
         sample_rates: The rates in Hz it is defined at; empty: any.
         channels: 1, or 2 for a binaural one, whose signals are ``(batch, 2, time)``, left first.
-        source: Paper or standard, and the implementation that is called.
     """
 
     name: str
     label: str
     core: Core = field(repr=False)
-    unit: str
-    bounds: tuple[float, float]
-    higher_is_better: bool
-    needs: tuple[str, ...]
-    sounding: tuple[str, ...]
-    min_seconds: float
-    sample_rates: tuple[int, ...]
-    channels: int
+    _: KW_ONLY
     source: str
+    unit: str = "dB"
+    bounds: tuple[float, float] = (-torch.inf, torch.inf)
+    higher_is_better: bool = True
+    needs: tuple[str, ...] = ("estimate", "target")
+    sounding: tuple[str, ...] = ()
+    min_seconds: float = 0.0
+    sample_rates: tuple[int, ...] = ()
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        """Complete the signals that must not be silent."""
+        object.__setattr__(self, "sounding", self.sounding or self.needs)
 
     @property
     def published(self) -> bool:
@@ -195,37 +255,11 @@ class Metric:
         return reasons
 
 
-def metric(
-    name: str,
-    label: str,
-    *,
-    source: str,
-    unit: str = "dB",
-    bounds: tuple[float, float] = (-torch.inf, torch.inf),
-    higher_is_better: bool = True,
-    needs: tuple[str, ...] = ("estimate", "target"),
-    sounding: tuple[str, ...] | None = None,
-    min_seconds: float = 0.0,
-    sample_rates: tuple[int, ...] = (),
-    channels: int = 1,
-) -> Callable[[Core], Metric]:
+def metric(name: str, label: str, **attributes: Any) -> Callable[[Core], Metric]:
     """Make a metric of the core that follows; the arguments are the attributes of ``Metric``."""
 
     def build(core: Core) -> Metric:
-        built = Metric(
-            name=name,
-            label=label,
-            core=core,
-            unit=unit,
-            bounds=bounds,
-            higher_is_better=higher_is_better,
-            needs=needs,
-            sounding=needs if sounding is None else sounding,
-            min_seconds=min_seconds,
-            sample_rates=sample_rates,
-            channels=channels,
-            source=source,
-        )
+        built = Metric(name, label, core, **attributes)
         object.__setattr__(built, "__doc__", core.__doc__)  # it is frozen
         return built
 

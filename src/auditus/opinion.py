@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,70 +25,57 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .memory import once
-from .metric import Core, Metric, Rows, Scores, metric
+from .metric import Metric, Rows, Scores, metric
 
 __all__ = ["distillmos", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808", "dnsmos_sig"]
 
 RATE_HZ = 16000
 # What is shorter holds no sentence whose quality anyone rated.
 MIN_SECONDS = 1.0
-MOS_LIMITS = (1.0, 5.0)
-# DNSMOS's polynomials and P.808 network are not limited to the scale; what they give is kept.
-DNSMOS_LIMITS = (-torch.inf, torch.inf)
-
 SCORES = ("sig", "bak", "ovrl", "p808")
 
-_Array = NDArray[np.float64]
+_opinion = partial(
+    metric,
+    unit="MOS",
+    needs=("estimate",),
+    min_seconds=MIN_SECONDS,
+    sample_rates=(RATE_HZ,),
+)
 
 
-def _dnsmos(score: str, label: str, what: str) -> Metric:
-    def core(rows: Rows) -> Scores:
-        return _dnsmos_scores(rows.estimate)[score]
-
-    core.__doc__ = f"DNSMOS: {what}, predicted from the signal alone."
-    return _no_reference(
+def _dnsmos(score: str, label: str, quality: str) -> Metric:
+    # No bounds: its polynomials and its P.808 network may leave the scale, and are not limited.
+    @_opinion(
         f"dnsmos_{score}",
         label,
-        DNSMOS_LIMITS,
-        "Reddy, Gopal, Cutler: DNSMOS P.835, ICASSP 2022, and DNSMOS, ICASSP 2021; speechmos",
-        core,
+        source="Reddy, Gopal, Cutler: DNSMOS P.835, ICASSP 2022, and DNSMOS, ICASSP 2021; "
+        "speechmos",
     )
+    def dnsmos(rows: Rows) -> Scores:
+        return _dnsmos_scores(rows.estimate)[score]
 
-
-def _no_reference(
-    name: str, label: str, bounds: tuple[float, float], source: str, core: Core
-) -> Metric:
-    return metric(
-        name,
-        label,
-        unit="MOS",
-        bounds=bounds,
-        needs=("estimate",),
-        min_seconds=MIN_SECONDS,
-        sample_rates=(RATE_HZ,),
-        source=source,
-    )(core)
-
-
-def _distillmos(rows: Rows) -> Scores:
-    """DistillMOS: overall quality, predicted from the signal alone by a small network."""
-    model = _distillmos_model()
-    values = torch.cat([model(row[None].float()).reshape(1) for row in rows.estimate.cpu()])
-    return Scores.of(values.double())
+    object.__setattr__(dnsmos, "__doc__", f"DNSMOS: {quality}, predicted from the signal alone.")
+    return dnsmos
 
 
 dnsmos_sig = _dnsmos("sig", "DNSMOS-SIG", "the speech's quality (P.835)")
 dnsmos_bak = _dnsmos("bak", "DNSMOS-BAK", "the background's unobtrusiveness (P.835)")
 dnsmos_ovrl = _dnsmos("ovrl", "DNSMOS-OVRL", "overall quality (P.835)")
 dnsmos_p808 = _dnsmos("p808", "DNSMOS-P808", "overall quality (P.808)")
-distillmos = _no_reference(
+
+
+@_opinion(
     "distillmos",
     "DistillMOS",
-    MOS_LIMITS,
-    "Stahl and Gamper: Distillation and pruning for scalable self-supervised "
+    bounds=(1.0, 5.0),
+    source="Stahl and Gamper: Distillation and pruning for scalable self-supervised "
     "representation-based speech quality assessment, ICASSP 2025; distillmos",
-    _distillmos,
 )
+def distillmos(rows: Rows) -> Scores:
+    """DistillMOS: overall quality, predicted from the signal alone by a small network."""
+    model = _distillmos_model()
+    values = torch.cat([model(row[None].float()).reshape(1) for row in rows.estimate.cpu()])
+    return Scores.of(values.double())
 
 
 @once
@@ -105,7 +92,7 @@ def _dnsmos_scores(signals: Tensor) -> dict[str, Scores]:
     }
 
 
-def _dnsmos_row(signal: _Array) -> dict[str, float]:
+def _dnsmos_row(signal: NDArray[np.float64]) -> dict[str, float]:
     opinions = _dnsmos_model()(signal, RATE_HZ, is_personalized_MOS=False)
     return {name: float(opinions[f"{name}_mos"]) for name in SCORES}
 

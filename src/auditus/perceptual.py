@@ -8,8 +8,8 @@ depends on, so that no library constant makes the level matter.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -40,11 +40,8 @@ _Array = NDArray[np.float64]
 )
 def stoi(rows: Rows) -> Scores:
     """Short-time objective intelligibility; NaN with less than about 0.4 s of active speech."""
-    return _by_row(
-        rows.target,
-        rows.estimate,
-        lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=False),
-    )
+    score = partial(_stoi, sample_rate=rows.sample_rate, extended=False)
+    return _by_row(rows.target, rows.estimate, score)
 
 
 @metric(
@@ -57,11 +54,8 @@ def stoi(rows: Rows) -> Scores:
 )
 def estoi(rows: Rows) -> Scores:
     """Extended short-time objective intelligibility, for modulated maskers."""
-    return _by_row(
-        rows.target,
-        rows.estimate,
-        lambda target, estimate: _stoi(target, estimate, rows.sample_rate, extended=True),
-    )
+    score = partial(_stoi, sample_rate=rows.sample_rate, extended=True)
+    return _by_row(rows.target, rows.estimate, score)
 
 
 @metric(
@@ -95,28 +89,23 @@ def pesq_nb(rows: Rows) -> Scores:
 @once
 def _pesq(target: Tensor, estimate: Tensor, sample_rate: int, mode: str) -> Scores:
     """Score each utterance; the composite measures use it again."""
-    return _by_row(
-        target, estimate, lambda clean, other: pesq_score(clean, other, sample_rate, mode)
-    )
+    return _by_row(target, estimate, partial(pesq_score, sample_rate=sample_rate, mode=mode))
 
 
 def _by_row(
     target: Tensor, estimate: Tensor, score: Callable[[_Array, _Array], tuple[float, str]]
 ) -> Scores:
     """Score each utterance; ``score`` takes the reference first, as the libraries do."""
-    pairs = [
-        score(clean, other)
-        for clean, other in zip(_unit_power(target), _unit_power(estimate), strict=True)
-    ]
+    pairs = list(map(score, unit_power(target), unit_power(estimate)))
     values = torch.tensor([value for value, _ in pairs], dtype=torch.float64)
     return Scores(values, tuple(reason for _, reason in pairs))
 
 
 @once
-def _unit_power(signal: Tensor) -> _Array:
-    """Scale every row to a mean square of 1."""
-    scaled = signal / signal.square().mean(-1, keepdim=True).sqrt()
-    array: _Array = scaled.cpu().numpy()
+def unit_power(signal: Tensor) -> _Array:
+    """Scale every row, both ears of a binaural one alike, to a mean square of 1."""
+    axes = tuple(range(1, signal.ndim))
+    array: _Array = (signal / signal.square().mean(axes, keepdim=True).sqrt()).cpu().numpy()
     return array
 
 
@@ -126,20 +115,15 @@ def _stoi(
     """Call pystoi; it warns and answers 1e-5 when too few frames hold speech."""
     from pystoi import stoi as pystoi_stoi
 
-    with warnings.catch_warnings(record=True) as caught, _numpy_random_kept():
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        value = float(pystoi_stoi(target, estimate, sample_rate, extended=extended))
+        # ESTOI adds noise at the size of rounding: one seed, and numpy's generator as it was.
+        state = np.random.get_state()
+        np.random.seed(0)
+        try:
+            value = float(pystoi_stoi(target, estimate, sample_rate, extended=extended))
+        finally:
+            np.random.set_state(state)
     if any("Not enough STFT frames" in str(entry.message) for entry in caught):
         return np.nan, f"fewer than 30 frames ({STOI_MIN_SECONDS:g} s) of active speech"
     return (value, "") if np.isfinite(value) else (np.nan, "STOI is not finite")
-
-
-@contextmanager
-def _numpy_random_kept() -> Iterator[None]:
-    """Keep numpy's global generator as it is: pystoi's ESTOI adds noise at the size of rounding."""
-    state = np.random.get_state()
-    np.random.seed(0)
-    try:
-        yield
-    finally:
-        np.random.set_state(state)

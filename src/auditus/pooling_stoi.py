@@ -20,12 +20,15 @@ Jensen, IEEE TASLP 19(7), 2011, eq. 1 to 6; Jensen and Taal, IEEE/ACM TASLP 24(1
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from .metric import Rows
+from .perceptual import unit_power
 from .pooling_units import Units
 
 __all__ = ["STOI", "estoi_correlations", "stoi_correlations"]
@@ -117,30 +120,19 @@ def _unit(values: _Array, axis: int) -> _Array:
     return scaled
 
 
-def _stoi(rows: Rows) -> Units:
-    values, times = stoi_correlations(*_unit_power(rows), rows.sample_rate)
-    return _units(values.mean(0), np.ones(values.shape[1]), times * rows.sample_rate)
-
-
-def _estoi(rows: Rows) -> Units:
-    sums, counts, times = estoi_correlations(*_unit_power(rows), rows.sample_rate)
-    return _units(sums, counts, times * rows.sample_rate)
-
-
-def _units(above: _Array, below: _Array, centres: _Array) -> Units:
+def _units(rows: Rows, *, extended: bool) -> Units:
+    # A mean square of 1, as for pystoi itself.
+    signals = (unit_power(rows.target)[0], unit_power(rows.estimate)[0])
+    if extended:
+        above, below, times = estoi_correlations(*signals, rows.sample_rate)
+    else:
+        correlations, times = stoi_correlations(*signals, rows.sample_rate)
+        above, below = correlations.mean(0), np.ones(correlations.shape[1])
     at, values, counts = (
-        torch.from_numpy(np.ascontiguousarray(part)) for part in (centres, above, below)
+        torch.from_numpy(np.ascontiguousarray(part))
+        for part in (times * rows.sample_rate, above, below)
     )
     return Units("mean", at, values, counts, "" if len(above) else TOO_SHORT)
 
 
-def _unit_power(rows: Rows) -> tuple[_Array, _Array]:
-    """Return speech and estimate ``(samples,)`` with a mean square of 1, as for pystoi itself."""
-    target, estimate = (
-        (signal[0] / signal[0].square().mean().sqrt()).cpu().numpy()
-        for signal in (rows.target, rows.estimate)
-    )
-    return target, estimate
-
-
-STOI = {"stoi": _stoi, "estoi": _estoi}
+STOI = {"stoi": partial(_units, extended=False), "estoi": partial(_units, extended=True)}

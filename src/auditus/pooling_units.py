@@ -1,4 +1,4 @@
-r"""PartSums over parts of an utterance: what a metric is made of along time, and pooling of it.
+r"""Units of a metric along time, and their sums over parts of an utterance.
 
 A metric that can be pooled is a function of two sums over *units* (samples, frames, or windows of
 frames), each unit lying at one moment of the utterance:
@@ -26,7 +26,7 @@ KINDS = ("ratio", "mean")
 
 @dataclass(frozen=True)
 class PartSums:
-    """PartSums over parts, ready to be added up further.
+    """Sums over parts, ready to be added up further.
 
     Attributes:
         kind: "ratio" or "mean".
@@ -55,11 +55,8 @@ class PartSums:
         inside = group >= 0
         index = group[inside]
         empty = self.above.new_zeros(n_groups)
-        return PartSums(
-            self.kind,
-            empty.index_add(0, index, self.above[inside]),
-            empty.index_add(0, index, self.below[inside]),
-        )
+        sums = (empty.index_add(0, index, part[inside]) for part in (self.above, self.below))
+        return PartSums(self.kind, *sums)
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,8 @@ def pool(units: Units, bounds: Tensor) -> PartSums:
         raise ValueError(f"bounds must be (parts, 2), in samples; got {tuple(bounds.shape)}")
     at = torch.searchsorted(units.centres, bounds.double().contiguous()).tolist()
     # Slices instead of differences of a running sum: those lose a quiet phone beside a loud one.
-    above = [float(units.above[first:last].sum()) for first, last in at]
-    below = [float(units.below[first:last].sum()) for first, last in at]
-    kind = torch.float64
-    return PartSums(units.kind, torch.tensor(above, dtype=kind), torch.tensor(below, dtype=kind))
+    sums = (
+        torch.tensor([float(part[first:last].sum()) for first, last in at], dtype=torch.float64)
+        for part in (units.above, units.below)
+    )
+    return PartSums(units.kind, *sums)

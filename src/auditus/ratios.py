@@ -17,7 +17,15 @@ from asteroid.dsp.projection import Decomposition, decompose, project, remove_me
 from .memory import once
 from .metric import Rows, Scores, metric
 
-__all__ = ["energy_ratio_db", "si_sar", "si_sar_leroux", "si_sdr", "si_sir", "snr"]
+__all__ = [
+    "energy_ratio_db",
+    "energy_signals",
+    "si_sar",
+    "si_sar_leroux",
+    "si_sdr",
+    "si_sir",
+    "snr",
+]
 
 # Ratios beyond +-150 dB are not distinguished: float32 audio resolves about 140 dB.
 RESOLUTION = 1e-15
@@ -60,9 +68,7 @@ def check_variant(variant: str) -> bool:
 )
 def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
     """Scale-invariant signal-to-distortion ratio: ||s_t||^2 / ||estimate - s_t||^2."""
-    part = project(rows.estimate, rows.target)
-    along = part.scale[:, None] * remove_mean(rows.target)
-    return _scores(along, part.distortion, published=check_variant(variant))
+    return _scores(rows, "si_sdr", variant)
 
 
 @metric(
@@ -74,9 +80,7 @@ def si_sdr(rows: Rows, *, variant: str = "default") -> Scores:
 )
 def si_sir(rows: Rows, *, variant: str = "default") -> Scores:
     """Scale-invariant signal-to-interference ratio: ||s_t||^2 / ||e_i||^2."""
-    published = check_variant(variant)
-    parts = split(rows, published=published)
-    return without_copies(_scores(parts.target, parts.interference, published=published), rows)
+    return without_copies(_scores(rows, "si_sir", variant), rows)
 
 
 @metric(
@@ -88,9 +92,7 @@ def si_sir(rows: Rows, *, variant: str = "default") -> Scores:
 )
 def si_sar(rows: Rows, *, variant: str = "default") -> Scores:
     """Scale-invariant signal-to-artefact ratio, as in BSS-eval: ||s_t + e_i||^2 / ||e_a||^2."""
-    published = check_variant(variant)
-    parts = split(rows, published=published)
-    return _scores(parts.target + parts.interference, parts.artefact, published=published)
+    return _scores(rows, "si_sar", variant)
 
 
 @metric(
@@ -105,8 +107,7 @@ def si_sar_leroux(rows: Rows) -> Scores:
 
     With it 10^(-SDR/10) = 10^(-SIR/10) + 10^(-SAR/10).
     """
-    parts = split(rows, published=False)
-    return _scores(parts.target, parts.artefact, published=False)
+    return _scores(rows, "si_sar_leroux")
 
 
 @metric(
@@ -118,7 +119,27 @@ def si_sar_leroux(rows: Rows) -> Scores:
 )
 def snr(rows: Rows) -> Scores:
     """Signal-to-noise ratio of the estimate; its level counts, and a silent estimate has 0 dB."""
-    return _scores(rows.target, rows.target - rows.estimate, published=False)
+    return _scores(rows, "snr")
+
+
+def energy_signals(rows: Rows, ratio: str, variant: str = "default") -> tuple[Tensor, Tensor]:
+    """Return the two signals ``(rows, time)`` whose energies a ratio compares.
+
+    Args:
+        rows: The signals.
+        ratio: The name of a metric of this module.
+        variant: One of ``VARIANTS``; says how the estimate is split.
+    """
+    published = check_variant(variant)
+    if ratio == "snr":
+        return rows.target, rows.target - rows.estimate
+    if ratio == "si_sdr":
+        part = project(rows.estimate, rows.target)
+        return part.scale[:, None] * remove_mean(rows.target), part.distortion
+    parts = split(rows, published=published)
+    if ratio == "si_sar":
+        return parts.target + parts.interference, parts.artefact
+    return parts.target, parts.interference if ratio == "si_sir" else parts.artefact
 
 
 def split(rows: Rows, *, published: bool) -> Decomposition:
@@ -140,10 +161,11 @@ def without_copies(scores: Scores, rows: Rows) -> Scores:
     return scores.only(apart, "the noise is a multiple of the target")
 
 
-def _scores(numerator: Tensor, denominator: Tensor, *, published: bool) -> Scores:
-    """Score signals by the ratio of their energies."""
-    above, below = numerator.square().sum(-1), denominator.square().sum(-1)
-    if not published:
+def _scores(rows: Rows, ratio: str, variant: str = "default") -> Scores:
+    """Score rows by a ratio of energies."""
+    signals = energy_signals(rows, ratio, variant)
+    above, below = (signal.square().sum(-1) for signal in signals)
+    if variant == "default":
         return Scores.of(energy_ratio_db(above, below))
-    ratio = above / (below + PUBLISHED_EPS) + PUBLISHED_EPS
-    return Scores.of((10 * torch.log10(ratio)).clamp(*PUBLISHED_LIMITS_DB))
+    share = above / (below + PUBLISHED_EPS) + PUBLISHED_EPS
+    return Scores.of((10 * torch.log10(share)).clamp(*PUBLISHED_LIMITS_DB))

@@ -11,18 +11,9 @@ import torch
 from torch import Tensor
 
 from .band_ratios import critical_bands
-from .metric import Rows, Scores, metric
+from .metric import Rows, Scores, mean_where, metric
 
-__all__ = [
-    "frame_and_hop",
-    "frames_of",
-    "fw_seg_snr",
-    "fw_seg_snr_frames",
-    "lsd",
-    "lsd_frames",
-    "seg_snr",
-    "seg_snr_frames",
-]
+__all__ = ["fw_seg_snr", "fw_seg_snr_frames", "lsd", "lsd_frames", "seg_snr", "seg_snr_frames"]
 
 FRAME_S = 0.030
 OVERLAP = 4
@@ -43,7 +34,7 @@ SPECTRAL_RANGE = 1e-8
 )
 def seg_snr(rows: Rows) -> Scores:
     """Segmental SNR: that of each 30 ms frame, limited to [-10, 35] dB, averaged over all."""
-    return _mean_over(*seg_snr_frames(rows))
+    return Scores.of(mean_where(*seg_snr_frames(rows)))
 
 
 def seg_snr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
@@ -71,7 +62,7 @@ def fw_seg_snr(rows: Rows, *, n_bands: int = N_BANDS) -> Scores:
     defined. Frames in which the clean speech is digitally silent have no spectrum to normalise and
     do not count.
     """
-    return _mean_over(*fw_seg_snr_frames(rows, n_bands=n_bands))
+    return Scores.of(mean_where(*fw_seg_snr_frames(rows, n_bands=n_bands)))
 
 
 def fw_seg_snr_frames(rows: Rows, *, n_bands: int = N_BANDS) -> tuple[Tensor, Tensor]:
@@ -98,12 +89,12 @@ def fw_seg_snr_frames(rows: Rows, *, n_bands: int = N_BANDS) -> tuple[Tensor, Te
 )
 def lsd(rows: Rows) -> Scores:
     """Log-spectral distance; bins 80 dB below the loudest one of the clean speech are floored."""
-    return _mean_over(*lsd_frames(rows))
+    return Scores.of(mean_where(*lsd_frames(rows)))
 
 
 def lsd_frames(rows: Rows) -> tuple[Tensor, Tensor]:
     """Return each frame's distance in dB, and that all frames count."""
-    clean, other = _power(rows.target, rows), _power(rows.estimate, rows)
+    clean, other = (power_of(frames_of(x, rows)) for x in (rows.target, rows.estimate))
     floor = SPECTRAL_RANGE * clean.amax((-2, -1), keepdim=True)
     difference = 10 * torch.log10(clean.clamp_min(floor) / other.clamp_min(floor))
     frames = difference.square().mean(1).sqrt()
@@ -126,9 +117,9 @@ def frames_of(signal: Tensor, rows: Rows) -> Tensor:
     return signal.unfold(-1, length, hop) * window
 
 
-def _power(signal: Tensor, rows: Rows) -> Tensor:
-    """Return power spectra ``(rows, freq, frames)``; the transform is twice the frame or longer."""
-    frames = frames_of(signal, rows)
+def power_of(frames: Tensor) -> Tensor:
+    """Return power spectra ``(rows, freq, frames)`` of frames ``(rows, frames, samples)``."""
+    # The next power of two from twice the frame on, as in the reference programs.
     n_fft = 1 << (2 * frames.shape[-1] - 1).bit_length()
     spectra: Tensor = torch.fft.rfft(frames, n_fft).abs().square().transpose(1, 2)
     return spectra
@@ -136,14 +127,9 @@ def _power(signal: Tensor, rows: Rows) -> Tensor:
 
 def _unit_spectra(signal: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
     """Return magnitude spectra of unit sum, zero where silent, and which frames are not."""
-    magnitude = _power(signal, rows).sqrt()
+    magnitude = power_of(frames_of(signal, rows)).sqrt()
     total = magnitude.sum(1, keepdim=True)
     counts = total > 0
     return torch.where(
         counts, magnitude / total.clamp_min(torch.finfo(total.dtype).tiny), 0.0
     ), counts[:, 0]
-
-
-def _mean_over(values: Tensor, counts: Tensor) -> Scores:
-    """Average ``(rows, frames)`` over the frames that count."""
-    return Scores.of(torch.where(counts, values, 0.0).sum(-1) / counts.sum(-1))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .band_ratios import critical_bands
 from .metric import Rows, Scores, metric
-from .segmental import FRAME_S, frames_of
+from .segmental import FRAME_S, frames_of, power_of
 
 __all__ = ["llr", "llr_frames", "mean_of_best", "wss", "wss_frames"]
 
@@ -48,7 +48,7 @@ _PAPER = "Hu and Loizou, IEEE TASLP 16(1), 2008, section III"
 def llr(rows: Rows) -> Scores:
     """Log-likelihood ratio of linear predictors, each frame's limited to 2."""
     values, counted = llr_frames(rows)
-    return _of_best(values.clamp_max(LLR_LIMIT), counted)
+    return Scores.of(mean_of_best(values.clamp_max(LLR_LIMIT), counted))
 
 
 @metric(
@@ -62,8 +62,7 @@ def llr(rows: Rows) -> Scores:
 )
 def wss(rows: Rows) -> Scores:
     """Weighted spectral slope: squared differences of slopes between 25 bands up to 3.8 kHz."""
-    values, counted = wss_frames(rows)
-    return _of_best(values, counted)
+    return Scores.of(mean_of_best(*wss_frames(rows)))
 
 
 def llr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
@@ -97,13 +96,10 @@ def wss_frames(rows: Rows) -> tuple[Tensor, Tensor]:
 def mean_of_best(values: Tensor, counted: Tensor, share: float = BEST) -> Tensor:
     """Average the smallest values of each row's frames that count: ``(rows,)``."""
     ordered = torch.where(counted, values, torch.inf).sort(-1).values
+    # Rounded half up, as the reference programs do; torch.round would round half to even.
     kept = torch.floor(share * counted.sum(-1, keepdim=True) + 0.5)
     counts = torch.arange(values.shape[-1], device=values.device) < kept
     return torch.where(counts, ordered, 0.0).sum(-1) / kept[:, 0]
-
-
-def _of_best(values: Tensor, counted: Tensor) -> Scores:
-    return Scores.of(mean_of_best(values, counted))
 
 
 def _autocorrelation(frames: Tensor, order: int) -> Tensor:
@@ -127,6 +123,7 @@ def _predictor(correlation: Tensor) -> Tensor:
     tiny = torch.finfo(correlation.dtype).tiny
     for step in range(1, correlation.shape[-1]):
         head = filters[..., :step]
+        # Clamped: rounding may push the coefficient of a nearly singular frame beyond 1.
         reflection = -(head * correlation[..., 1 : step + 1].flip(-1)).sum(-1)
         reflection = (reflection / error.clamp_min(tiny)).clamp(-1.0, 1.0)
         padded = filters[..., : step + 1]
@@ -140,6 +137,7 @@ def _prediction_error(correlation: Tensor, filters: Tensor) -> Tensor:
     """Return a R a with the Toeplitz matrix R of the correlation."""
     order = correlation.shape[-1] - 1
     own = _autocorrelation(filters, order)
+    # R is symmetric: lag 0 counts once, every other lag twice.
     return 2 * (own * correlation).sum(-1) - own[..., 0] * correlation[..., 0]
 
 
@@ -147,8 +145,8 @@ def _band_levels(signal: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
     """Return levels in dB ``(rows, frames, bands)`` and which frames are not silent."""
     level = signal.square().mean(-1, keepdim=True).sqrt()
     frames = frames_of(LEVEL * signal / level, rows)[:, :-1]
-    n_fft = 1 << (2 * frames.shape[-1] - 1).bit_length()
-    power = torch.fft.rfft(frames, n_fft).abs().square().transpose(1, 2)
+    power = power_of(frames)
+    n_fft = 2 * (power.shape[1] - 1)
     bands: Tensor = critical_bands(n_fft, rows.sample_rate, N_BANDS, signal.device)(power)
     counted = (frames != 0).any(-1)
     return 10 * torch.log10(bands.clamp_min(ENERGY_FLOOR)).transpose(1, 2), counted

@@ -19,8 +19,8 @@ SHORT += ["--listen", "0", "--loggers", "[]"]
 
 METRIC = """
 from auditus import METRICS
-from auditus.metric import metric
-from auditus.scores import Scores
+from auditus.metric import Scores, metric
+
 
 
 @METRICS.register("peak")
