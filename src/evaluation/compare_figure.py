@@ -1,10 +1,6 @@
-"""``python -m evaluation.compare_figure``: see `evaluation.plots.cli`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.compare_figure``: see ``evaluation.plots.cli``."""
 
 from evaluation.plots.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

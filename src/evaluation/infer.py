@@ -1,10 +1,6 @@
-"""``python -m evaluation.infer``: see `evaluation.enhance.infer`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.infer``: see ``evaluation.enhance.infer``."""
 
 from evaluation.enhance.infer import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,10 +1,6 @@
-"""``python -m evaluation.loss_spectrum``: see `evaluation.lossview.spectrum`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.loss_spectrum``: see ``evaluation.lossview.spectrum``."""
 
 from evaluation.lossview.spectrum import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

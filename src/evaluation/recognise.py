@@ -1,10 +1,6 @@
-"""``python -m evaluation.recognise``: see `evaluation.words.cli`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.recognise``: see ``evaluation.words.cli``."""
 
 from evaluation.words.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -1,8 +1,4 @@
-"""``python -m evaluation.utt_eval``: see `evaluation.score.cli`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.utt_eval``: see ``evaluation.score.cli``."""
 
 if __name__ == "__main__":  # importing takes seconds: the workers' beside this process's own
     from evaluation.work.parallel import prepare_workers
@@ -12,4 +8,4 @@ if __name__ == "__main__":  # importing takes seconds: the workers' beside this 
 from evaluation.score.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

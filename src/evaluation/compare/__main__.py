@@ -1,10 +1,6 @@
-"""``python -m evaluation.compare``: see `evaluation.compare.cli`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.compare``: see ``evaluation.compare.cli``."""
 
 from evaluation.compare.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

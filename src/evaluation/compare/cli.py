@@ -36,9 +36,8 @@ from evaluation.phonemes.classes import read_classes
 from evaluation.phonemes.options import FOLDER
 from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.testset.options import add_experiment_options
-from evaluation.work.cli import positive_int
+from evaluation.work.cli import positive_int, program
 from evaluation.work.tables import read_table, to_latex, to_markdown, write_table
-from seloss.program import run_command
 
 from .differences import FEW, CompareOptions, differences, means, pairs_of
 from .forest import forest_plot
@@ -223,13 +222,9 @@ def _share(text: str) -> float:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("systems", nargs="+", metavar="SYSTEM", help="TAG, folder, or NAME=TAG,TAG,...")
-    add("--testset", metavar="NAME", help="needed where an experiment has several")
     add("-o", "--output", type=Path, default=Path("comparison"), metavar="FOLDER", help="where to")
     add("--baseline", metavar="NAME", help="compare with this one (default: the first)")
     add("--pairs", choices=("baseline", "all"), default="baseline", help="what is tested")
@@ -243,8 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--draws", type=positive_int, default=10_000, metavar="N", help="of the bootstrap")
     add("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
     add("--common", action="store_true", help="where some lack samples, compare what all have")
-    add_experiment_options(parser)
-    return parser
+    add_experiment_options(parser, testset=True)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -270,6 +264,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("compare", __doc__, _add_options, _work)

@@ -15,8 +15,8 @@ import pandas as pd
 from asteroid.utils.files import write_text
 from evaluation.testset.experiment import ExperimentFolder, find_experiment
 from evaluation.testset.options import add_experiment_options
+from evaluation.work.cli import program
 from evaluation.work.tables import Cell, Grid, number, read_table, to_markdown
-from seloss.program import run_command
 
 __all__ = ["common_samples", "comparison_table", "main", "read_metrics"]
 
@@ -106,18 +106,13 @@ def read_metrics(experiment: ExperimentFolder, testset: str | None) -> pd.DataFr
     return read_table(path).set_index("id")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tags", nargs="+", metavar="TAG", help="experiments, one row each")
-    parser.add_argument("--testset", metavar="NAME", help="needed where an experiment has several")
     parser.add_argument("--format", choices=("text", "markdown", "csv"), default="text")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="write to a file (default: print)"
     )
-    add_experiment_options(parser)
-    return parser
+    add_experiment_options(parser, testset=True)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -135,6 +130,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("table", __doc__, _add_options, _work)

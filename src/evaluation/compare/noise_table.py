@@ -20,8 +20,8 @@ from asteroid.utils.files import write_text
 from evaluation.score.columns import snr_classes
 from evaluation.testset.experiment import ExperimentFolder, find_experiment
 from evaluation.testset.options import add_experiment_options
+from evaluation.work.cli import program
 from evaluation.work.tables import Cell, Grid, number, to_markdown
-from seloss.program import run_command
 
 from .means_table import common_samples
 
@@ -130,14 +130,8 @@ def _to_markdown(tables: Mapping[str, pd.DataFrame]) -> str:
     return "\n".join(to_markdown(_grid(title, table)) for title, table in tables.items())
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="noise_table",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tags", nargs="+", metavar="TAG", help="experiments, one column each")
-    parser.add_argument("--testset", metavar="NAME", help="needed where an experiment has several")
     parser.add_argument(
         "--figures",
         nargs="+",
@@ -152,8 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-o", "--output", type=Path, metavar="NAME", help="writes NAME.md and NAME.csv"
     )
-    add_experiment_options(parser)
-    return parser
+    add_experiment_options(parser, testset=True)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -172,6 +165,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("noise_table", __doc__, _add_options, _work)

@@ -1,10 +1,6 @@
-"""``python -m evaluation.enhance``: see `evaluation.enhance.cli`."""
-
-from __future__ import annotations
-
-import sys
+"""``python -m evaluation.enhance``: see ``evaluation.enhance.cli``."""
 
 from evaluation.enhance.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -38,11 +38,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from evaluation.testset.experiment import find_experiment
 from evaluation.testset.options import add_experiment_options
-from evaluation.work.cli import positive_int
+from evaluation.work.cli import positive_int, program
 from seloss.data.formats.audio import SUFFIXES
 from seloss.data.formats.audio_files import UNREADABLE, find_audio
 from seloss.pretrained import DEFAULT
-from seloss.program import run_command
 
 from .audio import CONTAINERS, DEPTHS, container_of
 from .network import load_network, pick_device
@@ -208,10 +207,7 @@ def _positive_db(text: str) -> float:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="enhance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("inputs", nargs="+", type=Path, metavar="INPUT", help="audio files, folders of them")
     add("-o", "--output", required=True, type=Path, metavar="PATH", help="file or folder")
@@ -238,7 +234,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--overwrite", action="store_true", help="make again what is there")
     add("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
     add_experiment_options(parser)
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -259,6 +254,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser, _work, argv)
+main = program("enhance", __doc__, _add_options, _work)

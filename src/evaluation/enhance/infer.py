@@ -17,7 +17,6 @@ import argparse
 import logging
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import soundfile
@@ -27,11 +26,11 @@ from tqdm import tqdm
 from evaluation.testset.experiment import SIGNALS, TestSet, find_experiment
 from evaluation.testset.options import add_experiment_options
 from evaluation.testset.testset import write_samples
+from evaluation.work.cli import program
 from evaluation.work.ledger import Ledger, content_digest, digest
 from evaluation.work.shards import Shard, add_shard_option
 from seloss.data import open_dataset
 from seloss.data.formats.batch import SizedDataset
-from seloss.program import run_command
 
 from .network import enhance, load_network, pick_device
 
@@ -125,10 +124,7 @@ def _write_sample(folder: Path, signals: dict[str, Tensor], sample_rate: int) ->
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="infer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--experiment_tag", required=True, metavar="TAG", help="whose network")
     parser.add_argument("--manifest", required=True, metavar="FILE", help="what to enhance")
     parser.add_argument(
@@ -142,7 +138,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_shard_option(parser)
     add_experiment_options(parser)
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -166,6 +161,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser, _work, argv)
+main = program("infer", __doc__, _add_options, _work)

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from asteroid.utils.files import write_text
 from evaluation.plots.drawing import save_drawings
+from evaluation.work.cli import program
 from evaluation.work.tables import write_table
-from seloss.program import run_command
 
 from .cells import maps_of
 from .examples import Example, add_example_options, load_examples
@@ -40,16 +40,12 @@ from .verdict import verdict
 __all__ = ["main"]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="loss_check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add_loss_options(parser)
     add_example_options(parser, utterances=3)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("loss_check"), metavar="FOLDER", help="where to"
     )
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -83,6 +79,4 @@ def _report(findings: Mapping[str, Sequence[str]], examples: Sequence[Example]) 
     return "\n".join(lines)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser, _work, argv)
+main = program("loss_check", __doc__, _add_options, _work)

@@ -71,7 +71,6 @@ def add_example_options(parser: argparse.ArgumentParser, *, utterances: int) -> 
     group.add_argument(
         "--experiment_tag", metavar="TAG", help="an experiment's estimates instead of mixtures"
     )
-    group.add_argument("--testset", metavar="NAME", help="of the experiment, if it has several")
     group.add_argument(
         "--utterances",
         type=positive_int,
@@ -86,7 +85,7 @@ def add_example_options(parser: argparse.ArgumentParser, *, utterances: int) -> 
         default=ALPHABETS[0],
         help="of the manifest's phones (default: %(default)s)",
     )
-    add_experiment_options(parser)
+    add_experiment_options(parser, testset=True)
 
 
 def load_examples(args: argparse.Namespace) -> list[Example]:

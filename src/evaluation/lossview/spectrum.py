@@ -26,8 +26,8 @@ from tqdm import tqdm
 
 from evaluation.plots.drawing import save_drawings
 from evaluation.spectra.bands import Array, band_energies, third_octaves
+from evaluation.work.cli import program
 from evaluation.work.tables import write_table
-from seloss.program import run_command
 
 from .cells import gradient_of
 from .examples import Example, add_example_options, load_examples
@@ -91,18 +91,12 @@ def _times(example: Example) -> dict[str, float]:
     return shares
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="loss_spectrum",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add_loss_options(parser)
     add_example_options(parser, utterances=8)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("loss_spectrum"), metavar="FOLDER", help="where"
     )
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -118,6 +112,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser, _work, argv)
+main = program("loss_spectrum", __doc__, _add_options, _work)

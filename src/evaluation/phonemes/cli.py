@@ -33,8 +33,8 @@ from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.score.columns import column_name, keys_of
 from evaluation.testset.options import systems_of
 from evaluation.testset.testset import TestSet
+from evaluation.work.cli import program
 from evaluation.work.tables import write_table
-from seloss.program import run_command
 
 from . import tables
 from .classes import read_classes
@@ -150,10 +150,7 @@ def _listed(reasons: Iterable[tuple[str, ...]], method: str) -> list[tuple[str, 
     ]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ph_eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     mono = [name for name in METRICS.names() if METRICS.get(name).channels == 1]
     parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="default: pooled")
     parser.add_argument(
@@ -174,7 +171,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--bars", default="si_sdr", metavar="NAME", help="metric of the bars")
     parser.add_argument("--no_figure", action="store_true", help="draw nothing")
     add_phone_options(parser)
-    return parser
 
 
 def _checked(args: argparse.Namespace) -> None:
@@ -216,6 +212,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("ph_eval", __doc__, _add_options, _work)

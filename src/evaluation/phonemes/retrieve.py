@@ -20,10 +20,9 @@ kept, so that a stopped run resumes and other systems' runs on the same speech c
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from evaluation.testset.options import systems_of
-from seloss.program import run_command
+from evaluation.work.cli import program
 
 from .classes import UNMAPPED, read_classes
 from .concatenated import SIGNAL_TYPES, write_cuts
@@ -33,19 +32,13 @@ from .segments import retrieve
 __all__ = ["main"]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ph_retrieve",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signal_type",
         choices=["all", *SIGNAL_TYPES],
         help="also write the joined segments of this signal (default: no audio)",
     )
     add_phone_options(parser)
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -70,6 +63,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("ph_retrieve", __doc__, _add_options, _work)

@@ -24,9 +24,9 @@ from scipy.signal.windows import hann
 
 from evaluation.testset.experiment import ExperimentFolder, TestSet, find_experiment
 from evaluation.testset.options import add_experiment_options
+from evaluation.work.cli import program
 from evaluation.work.tables import read_table
 from seloss.data.formats.audio import read_samples
-from seloss.program import run_command
 
 from .drawing import figure_style, save_figure
 
@@ -163,22 +163,15 @@ def _read(path: Path) -> tuple[_Array, int]:
     return signal[:, 0], rate
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="compare_figure",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("tags", nargs="+", metavar="TAG", help="experiments to compare")
     parser.add_argument(
         "--sample", required=True, metavar="ID", help="id of the manifest, sample_<i> or <i>"
     )
-    parser.add_argument("--testset", metavar="NAME", help="needed where there are several")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="picture: .png, .pdf, .svg"
     )
-    add_experiment_options(parser)
-    return parser
+    add_experiment_options(parser, testset=True)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -190,6 +183,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("compare_figure", __doc__, _add_options, _work)

@@ -32,8 +32,7 @@ from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.testset.experiment import open_systems
 from evaluation.testset.options import add_experiment_options
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import available_cpus, positive_int
-from seloss.program import run_command
+from evaluation.work.cli import available_cpus, positive_int, program
 
 from .blind import blind_page, make_test
 from .choice import choose_utterances
@@ -50,13 +49,9 @@ MEGABYTE = 1_000_000
 TITLE = "Speech enhancement: a comparison"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("systems", nargs="+", metavar="SYSTEM", help="TAG, a folder, or NAME=one of these")
-    add("--testset", metavar="NAME", help="needed where an experiment has several")
     add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page")
     add("--title", default=TITLE, help="heading of the page")
     add("--baseline", metavar="NAME", help="compare with this system (default: the first)")
@@ -67,8 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--max_mb", type=float, default=20.0, metavar="MB", help="size (default: %(default)g)")
     add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
     add("--blind", choices=("mushra", "abx"), help="a blind listening test instead of a report")
-    add_experiment_options(parser)
-    return parser
+    add_experiment_options(parser, testset=True)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -224,6 +218,4 @@ def _save_figures(output: Path, sections: Sequence[Section]) -> Path:
     return folder
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("report", __doc__, _add_options, _work)

@@ -35,7 +35,7 @@ from evaluation.compare.statistics import (
     paired_test,
 )
 from evaluation.plots.drawing import figure_style, save_figure
-from seloss.program import run_command
+from evaluation.work.cli import program
 
 from .blind import HIDDEN_REFERENCE
 
@@ -171,18 +171,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="listening_results",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("key", type=Path, help="the key that evaluation.report --blind wrote")
     add("answers", type=Path, nargs="+", help="the participants' files")
     add("-o", "--output", type=Path, default=Path("listening_results"), metavar="FOLDER")
     add("--all", action="store_true", help="keep participants who miss the hidden reference")
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -210,6 +204,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("listening_results", __doc__, _add_options, _work)

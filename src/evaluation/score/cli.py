@@ -33,9 +33,8 @@ from auditus import METRICS, PUBLISHED, get_metrics
 from auditus.ratios import VARIANTS
 from evaluation.testset.options import add_system_options, systems_of
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import available_cpus, natural_int
+from evaluation.work.cli import available_cpus, natural_int, program
 from evaluation.work.shards import add_shard_option
-from seloss.program import run_command
 
 from .scoring import Scoring, score_shard, score_testset
 
@@ -44,10 +43,7 @@ __all__ = ["main"]
 logger = logging.getLogger(__name__)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="utt_eval", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add_system_options(parser)
     parser.add_argument(
         "--metrics",
@@ -83,7 +79,6 @@ def _parser() -> argparse.ArgumentParser:
         help="processes; 0: none but this one, which a crash would end (default: %(default)s)",
     )
     add_shard_option(parser)
-    return parser
 
 
 def _names(requested: Sequence[str] | None, testset: TestSet) -> list[str]:
@@ -134,6 +129,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser, _work, argv)
+main = program("utt_eval", __doc__, _add_options, _work)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -42,10 +42,9 @@ from evaluation.testset.experiment import open_systems
 from evaluation.testset.options import add_experiment_options
 from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet, some
-from evaluation.work.cli import available_cpus, positive_int
+from evaluation.work.cli import available_cpus, positive_int, program
 from evaluation.work.parallel import run_each
 from evaluation.work.tables import write_table
-from seloss.program import run_command
 
 from .bands import Array, band_energies, third_octaves
 from .plot import average_spectra, band_ratios, class_ratios
@@ -192,10 +191,7 @@ def _tasks(systems: Mapping[str, TestSet]) -> dict[SpectrumTask, str]:
     return tasks
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="spectra", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "systems",
@@ -203,11 +199,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SYSTEM",
         help="experiment tag or folder of audio, or NAME= and one of these",
     )
-    add("--testset", metavar="NAME", help="needed where an experiment has several")
     add("-o", "--output", type=Path, default=Path("spectra"), metavar="FOLDER", help="where to")
     add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
-    add_experiment_options(parser)
-    return parser
+    add_experiment_options(parser, testset=True)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -221,6 +215,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("spectra", __doc__, _add_options, _work)

@@ -14,8 +14,12 @@ from .testset import TestSet
 __all__ = ["add_experiment_options", "add_system_options", "systems_of"]
 
 
-def add_experiment_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where experiments lie."""
+def add_experiment_options(parser: argparse.ArgumentParser, *, testset: bool = False) -> None:
+    """Add ``--root``, and ``--testset`` where a program takes one test set of each experiment."""
+    if testset:
+        parser.add_argument(
+            "--testset", metavar="NAME", help="needed where an experiment has several"
+        )
     parser.add_argument(
         "--root",
         metavar="FOLDER",

@@ -34,9 +34,8 @@ from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.testset.options import add_system_options, systems_of
 from evaluation.testset.spoken_text import read_transcripts
 from evaluation.testset.testset import TestSet
-from evaluation.work.cli import available_cpus, positive_int
+from evaluation.work.cli import available_cpus, positive_int, program
 from evaluation.work.tables import write_table
-from seloss.program import run_command
 
 from .errors import SIDES, Recognition, confusions, recognition_of, sample_table, totals
 from .plot import confusion_figure
@@ -127,10 +126,7 @@ def recognise(
     return result
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="recognise", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _add_options(parser: argparse.ArgumentParser) -> None:
     names = [f"{name}:PATH" if name in LARGE else name for name in RECOGNISERS.names()]
     add = parser.add_argument
     add(
@@ -163,7 +159,6 @@ def _parser() -> argparse.ArgumentParser:
         help="processes (default: all cores; 1 for recognisers that fill them by themselves)",
     )
     add_system_options(parser)
-    return parser
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -194,6 +189,4 @@ def _work(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program; return its exit status."""
-    return run_command(_parser(), _work, argv)
+main = program("recognise", __doc__, _add_options, _work)
