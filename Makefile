@@ -17,7 +17,7 @@ PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
-	@echo "PYTHON=python3.12 make ...   choose the interpreter of the environment (3.10 to 3.12)"
+	@echo "PYTHON=python3.12 make ...   choose the interpreter of the environment (3.10 to 3.13)"
 
 install:  ## create .venv and install the pinned requirements, if they changed
 	@bash scripts/setup_venv.sh $(VENV)

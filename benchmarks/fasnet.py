@@ -67,7 +67,7 @@ def upstream_fasnet() -> type[nn.Module]:
     kept = Path(__file__).resolve().parent.parent / WHEEL
     wheel = Path(os.environ.get("SELOSS_ASTEROID_WHEEL", kept))
     if not wheel.is_file():
-        raise FileNotFoundError(f"{wheel}: install external_repo/asteroid again to fetch it")
+        raise FileNotFoundError(f"{wheel}: install the project again to fetch it")
     name = "asteroid.models._upstream_fasnet"
     spec = importlib.util.spec_from_loader(name, _WheelLoader(wheel))
     assert spec is not None

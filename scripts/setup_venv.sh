@@ -3,7 +3,7 @@
 #
 # Usage: [PYTHON=python3.12] bash scripts/setup_venv.sh [FOLDER]
 #
-# FOLDER defaults to .venv. PYTHON chooses the interpreter (3.10 to 3.12); an environment made with
+# FOLDER defaults to .venv. PYTHON chooses the interpreter (3.10 to 3.13); an environment made with
 # another one is made anew. Nothing is installed again until a requirement changes.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -16,18 +16,18 @@ case $venv in -h | --help)
 esac
 
 version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
-supported() { [[ $1 =~ ^3\.1[0-2]$ ]]; }
+supported() { [[ $1 =~ ^3\.1[0-3]$ ]]; }
 
 find_python() {
   local candidate
-  for candidate in "${PYTHON:-python3}" ${PYTHON:+none} python3.12 python3.11 python3.10; do
+  for candidate in "${PYTHON:-python3}" ${PYTHON:+none} python3.13 python3.12 python3.11 python3.10; do
     [[ $candidate != none ]] || break
     if supported "$(version_of "$candidate")"; then
       printf '%s\n' "$candidate"
       return 0
     fi
   done
-  echo "setup: no suitable Python: expected 3.10 to 3.12, ${PYTHON:-python3} is" \
+  echo "setup: no suitable Python: expected 3.10 to 3.13, ${PYTHON:-python3} is" \
     "'$(version_of "${PYTHON:-python3}")'. Install one and name it: PYTHON=python3.12 make ..." >&2
   return 1
 }
@@ -40,7 +40,7 @@ if ! supported "$have" || [[ -n ${PYTHON:-} && $(version_of "$PYTHON") != "$have
 fi
 
 # What the installation depends on: when this is as it was, there is nothing to do.
-digest=$(cat requirements.txt pyproject.toml external_repo/asteroid/pyproject.toml \
+digest=$(cat requirements.txt pyproject.toml \
   external_repo/asteroid/assembly/*.py | sha256sum)
 stamp=$venv/.installed
 [[ ! -f $stamp || $(<"$stamp") != "$digest" ]] || exit 0
@@ -48,7 +48,11 @@ stamp=$venv/.installed
 echo "setup: installing the pinned requirements into $venv (some minutes, once)"
 # Modules are compiled when they are first imported: most of these packages' never are.
 install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile)
-"${install[@]}" --requirement requirements.txt
+"${install[@]}" --requirement <(grep -v '^pesq==' requirements.txt)
+pesq=$(grep '^pesq==' requirements.txt || true)
+[[ -z $pesq ]] || "${install[@]}" "$pesq" ||
+  echo "setup: pesq needs a C compiler (Debian: apt install gcc); everything but PESQ and the" \
+    "composite measures works without it" >&2
 "${install[@]}" --editable '.[recognition]' ||
   echo "setup: the better speech recogniser does not install here (see pyproject.toml); " \
     "evaluation.recognise --recogniser pocketsphinx works without it" >&2

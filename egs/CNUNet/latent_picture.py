@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from asteroid.utils.optional import needed_for
 from evaluation.plots.drawing import COLOURS
 
 __all__ = ["draw_latents", "measure", "place"]
@@ -23,7 +24,8 @@ MOST_NAMED = 30
 
 def _silhouette(features: np.ndarray, labels: Sequence[str]) -> float:
     """Return the mean silhouette; NaN where there are not 2 groups, or as many as points."""
-    from sklearn.metrics import silhouette_score
+    with needed_for("a silhouette"):
+        from sklearn.metrics import silhouette_score
 
     if not 2 <= len(set(labels)) < len(labels):
         return float("nan")
@@ -55,7 +57,8 @@ def measure(features: np.ndarray, points: pd.DataFrame) -> pd.DataFrame:
 
 def place(features: np.ndarray, seed: int) -> np.ndarray:
     """Return the picture's coordinates ``(points, 2)``."""
-    from sklearn.manifold import TSNE
+    with needed_for("t-SNE"):
+        from sklearn.manifold import TSNE
 
     perplexity = min(30.0, max(2.0, (len(features) - 1) / 3))
     points: np.ndarray = TSNE(perplexity=perplexity, random_state=seed).fit_transform(features)

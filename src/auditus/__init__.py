@@ -5,6 +5,8 @@ lengths=None) -> (batch,)`, never changes its arguments, ignores padding, and ca
 direction and source. ``Auditus`` runs a list of them over a batch.
 """
 
+import seloss  # noqa: F401 - refuses an installation that other packages have damaged
+
 from .band_ratios import fw_sar, fw_sdr, fw_sir
 from .binaural import ild_error, itd_error, mbstoi
 from .bss_eval import sdr

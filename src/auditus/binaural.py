@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from asteroid.utils.optional import needed_for
+
 from .band_ratios import DC_LOBE, N_BANDS, critical_bands, double_stft, window_samples
 from .metric import Rows, Scores, mean_where, metric
 from .perceptual import STOI_MIN_SECONDS, unit_power
@@ -54,10 +56,8 @@ def mbstoi(rows: Rows) -> Scores:
     Raises:
         ModuleNotFoundError: The library is not installed.
     """
-    try:
+    with needed_for("MBSTOI"):
         from clarity.evaluator.mbstoi import mbstoi as library
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("MBSTOI needs pyclarity: pip install pyclarity") from error
     values, reasons = [], []
     for target, estimate in zip(unit_power(rows.target), unit_power(rows.estimate), strict=True):
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asteroid.utils.optional import needed_for
+
 from .metric import Rows, Scores, metric
 from .ratios import LIMITS_DB, energy_ratio_db
 
@@ -30,10 +32,8 @@ def sdr(rows: Rows) -> Scores:
     Raises:
         ModuleNotFoundError: The library is not installed.
     """
-    try:
+    with needed_for("SDR"):
         import fast_bss_eval
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("SDR needs fast_bss_eval: pip install fast-bss-eval") from error
     if rows.target.shape[-1] < FILTER_TAPS:
         nothing = torch.full((len(rows.target),), torch.nan, dtype=torch.float64)
         return Scores(nothing, (f"shorter than {FILTER_TAPS} samples",) * len(rows.target))

@@ -24,6 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asteroid.utils.optional import needed_for
+
 from .memory import once
 from .metric import Metric, Rows, Scores, metric
 
@@ -100,14 +102,9 @@ def _dnsmos_row(signal: NDArray[np.float64]) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def _dnsmos_model() -> Any:
     """Return the library's model on one thread: processes, not threads, fill the cores."""
-    try:
+    with needed_for("DNSMOS"):
         import onnxruntime
         from speechmos import dnsmos as library
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "DNSMOS needs speechmos, onnxruntime and librosa: "
-            "pip install speechmos onnxruntime librosa"
-        ) from error
 
     class OnOneThread(library.DNSMOS):  # type: ignore[misc]
         """The library's, but for its sessions, which would take all cores."""
@@ -125,9 +122,7 @@ def _dnsmos_model() -> Any:
 
 @lru_cache(maxsize=1)
 def _distillmos_model() -> Any:
-    try:
+    with needed_for("DistillMOS"):
         from distillmos import ConvTransformerSQAModel
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("DistillMOS needs its library: pip install distillmos") from error
     with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights are
         return ConvTransformerSQAModel().eval()

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from asteroid.utils.optional import needed_for
+
 from .memory import once
 from .metric import Rows, Scores, metric
 from .pesq_process import pesq_score
@@ -113,7 +115,8 @@ def _stoi(
     target: _Array, estimate: _Array, sample_rate: int, *, extended: bool
 ) -> tuple[float, str]:
     """Call pystoi; it warns and answers 1e-5 when too few frames hold speech."""
-    from pystoi import stoi as pystoi_stoi
+    with needed_for("STOI"):
+        from pystoi import stoi as pystoi_stoi
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asteroid.utils.optional import needed_for
+
 __all__ = ["pesq_score"]
 
 SAFE_SECONDS = 20.0
@@ -31,7 +33,12 @@ def pesq_score(target: _Array, estimate: _Array, sample_rate: int, mode: str) ->
         estimate: ``(time,)``, as long.
         sample_rate: 8000 or 16000 Hz.
         mode: "wb" or "nb".
+
+    Raises:
+        ModuleNotFoundError: The library is not installed.
     """
+    with needed_for("PESQ (whose package needs a C compiler)"):
+        import pesq  # noqa: F401 - before another process is started for it
     if len(target) <= SAFE_SECONDS * sample_rate:
         return _here(target, estimate, sample_rate, mode)
     command = [sys.executable, __file__, str(sample_rate), mode]

@@ -27,6 +27,8 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from asteroid.utils.optional import needed_for
+
 from .metric import Rows
 from .perceptual import unit_power
 from .pooling_units import Units
@@ -83,7 +85,8 @@ def estoi_correlations(
 
 def _windows(target: _Array, estimate: _Array, sample_rate: int) -> tuple[_Array, _Array, _Array]:
     """Return band magnitudes ``(windows, bands, 30)`` of both, and the frames' centres in s."""
-    from pystoi import utils
+    with needed_for("STOI"):
+        from pystoi import utils
 
     x, y = (
         signal if sample_rate == RATE else utils.resample_oct(signal, RATE, sample_rate)

@@ -16,3 +16,5 @@ python -m evaluation.table TAG TAG ...                                   metrics
 python -m evaluation.compare_figure TAG TAG ... --sample ID -o FILE      audio and history -> one
 figure
 """
+
+import seloss  # noqa: F401 - refuses an installation that other packages have damaged

@@ -18,7 +18,6 @@ def tree(tmp_path):
     package = tmp_path / "external_repo" / "asteroid"
     (package / "assembly").mkdir(parents=True)
     (package / "assembly" / "edits.py").write_text("")
-    (package / "pyproject.toml").write_text("")
     (tmp_path / "pyproject.toml").write_text("")
     (tmp_path / "requirements.txt").write_text("# nothing\n")
     return tmp_path
@@ -52,7 +51,7 @@ def test_an_environment_is_made_once_and_again_when_a_requirement_changes(tree):
 def test_an_unsuitable_python_is_refused_with_what_is_expected(tree, python):
     done = _setup(tree, PYTHON=python)
     assert done.returncode == 1
-    assert "expected 3.10 to 3.12" in done.stderr
+    assert "expected 3.10 to 3.13" in done.stderr
     assert not (tree / ".venv").exists()
 
 

@@ -1,6 +1,6 @@
 """Unpack the pinned upstream Asteroid around this project's own files.
 
-``python assembly/assemble.py`` does by hand what ``pip install -e external_repo/asteroid`` does:
+``python assembly/assemble.py`` does by hand what installing the project does first:
 take upstream's wheel by version and sha256, keep every file of ours that has the path of an
 upstream one, apply the edits of ``edits.py``, and list the upstream files in ``.gitignore``.
 Nothing is written before everything has been checked.
@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 
 from edits import EDITS, Edit
 
-__all__ = ["AssemblyError", "apply_edits", "assemble", "obtain_wheel", "read_members"]
+__all__ = ["AssemblyError", "apply_edits", "assemble", "check_assembled"]
+__all__ += ["obtain_wheel", "read_members"]
 
 ROOT = Path(__file__).resolve().parent.parent
 UPSTREAM = "asteroid==0.7.0"
@@ -120,6 +121,8 @@ def read_members(wheel: Path) -> dict[str, bytes]:
                 )
             if parts[0] == "asteroid" and not info.is_dir():
                 members[info.filename] = archive.read(info)
+            elif parts == (metadata, "LICENSE"):  # its copies must hold it
+                members["asteroid/LICENSE"] = archive.read(info)
     return members
 
 
@@ -228,6 +231,20 @@ def assemble(
     hashes = {path: _sha256(content) for path, content in sorted(written.items())}
     _write(root / RECORD_NAME, json.dumps(hashes, indent=1).encode("utf-8"))
     return sorted(written), sorted(kept)
+
+
+def check_assembled(root: Path = ROOT) -> None:
+    """Check that everything that an assembly wrote is there, as in a source archive.
+
+    Raises:
+        AssemblyError: A file is missing or was changed.
+    """
+    record = _read_record(root)
+    for path, digest in record.items():
+        if not (root / path).is_file() or _sha256((root / path).read_bytes()) != digest:
+            raise AssemblyError(f"{root / path} is not as the source archive was packed")
+    if not record:
+        raise AssemblyError(f"the source archive holds no {root / RECORD_NAME}")
 
 
 def clean(root: Path = ROOT) -> None:

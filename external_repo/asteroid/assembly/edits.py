@@ -170,6 +170,24 @@ EDITS: tuple[Edit, ...] = (
     ),
     Edit(
         "asteroid/losses/__init__.py",
+        "try:\n"
+        "    from .stoi import NegSTOILoss as SingleSrcNegSTOI\n"
+        "except ModuleNotFoundError:\n"
+        "    # Is installed with asteroid, but remove the deps for TorchHub.\n"
+        "    def f():\n"
+        "        raise ModuleNotFoundError(\"No module named 'torch_stoi'\")\n\n"
+        "    SingleSrcNegSTOI = lambda *a, **kw: f()\n",
+        "def __getattr__(name):\n"
+        '    if name != "SingleSrcNegSTOI":\n'
+        '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")\n'
+        "    from asteroid.utils.optional import needed_for\n\n"
+        "    with needed_for(name):\n"
+        "        from .stoi import NegSTOILoss\n"
+        "    return NegSTOILoss\n",
+        "torch_stoi takes a second to import, and a torchaudio built for another torch stops it",
+    ),
+    Edit(
+        "asteroid/losses/__init__.py",
         '    "SingleSrcMultiScaleSpectral",\n]',
         '    "SingleSrcMultiScaleSpectral",\n]\n\n'
         "from . import catalogue, sum_loss\nfrom .catalogue import *\nfrom .sum_loss import *\n\n"

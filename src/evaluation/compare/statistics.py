@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from asteroid.utils.optional import needed_for
+
 __all__ = [
     "CORRECTIONS",
     "TESTS",
@@ -268,11 +270,7 @@ def adjust(p_values: Array, method: str = "holm") -> Array:
     known = np.isfinite(adjusted)
     if method == "none" or not known.any():
         return adjusted
-    try:
+    with needed_for("correction for multiple tests"):
         from statsmodels.stats.multitest import multipletests
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "correction for multiple tests needs statsmodels: pip install statsmodels"
-        ) from error
     adjusted[known] = multipletests(adjusted[known], method=method)[1]
     return adjusted

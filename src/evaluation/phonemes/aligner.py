@@ -27,6 +27,7 @@ import soxr
 from numpy.typing import NDArray
 
 from asteroid.utils.files import atomic_path
+from asteroid.utils.optional import needed_for
 from evaluation.testset.spoken_text import normalise
 from seloss.data.mini.archives import cache_folder
 
@@ -189,12 +190,8 @@ def _teach(
 @cache
 def _decoder() -> Any:
     """Return the decoder of this process, made once (0.2 s)."""
-    try:
+    with needed_for("alignment from transcripts"):
         from soundswallower import Decoder, get_model_path
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "alignment from transcripts needs soundswallower: pip install soundswallower"
-        ) from error
     # FATAL: its complaint about an impossible transcript is our error
     return Decoder(hmm=os.path.join(get_model_path(), "en-us"), loglevel="FATAL")
 

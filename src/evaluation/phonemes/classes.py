@@ -17,9 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from seloss.root import ROOT
+
 __all__ = ["ALPHABETS", "DEFAULT_FILE", "SILENCE", "UNMAPPED", "PhoneClasses", "read_classes"]
 
-DEFAULT_FILE = Path(__file__).parents[3] / "configs" / "phoneme-classes.json"
+DEFAULT_FILE = ROOT / "configs" / "phoneme-classes.json"
 ALPHABETS = ("auto", "ipa", "arpabet", "sampa")
 SILENCE, UNMAPPED = "silence", "unmapped"
 #: What a command line may ask for beside the names of classes and groups.

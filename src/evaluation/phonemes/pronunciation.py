@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from asteroid.utils.optional import needed_for
+
 __all__ = [
     "Pronunciation",
     "guess",
@@ -85,12 +87,8 @@ def read_dictionary(lexicon: str | Path | None = None) -> Mapping[str, str]:
 
 @cache
 def _carried_dictionary() -> Mapping[str, str]:
-    try:
+    with needed_for("the dictionary of phones"):
         from soundswallower import get_model_path
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "phones of words need soundswallower's dictionary: pip install soundswallower"
-        ) from error
     entries: dict[str, str] = {}
     with (Path(get_model_path()) / "en-us" / "dict.txt").open(encoding="utf-8") as file:
         for line in file:

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
-
+from asteroid.utils.optional import needed_for
 from evaluation.plots.drawing import Drawing, svg_bytes
 
 from .sections import Section
+
+with needed_for("a report"):
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
 
 __all__ = ["embedded_json", "render", "report_page", "verbatim"]
 

@@ -10,6 +10,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from asteroid.utils.optional import needed_for
+
 __all__ = ["FORMATS", "SoundFormat", "encode", "equal_loudness", "loudness"]
 
 Array = NDArray[np.float64]
@@ -40,7 +42,8 @@ def loudness(signal: Array, sample_rate: int) -> float:
     full, level = signal / peak, 20 * np.log10(peak)
     if len(signal) < GATING_BLOCK_S * sample_rate:
         return float(10 * np.log10(np.mean(full**2)) - 0.691 + level)
-    import pyloudnorm
+    with needed_for("loudness"):
+        import pyloudnorm
 
     with np.errstate(divide="ignore"):
         return float(pyloudnorm.Meter(sample_rate).integrated_loudness(full) + level)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from asteroid.utils.optional import needed_for
 from evaluation.phonemes.classes import PhoneClasses
 from evaluation.phonemes.pronunciation import pronounce
 from evaluation.testset.spoken_text import normalise
@@ -77,10 +78,8 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> Errors:
     if not reference:
         pairs = Counter((INSERTED, token) for token in hypothesis)
         return Errors(insertions=len(hypothesis), pairs=pairs)
-    try:
+    with needed_for("an error rate"):
         import jiwer
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("error rates need jiwer: pip install jiwer") from error
     counts = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
     pairs = Counter()
     for chunk in counts.alignments[0]:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from asteroid.utils.optional import needed_for
 from asteroid.utils.registry import Registry
 
 __all__ = [
@@ -110,11 +111,8 @@ class Moonshine:
 
     def __init__(self) -> None:
         try:
-            from moonshine_voice import ModelArch, Transcriber, get_model_path
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "the recogniser moonshine needs: pip install moonshine-voice==0.0.44"
-            ) from error
+            with needed_for("the recogniser moonshine"):
+                from moonshine_voice import ModelArch, Transcriber, get_model_path
         except OSError as error:  # its library does not load
             raise OSError(
                 f"moonshine_voice does not work on this system (it needs glibc 2.34 or later): "
@@ -136,12 +134,8 @@ class PocketSphinx:
     """CMU's recogniser with the English models of its wheel."""
 
     def __init__(self) -> None:
-        try:
+        with needed_for("the recogniser pocketsphinx"):
             from pocketsphinx import Decoder
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "the recogniser pocketsphinx needs: pip install pocketsphinx==5.1.1"
-            ) from error
         self._decoder = Decoder(samprate=float(SAMPLE_RATE), loglevel="FATAL")
         # of the features: it adapts to what is heard, and is reset so that order does not count
         self._mean = self._decoder.get_cmn(False)
@@ -164,10 +158,8 @@ class Transformers:
     """
 
     def __init__(self, model: str) -> None:
-        try:
+        with needed_for("this recogniser"):
             from transformers import pipeline
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("this recogniser needs: pip install transformers") from error
         try:
             device = "cuda" if torch.cuda.is_available() else "cpu"
             self._pipeline: Any = pipeline(

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from asteroid.utils.registry import did_you_mean
+from seloss.root import ROOT
 
 __all__ = ["COMMANDS", "main"]
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 class Command(NamedTuple):

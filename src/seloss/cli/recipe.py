@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from asteroid.utils.optional import needed_for
 from seloss.train.options.parser import parse_recipe
 from seloss.train.options.recipe import Recipe
 from seloss.train.run.experiment import open_experiment, refuse_missing
@@ -50,7 +51,8 @@ def train_recipe(
     with open_experiment(parsed) as experiment:
         import torch
 
-        from seloss.train.fit.training import fit
+        with needed_for("training"):
+            from seloss.train.fit.training import fit
 
         torch.manual_seed(config.training.seed)
         own = parts(config) if parts else {}

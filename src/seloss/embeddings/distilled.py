@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asteroid.utils.optional import needed_for
+
 from .embedder import ALL_LAYERS, EMBEDDERS, SpeechEmbedder, weights_digest
 
 __all__ = ["DistilledXlsr"]
@@ -44,12 +46,8 @@ class DistilledXlsr(SpeechEmbedder):
 
     def __init__(self, layer: int | str = ALL_LAYERS, device: str = "cpu") -> None:
         super().__init__(layer)
-        try:
+        with needed_for("the embedder distilled_xlsr"):
             from distillmos.sqa import ConvTransformerSQAModel
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                "the embedder distilled_xlsr needs distillmos: pip install distillmos==0.9.1"
-            ) from error
         with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights are
             self._model = ConvTransformerSQAModel().eval().requires_grad_(False).to(device)
         self._device = device

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asteroid.utils.optional import needed_for
+
 from .embedder import ALL_LAYERS, EMBEDDERS, SpeechEmbedder, weights_digest
 
 __all__ = ["HubEmbedder"]
@@ -93,13 +95,9 @@ class HubEmbedder(SpeechEmbedder):
 
 def _load(path: str, offline: bool) -> tuple[Any, Any, dict[str, Any]]:
     """Return configuration, model and preprocessor configuration."""
-    try:
+    with needed_for("the embedder hub"):
         from transformers import AutoConfig, AutoModel
         from transformers.feature_extraction_utils import FeatureExtractionMixin
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the embedder hub needs transformers: pip install transformers==5.23.0"
-        ) from error
     options: dict[str, Any] = {"local_files_only": offline or Path(path).exists()}
     try:
         config = AutoConfig.from_pretrained(path, **options)

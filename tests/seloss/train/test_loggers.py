@@ -60,7 +60,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         raise ModuleNotFoundError("No module named 'wandb'")
 
     monkeypatch.setattr("seloss.train.callbacks.loggers.WandbLogger", refuse)
-    with pytest.raises(ModuleNotFoundError, match="wandb needs a package: pip install wandb"):
+    with pytest.raises(ModuleNotFoundError, match="wandb needs wandb: pip install wandb"):
         build_loggers(("wandb",), Experiment(tmp_path))
 
 

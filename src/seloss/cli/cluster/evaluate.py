@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seloss.program import UsageError, run_command
+from seloss.root import ROOT
 
-from .folders import ROOT, experiment_folder, interpreter
+from .folders import experiment_folder, interpreter
 from .job import Plan, Task
 from .profile import add_dry_run
 from .recipes import RECIPES

@@ -9,9 +9,6 @@ from pathlib import Path
 
 from seloss.program import UsageError
 
-ROOT = Path(__file__).resolve().parents[4]
-"""The project's folder: recipes, configurations, programs."""
-
 
 def interpreter() -> str:
     """Return $PYTHON, else this process's interpreter."""

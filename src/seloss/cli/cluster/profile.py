@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from seloss.program import UsageError
+from seloss.root import ROOT
 from seloss.train.options.option import dataclass_options, read_tree, read_yaml
-
-from .folders import ROOT
 
 
 @dataclass(frozen=True)

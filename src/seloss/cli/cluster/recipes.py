@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from .folders import ROOT
+from seloss.root import ROOT
 
 
 class Word(NamedTuple):

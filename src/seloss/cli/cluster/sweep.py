@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from seloss.program import UsageError, run_command
+from seloss.root import ROOT
 from seloss.train.options.option import read_yaml
 
-from .folders import ROOT, experiments_folder, interpreter
+from .folders import experiments_folder, interpreter
 from .job import Task
 from .jobs import find_state
 from .profile import add_options, make_request

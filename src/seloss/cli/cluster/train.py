@@ -6,9 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from seloss.root import ROOT
 from seloss.train.options.option import read_yaml
 
-from .folders import ROOT, experiment_folder, interpreter
+from .folders import experiment_folder, interpreter
 from .job import Task
 from .profile import add_options, make_request
 from .recipes import RECIPES, Recipe, Word

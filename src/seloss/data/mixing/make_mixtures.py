@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyroomacoustics as pra
 from tqdm.auto import tqdm
 
 from asteroid.utils.files import atomic_path
+from asteroid.utils.optional import needed_for
 from seloss.data.corpus.listing import read_folder
 from seloss.data.corpus.recording import Recording
 from seloss.data.corpus.splits import SPLITS, split_noise, split_rooms, split_speech
@@ -30,6 +30,9 @@ from seloss.program import mark_resumable
 
 from .room_mixture import render
 from .room_plan import MixingConfig, Plan, draw_plan
+
+with needed_for("a simulated room"):
+    import pyroomacoustics as pra
 
 __all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora", "start_worker"]
 

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import pyroomacoustics as pra
 from numpy.typing import NDArray
+
+from asteroid.utils.optional import needed_for
+
+with needed_for("a simulated room"):
+    import pyroomacoustics as pra
 
 __all__ = ["GEOMETRIES", "Geometry", "Scene", "draw_scene", "measured_rt60", "simulate"]
 

@@ -16,11 +16,10 @@ import soundfile
 import torch
 from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
+from asteroid.utils.optional import missing_package
 from seloss.train.run.experiment import Experiment
 
 __all__ = ["build_loggers", "show_media"]
-
-_PACKAGES = {"wandb": "wandb", "mlflow": "mlflow-skinny sqlalchemy alembic"}
 
 
 def build_loggers(names: Iterable[str], experiment: Experiment) -> list[Logger]:
@@ -67,10 +66,7 @@ def _build(name: str, experiment: Experiment) -> Logger:
     try:
         return {"tensorboard": _tensorboard, "wandb": _wandb, "mlflow": _mlflow}[name](experiment)
     except ModuleNotFoundError as error:
-        package = _PACKAGES.get(name, name)
-        raise ModuleNotFoundError(
-            f"training.loggers: {name} needs a package: pip install {package}"
-        ) from error
+        raise missing_package(f"training.loggers: {name}", name) from error
 
 
 def _tensorboard(experiment: Experiment) -> Logger:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from asteroid.utils.registry import did_you_mean
+from seloss.root import ROOT
 
 from .option import ConfigError, read_yaml
 
 __all__ = ["PRESETS", "LossConfig", "loss_from_preset", "loss_from_text", "loss_options"]
 
-PRESETS = Path(__file__).resolve().parents[4] / "configs" / "losses.yml"
+PRESETS = ROOT / "configs" / "losses.yml"
 """The named losses."""
 
 _BANDS = ("scale", "n_fft", "hop_length", "n_bins", "weights_type", "gamma")

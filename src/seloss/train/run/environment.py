@@ -14,11 +14,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import asteroid
 from asteroid.utils.files import write_text
 
 __all__ = ["describe_environment", "record_environment"]
 
-_PACKAGES = ("asteroid", "seloss", "torch", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
+_PACKAGES = ("seloss", "torch", "pytorch-lightning", "torchmetrics", "numpy", "scipy")
 
 
 def describe_environment(seed: int) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def record_environment(path: Path, seed: int) -> None:
 
 
 def _versions() -> dict[str, str | None]:
-    return {name: _version(name) for name in _PACKAGES}
+    return {"asteroid": asteroid.__version__} | {name: _version(name) for name in _PACKAGES}
 
 
 def _version(name: str) -> str | None:

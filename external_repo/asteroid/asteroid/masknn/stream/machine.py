@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asteroid.utils.optional import missing_package
+
 from .program import FrameProgram, Map
 
 __all__ = ["FrameMachine", "have_compiler"]
@@ -31,9 +33,7 @@ class FrameMachine:
 
     def __init__(self, program: FrameProgram, batch: int = 1) -> None:
         if not have_compiler():
-            raise ModuleNotFoundError(
-                "compiled streams need: pip install numba scipy threadpoolctl"
-            )
+            raise missing_package("a compiled stream", "numba")
         from threadpoolctl import ThreadpoolController
 
         from .kernels import run
