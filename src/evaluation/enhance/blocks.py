@@ -58,7 +58,7 @@ def build_enhancer(
     channels = n_inputs(network)
     if channels not in (None, 1, n_channels):
         raise ValueError(f"the network takes {channels} channels; there are {n_channels}")
-    streams = hasattr(network, "stream") and getattr(network, "latency_samples", None) is not None
+    streams = getattr(network, "streams", False)
     if streams and channels == 1 and not getattr(network, "embedding_dim", None):
         return StreamEnhancer(network, n_channels, sample_rate)
     grid = _grid(network)

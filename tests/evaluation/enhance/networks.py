@@ -18,6 +18,7 @@ def build(name: str, seed: int = 0) -> nn.Module:
             2, n_layers=1, enc_dim=8, feature_dim=8, hidden_dim=8, tac_hidden_dim=8, window_ms=16
         ),
         "DCCRN": lambda: DCCRN("E", channels=(4, 8, 8), hidden=8),
+        "DCCRN causal": lambda: DCCRN("E", channels=(4, 8, 8), hidden=8, causal=True),
         "DCUnet": lambda: DCUnet("DCUnet-10"),
         "CNUNet": lambda: CNUNet(channels=4, inner_channels=2),
         "ConvTasNet": lambda: ConvTasNet(
@@ -27,4 +28,4 @@ def build(name: str, seed: int = 0) -> nn.Module:
     return network.eval()
 
 
-NAMES = ("FasNetTAC", "DCCRN", "DCUnet", "CNUNet", "ConvTasNet")
+NAMES = ("FasNetTAC", "DCCRN", "DCCRN causal", "DCUnet", "CNUNet", "ConvTasNet")

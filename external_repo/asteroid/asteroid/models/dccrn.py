@@ -10,11 +10,15 @@ from torch import Tensor, nn
 
 from asteroid.masknn.complex.conv import ComplexConv2d, ComplexConvTranspose2d, ComplexLinear
 from asteroid.masknn.complex.geometry import layout
+from asteroid.masknn.complex.mask import apply_mask
 from asteroid.masknn.complex.rnn import ComplexLSTM
 from asteroid.masknn.complex.stft import ComplexStft
 from asteroid.masknn.complex.unet import Layer, Style, UNet
+from asteroid.masknn.stream.program import FrameProgram, write_program
+from asteroid.masknn.stream.state import StreamState
 
 from .complex_mask_model import ComplexMaskModel
+from .streaming import WaveStream
 
 __all__ = ["DCCRN", "MASKINGS"]
 
@@ -24,6 +28,8 @@ _KERNEL, _STRIDE = (5, 2), (2, 1)
 
 class DCCRN(ComplexMaskModel):
     """DCCRN in the configurations E, C and R of its mask.
+
+    A causal one also runs frame by frame (:meth:`stream`).
 
     Each of the decoder's layers looks one frame ahead, as in the original code, or none does
     (``causal``). What a sample of the output depends on ends :attr:`latency_samples` after it, once
@@ -112,12 +118,70 @@ class DCCRN(ComplexMaskModel):
         if published:
             self.masker.apply(_initialise)
 
-    def mask_output(self, spectrum: Tensor) -> Tensor:
-        """Return what makes the masks of ``(batch, 2, freq, frames)``, with one bin of zeros."""
+    def mask_output(self, spectrum: Tensor, state: StreamState | None = None) -> Tensor:
+        """Return what makes the masks of ``(batch, 2, freq, frames)``, with one bin of zeros.
+
+        Args:
+            spectrum: Noisy.
+            state: Memory of a stream; None: the spectrum is a whole utterance.
+        """
         first = 1 if self.published else 0  # the bin at 0 Hz or the highest one is left out
         kept = spectrum[:, :, first : first + self.stft.n_fft // 2]
-        y: Tensor = self.masker(kept)
+        y: Tensor = self.masker(kept) if state is None else self.masker(kept, state)
         return F.pad(y, (0, 0, first, 1 - first))
+
+    @property
+    def streams(self) -> bool:
+        """Whether :meth:`stream` can run it: it is causal."""
+        return bool(self.arguments["causal"])
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        return self.stft.hop_length
+
+    def enhance(
+        self, spectrum: Tensor, state: StreamState, embeddings: None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mask the frames of a stream: see :meth:`.framed.FramedModel.enhance`.
+
+        Args:
+            spectrum: ``(batch, 2, freq, frames)``.
+            state: Memory.
+            embeddings: This network takes none.
+
+        Returns:
+            The spectrum of the first source, and the output that masks it.
+        """
+        output = self.mask_output(spectrum, state)
+        masked = apply_mask(spectrum, output, self.mask)
+        return masked.unflatten(1, (2, self.n_src))[:, :, 0], output
+
+    def frame_program(self) -> FrameProgram:
+        """Return the network written out for one frame at a time.
+
+        Raises:
+            ValueError: There is no such form of this network.
+        """
+        return write_program(self)
+
+    def stream(self, batch: int = 1, engine: str = "auto") -> WaveStream:
+        """Return a :class:`.streaming.WaveStream`, for signals that arrive piece by piece.
+
+        It gives the first source, speech.
+
+        Args:
+            batch: Signals that run side by side.
+            engine: ``auto`` or ``torch``.
+
+        Raises:
+            ValueError: The network is not causal, or there is no such engine for it.
+        """
+        if not self.streams:
+            raise ValueError(
+                "this DCCRN looks ahead, so it cannot run on a stream; build it with causal=True"
+            )
+        return WaveStream(self, batch, engine)  # type: ignore[arg-type]
 
     def get_model_args(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

@@ -60,6 +60,11 @@ class FramedModel(BaseModel):
         """Look-ahead of the network in samples, the window included; None without a bound."""
         return None if self.as_published else self.win_length
 
+    @property
+    def streams(self) -> bool:
+        """Whether :meth:`stream` can run it: it does not look ahead without a bound."""
+        return not self.as_published
+
     def enhance(
         self, spectrum: Tensor, state: StreamState | None = None, embeddings: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import cnunet_program, register_model  # noqa: F401, the first registers its writer
+from . import cnunet_program, dccrn_stream, register_model  # noqa: F401, the first two register
 from .cnunet import CNUNet
 from .dccrn import DCCRN
 from .deep_complex_unet import DCUnet

@@ -56,24 +56,22 @@ class ComplexStft(nn.Module):
     def forward(self, signal: Tensor) -> Tensor:
         """Transform ``(batch, samples)`` to ``(batch, 2, n_fft // 2 + 1, frames)``."""
         with torch.autocast(signal.device.type, enabled=False):
-            signal = signal.to(_exact(signal))
-            frames = self._pad(signal).unfold(-1, self.window_length, self.hop_length)
-            first, last = self._around()
-            frames = F.pad(frames * self._window(signal), (first, last))
-            spectrum = torch.fft.rfft(frames).transpose(1, 2)
-            parts = torch.stack([spectrum.real, spectrum.imag], dim=1)
-            return parts * self._scale(parts) if self.edges == "asteroid" else parts
+            return self.transform(self._pad(signal.to(_exact(signal))))
+
+    def transform(self, signal: Tensor) -> Tensor:
+        """Transform the complete frames of ``(batch, samples)``, without any padding."""
+        frames = signal.unfold(-1, self.window_length, self.hop_length)
+        first, last = self._around()
+        frames = F.pad(frames * self._window(signal), (first, last))
+        spectrum = torch.fft.rfft(frames).transpose(1, 2)
+        parts = torch.stack([spectrum.real, spectrum.imag], dim=1)
+        return parts * self._scale(parts) if self.edges == "asteroid" else parts
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Return the signals ``(batch, n_samples)`` of ``(batch, 2, n_fft // 2 + 1, frames)``."""
         with torch.autocast(spectrum.device.type, enabled=False):
             spectrum = spectrum.to(_exact(spectrum))
-            if self.edges == "asteroid":
-                spectrum = spectrum / self._scale(spectrum) * self._synthesis(spectrum)
-            re, im = spectrum.transpose(2, 3).unbind(1)
-            frames = torch.fft.irfft(torch.complex(re, im), n=self.n_fft)
-            window, first = self._window(spectrum), self._around()[0]
-            frames = frames[..., first : first + self.window_length] * window
+            frames, window = self.frames(spectrum), self._window(spectrum)
             n_padded = (frames.shape[1] - 1) * self.hop_length + self.window_length
             signal = overlap_add(frames, self.hop_length, n_padded)
             if self.edges != "asteroid":
@@ -82,6 +80,27 @@ class ComplexStft(nn.Module):
             start = self._start()
             signal = signal[:, start : start + n_samples]
             return F.pad(signal, (0, n_samples - signal.shape[-1]))
+
+    def frames(self, spectrum: Tensor) -> Tensor:
+        """Return windowed frames ``(batch, frames, window_length)``, ready to be added up."""
+        if self.edges == "asteroid":
+            spectrum = spectrum / self._scale(spectrum) * self._synthesis(spectrum)
+        re, im = spectrum.transpose(2, 3).unbind(1)
+        frames = torch.fft.irfft(torch.complex(re, im), n=self.n_fft)
+        window, first = self._window(spectrum), self._around()[0]
+        windowed: Tensor = frames[..., first : first + self.window_length] * window
+        return windowed
+
+    @property
+    def delay(self) -> int:
+        """Samples by which the output of frames overlaps lags behind their input."""
+        return self.window_length - self.hop_length
+
+    def repeated(self, frames: Tensor) -> Tensor:
+        """Sum of squared windows at each sample of ``frames.shape[1]`` hops, all frames there."""
+        squares = F.pad(self._window(frames).square(), (0, -self.window_length % self.hop_length))
+        sums: Tensor = squares.view(-1, self.hop_length).sum(0)
+        return sums.repeat(frames.shape[1])
 
     def _pad(self, signal: Tensor) -> Tensor:
         n_samples, start = signal.shape[-1], self._start()
