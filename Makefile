@@ -12,7 +12,7 @@ SHELL_SCRIPTS = $(shell git ls-files '*.sh') .ci/run
 PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-dccrn demo-dcunet demo-cnunet test lint format bench docs clean
+.PHONY: help install demo demo-dccrn demo-dcunet demo-cnunet study test lint format bench docs clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,9 @@ demo-dcunet: install  ## train a DCUnet, enhance a real recording with it (12 mi
 
 demo-cnunet: install  ## train a CNUNet in two stages by embeddings of a pretrained model, picture its latents (12 minutes)
 	@bash scripts/demo_cnunet.sh
+
+study: install  ## run the study of frequency-weighted losses (studies/frequency_weighting; 12 hours of 1 core; resumes)
+	@bash studies/frequency_weighting/run.sh
 
 test: install  ## run the tests and the examples of the docstrings; SLOW=1: the long ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(if $(SLOW),,-m "not slow") $(PYTEST_ARGS) tests $(DOCTESTS)
