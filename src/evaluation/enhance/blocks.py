@@ -159,13 +159,16 @@ class StreamEnhancer:
         network: with `stream(batch)` as `asteroid.models.framed.FramedModel` has it.
         n_channels: each is enhanced by itself.
         sample_rate: in Hz.
+        step_s: what the stream takes at a time, in seconds, at least a frame.
     """
 
-    def __init__(self, network: nn.Module, n_channels: int, sample_rate: int) -> None:
+    def __init__(
+        self, network: nn.Module, n_channels: int, sample_rate: int, step_s: float = STEP_S
+    ) -> None:
         self._stream = network.stream(n_channels)  # type: ignore[operator]
         self._device = next(network.parameters()).device
         hop = self._stream.hop_length
-        self._step = max(1, round(STEP_S * sample_rate) // hop) * hop
+        self._step = max(1, round(step_s * sample_rate) // hop) * hop
         self._waiting = torch.zeros(n_channels, 0)
         self._late = int(self._stream.delay_samples)
         self._taken = self._given = 0

@@ -5,6 +5,8 @@
     python -m evaluation.enhance --checkpoint best_model.pth in.wav -o out.wav
     python -m evaluation.enhance --experiment_tag XP1 recordings/ -o enhanced/
     python -m evaluation.enhance --experiment_tag XP1 --experiment_tag XP2 in.wav -o both/
+    arecord -t raw -f S16_LE -r 16000 | seloss enhance - -o - | aplay -t raw -f S16_LE -r 16000
+    seloss enhance --live                                 # microphone to loudspeaker
 
 works with every network that `serialize()` saved, and with weights in safetensors. Files are
 resampled to the network's rate and back (soxr). A single-channel network enhances every channel by
@@ -21,6 +23,10 @@ level is that of the mixture: one gain per file fits the estimate to the mixture
 users ask. Nothing is clipped: where a result would not fit into whole numbers it is
 lowered, and a line says so. A file that cannot be enhanced is named, the others are done, and the
 exit status is 1. What is there already is left alone; --overwrite makes it again.
+
+- is raw PCM (16 bit, little-endian, --pcm_rate, --pcm_channels) from standard input to standard
+output, enhanced frame by frame as it arrives by a causal network, as --live does; latency and
+real-time factor are said at the end. The level is the network's there.
 """
 
 from __future__ import annotations
@@ -42,8 +48,10 @@ from evaluation.work.cli import positive_int, program
 from seloss.data.formats.audio import SUFFIXES
 from seloss.data.formats.audio_files import UNREADABLE, find_audio
 from seloss.pretrained import DEFAULT
+from seloss.program import UsageError
 
 from .audio import CONTAINERS, DEPTHS, container_of
+from .live import add_live_options, enhance_arriving
 from .network import load_network, pick_device
 from .one_file import LEVELS, Settings, enhance_file
 
@@ -209,8 +217,8 @@ def _positive_db(text: str) -> float:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("inputs", nargs="+", type=Path, metavar="INPUT", help="audio files, folders of them")
-    add("-o", "--output", required=True, type=Path, metavar="PATH", help="file or folder")
+    add("inputs", nargs="*", type=Path, metavar="INPUT", help="audio files, folders of them; or -")
+    add("-o", "--output", type=Path, metavar="PATH", help="file or folder; or -")
     add(
         "--model",
         action="append",
@@ -233,13 +241,36 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("--context", type=_seconds_option, default=2.0, metavar="S", help="on either side")
     add("--overwrite", action="store_true", help="make again what is there")
     add("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+    add_live_options(parser)
     add_experiment_options(parser)
+
+
+def _arrives(args: argparse.Namespace) -> bool:
+    """Whether the signal comes from a pipe or a microphone, not from files.
+
+    Raises:
+        UsageError: Inputs and output do not go together.
+    """
+    names = [str(path) for path in (*args.inputs, *([args.output] if args.output else []))]
+    if args.live and names:
+        raise UsageError(f"--live takes no files; got {', '.join(names)}")
+    if not args.live and not (args.inputs and args.output):
+        raise UsageError("name what to enhance and -o PATH; or --live")
+    if "-" in names and names != ["-", "-"]:
+        raise UsageError("'-' stands for standard input and output together: seloss enhance - -o -")
+    return args.live or "-" in names
 
 
 def _work(args: argparse.Namespace) -> int:
     if args.context > args.block:
         raise ValueError(f"--context {args.context:g} must not exceed --block {args.block:g}")
+    arrives = _arrives(args)
     paths = _checkpoints(args)
+    if arrives:
+        if len(paths) > 1:
+            raise UsageError(f"one network enhances what arrives; got {', '.join(paths)}")
+        enhance_arriving(load_network(next(iter(paths.values())), pick_device("cpu")), args)
+        return 0
     jobs = plan(args.inputs, args.output, list(paths))
     device = pick_device(args.device)
     networks = {name: load_network(place, device) for name, place in paths.items()}

@@ -419,7 +419,6 @@ def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert message in capsys.readouterr().err
     for options, status in (
         (["--help"], 0),
-        ([], 2),
         (["x", "-o", "y", "--depth", "8"], 2),
         (["x", "-o", "y", "--attenuation_limit_db", "-3"], 2),
     ):

@@ -29,6 +29,7 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "pystoi": ("pystoi", "evaluate"),
     "pytorch_lightning": ("pytorch-lightning", "train"),
     "sklearn": ("scikit-learn", "train"),
+    "sounddevice": ("sounddevice", "live"),
     "soundswallower": ("soundswallower", "evaluate"),
     "speechmos": _DNSMOS,
     "statsmodels": ("statsmodels", "evaluate"),
