@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from seloss.pretrained import load_model
+from seloss.pretrained.onnx_network import load_onnx
 
 __all__ = ["enhance", "load_network", "n_inputs", "pick_device"]
 
@@ -19,8 +20,9 @@ def load_network(place: str | Path, device: torch.device) -> nn.Module:
     """Load a network, every weight in its place, ready for inference.
 
     Args:
-        place: A file that `network.serialize()` gave, one of weights (``.safetensors``), or, as a
-            string, the name of a network that comes with the package.
+        place: A file that `network.serialize()` gave, one of weights (``.safetensors``), one that
+            ``seloss export`` wrote (``.onnx``, which runs on the CPU), or, as a string, the name of
+            a network that comes with the package.
         device: Where it is to run.
 
     Raises:
@@ -31,6 +33,8 @@ def load_network(place: str | Path, device: torch.device) -> nn.Module:
     from asteroid.models.base_models import BaseModel
 
     path = Path(place)
+    if path.suffix == ".onnx":
+        return load_onnx(path)
     if path.suffix == ".safetensors" or (isinstance(place, str) and not path.is_file()):
         shipped: nn.Module = load_model(place)
         return shipped.to(device)

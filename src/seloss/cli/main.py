@@ -49,6 +49,7 @@ COMMANDS = {
     "loss-check": Command("evaluation.loss_check", "what a loss rewards and punishes"),
     "loss-spectrum": Command("evaluation.loss_spectrum", "the weight of each frequency in a loss"),
     "models": Command("seloss.pretrained.__main__", "trained networks that come with the package"),
+    "export": Command("seloss.cli.export", "write a trained network as an ONNX file"),
     "submit": Command("seloss.cli.cluster.submit", "run a command on a cluster, or here"),
     "sweep": Command("seloss.cli.cluster.sweep", "train all combinations of options in a file"),
     "status": Command("seloss.cli.cluster.status", "states of the experiments' jobs"),

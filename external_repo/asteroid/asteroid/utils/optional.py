@@ -9,6 +9,7 @@ __all__ = ["EXTRAS", "missing_package", "needed_for"]
 
 _DNSMOS = ("speechmos onnxruntime librosa", "evaluate")
 _MLFLOW = ("mlflow-skinny sqlalchemy alembic", "loggers")
+_ONNX = ("onnx onnxruntime onnxscript", "export")
 _STREAMS = ("numba threadpoolctl", "live")
 EXTRAS: dict[str, tuple[str, str]] = {
     "clarity": ("pyclarity", "binaural"),
@@ -21,7 +22,9 @@ EXTRAS: dict[str, tuple[str, str]] = {
     "mlflow": _MLFLOW,
     "moonshine_voice": ("moonshine-voice==0.0.44", "recognition"),
     "numba": _STREAMS,
+    "onnx": _ONNX,
     "onnxruntime": _DNSMOS,
+    "onnxscript": _ONNX,
     "pesq": ("pesq", "pesq"),
     "pocketsphinx": ("pocketsphinx==5.1.1", "recognition"),
     "pyloudnorm": ("pyloudnorm", "report"),
