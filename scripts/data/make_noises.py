@@ -54,7 +54,7 @@ def _odd_voices(options: argparse.Namespace) -> Iterator[tuple[np.ndarray, str]]
     if not recordings:
         raise ValueError("no speech of the training split is left in --speech")
     rate, longest = options.sample_rate, round(options.seconds * options.sample_rate)
-    names = iter(rank(recordings, options.seed, "odd voice"))
+    names = iter(rank([*recordings], options.seed, "odd voice"))
     for number, name in zip(range(options.files), names, strict=False):
         path = recordings[name].path
         speech = read_part(path, rate, 0, min(longest, length_at(path, rate)))

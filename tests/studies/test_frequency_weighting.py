@@ -41,7 +41,7 @@ def test_the_systems_are_those_of_the_protocol():
 
 
 def test_wrong_words_are_refused_and_help_explains():
-    assert "unknown argument trian" in run("trian").stderr
+    assert "unknown argument fit" in run("fit").stderr
     assert "must be small or full; got tiny" in run(STUDY_SCALE="tiny").stderr
     assert "STUDY_CORPUS" in run("--help").stdout
 
