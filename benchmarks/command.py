@@ -6,6 +6,7 @@ import argparse
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from evaluation.work.cli import available_cpus
 from seloss.program import UsageError, run_command
 
 from .limits import bandwidth, matrix_rate
-from .row import Row, row_to_json
+from .results import describe_setting
+from .row import Row
 from .table import plain_row
 from .timing import CLOCKS
 
@@ -54,7 +56,7 @@ def _parser(doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="smallest sizes: to see that it runs, not how fast"
     )
-    parser.add_argument("--json", type=Path, help="file to add what was found to, a line a row")
+    parser.add_argument("--json", type=Path, help="file to add the rows to, one a line")
     return parser
 
 
@@ -65,7 +67,7 @@ def run_benchmark(
     add_arguments: Callable[[argparse.ArgumentParser], object] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parse the command line, measure, print a row as soon as it is found; return the exit status.
+    """Parse the command line, measure, print each row at once; return the exit status.
 
     Args:
         rows: Options -> rows. The options have ``device``, ``threads``, ``clock``, ``budget`` and
@@ -101,16 +103,13 @@ def _measure(rows: Rows, options: argparse.Namespace) -> None:
         "bytes_per_s": bandwidth(*setting),
     }
     _note(options.json, {"about": about})
-    print(
-        f"{options.device}, {options.threads} threads, {options.clock} time, "
-        f"{about['pairs_per_s'] / 1e9:.0f} G products/s, {about['bytes_per_s'] / 1e9:.1f} GB/s"
-    )
+    print(describe_setting(about))
     for row in rows(options):
         print(plain_row(row), flush=True)
-        _note(options.json, {"row": row_to_json(row)})
+        _note(options.json, {"row": asdict(row)})
 
 
-def _note(path: Path | None, found: dict[str, object]) -> None:
+def _note(path: Path | None, entry: dict[str, object]) -> None:
     if path is not None:
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
+            file.write(json.dumps(entry) + "\n")

@@ -41,11 +41,12 @@ from seloss.data.load.loader import build_loader
 from tests.data import SAMPLE_RATE, make_manifest, noise_like, speech_like
 
 from .command import run_benchmark
+from .fasnet import SMALL
 from .limits import bandwidth, count_pairs
 from .loader_time import epoch_time, waiting
-from .row import Goal, Limit, Row
-from .steps import training_step
-from .timing import Times, ratio
+from .networks import training_step
+from .row import Goal, Limit, Row, row_of
+from .timing import Times
 
 GPU_PAIRS_PER_S = 9.75e12
 SHARE_GOAL = 5.0
@@ -69,24 +70,23 @@ def _write_waves(folder: Path, count: int, mics: int) -> Path:
     """Write a manifest that names every file `TURNS` times: an epoch is not over at once."""
     path = make_manifest(folder, n_items=-(-count // TURNS), n_mics=mics, seconds=ITEM_S)
     entries = json.loads(path.read_text(encoding="utf-8"))
-    spec = [{**one, "id": f"{one['id']}-{turn}"} for turn in range(TURNS) for one in entries]
+    spec = [{**item, "id": f"{item['id']}-{turn}"} for turn in range(TURNS) for item in entries]
     path.write_text(json.dumps(spec[:count]), encoding="utf-8")
     return path
 
 
-def _write_lists(folder: Path, count: int) -> Path:
-    spec: dict[str, Any] = {"sample_rate": SAMPLE_RATE, "snr_db": [0, 5, 10, 15], "repeats": TURNS}
-    for part, number in (("speech", -(-count // TURNS)), ("noise", 8)):
-        spec[part] = []
-        for index in range(number):
-            path = folder / part / f"{index}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            signal = (speech_like if part == "speech" else noise_like)(ITEM_S, seed=index)
-            sf.write(path, signal, SAMPLE_RATE, subtype="PCM_16")
-            entry = {"path": str(path), "noise_type": f"type {index % 4}"}
-            spec[part].append(entry if part == "noise" else {**entry, "id": f"item{index}"})
-    for entry in spec["speech"]:
-        del entry["noise_type"]
+def write_lists(folder: Path, n_speech: int, n_noise: int, seconds: float, **options: Any) -> Path:
+    """Write utterances, noises, and the file of lists that mixtures are made of on the fly."""
+    spec: dict[str, Any] = {"sample_rate": SAMPLE_RATE, **options}
+    folder.mkdir(exist_ok=True)
+    for part, count, make in (("speech", n_speech, speech_like), ("noise", n_noise, noise_like)):
+        paths = [folder / f"{part}{index}.wav" for index in range(count)]
+        for index, path in enumerate(paths):
+            sf.write(path, make(seconds, seed=index), SAMPLE_RATE, subtype="PCM_16")
+        spec[part] = [
+            {"path": str(path), "id": path.stem, "noise_type": f"type {index % 4}"}
+            for index, path in enumerate(paths)
+        ]
     (folder / "lists.json").write_text(json.dumps(spec), encoding="utf-8")
     return folder / "lists.json"
 
@@ -123,8 +123,8 @@ def _read_lists(path: Path, samples: int) -> None:
     spec = json.loads(path.read_text(encoding="utf-8"))
     for index, entry in enumerate(spec["speech"] * spec["repeats"]):
         noise = spec["noise"][index % len(spec["noise"])]
-        for one in (entry, noise):
-            sf.read(one["path"], frames=samples, dtype="float32")
+        for recording in (entry, noise):
+            sf.read(recording["path"], frames=samples, dtype="float32")
 
 
 def kinds(folder: Path, quick: bool) -> list[Kind]:
@@ -132,21 +132,13 @@ def kinds(folder: Path, quick: bool) -> list[Kind]:
     count, batch = (6, 2) if quick else (300, 15)
     waves = _write_waves(folder / "wav", count, 1)
     arrays = _write_waves(folder / "mics", count // 2, 4)
-    (folder / "fly").mkdir()
+    fly = {"snr_db": [0, 5, 10, 15], "repeats": TURNS}
+    lists = write_lists(folder / "fly", -(-count // TURNS), 8, ITEM_S, **fly)
+    array = _write_array(folder, -(-2 * count // 3))
     return [
         Kind("WAV files", waves, batch, 3.0, 1, "DCCRN", _read_waves),
-        Kind(
-            "array", _write_array(folder, -(-2 * count // 3)), batch, 3.0, 1, "DCCRN", _read_array
-        ),
-        Kind(
-            "mixed on the fly",
-            _write_lists(folder / "fly", count),
-            batch,
-            3.0,
-            1,
-            "DCCRN",
-            _read_lists,
-        ),
+        Kind("array", array, batch, 3.0, 1, "DCCRN", _read_array),
+        Kind("mixed on the fly", lists, batch, 3.0, 1, "DCCRN", _read_lists),
         Kind("WAV files, 4 microphones", arrays, 2, 4.0, 4, "FaSNet-TAC", _read_waves),
     ]
 
@@ -156,9 +148,7 @@ def _network(kind: Kind, quick: bool) -> tuple[nn.Module, tuple[torch.Tensor, ..
     samples = SAMPLE_RATE
     if kind.network == "DCCRN":
         return DCCRN(), (torch.randn(kind.batch, samples),)
-    sizes: dict[str, Any] = {}
-    if quick:
-        sizes = {"enc_dim": 8, "feature_dim": 8, "hidden_dim": 8, "n_layers": 1}
+    sizes: dict[str, Any] = SMALL if quick else {}
     mics = torch.full((kind.batch,), kind.mics)
     return FasNetTAC(n_src=2, **sizes), (torch.randn(kind.batch, kind.mics, samples), mics)
 
@@ -195,11 +185,9 @@ def gpu_step(
 def batch_cost(dataset: SizedDataset, kind: Kind) -> float:
     """Return the processor time of a batch in seconds, made in this process."""
     loader = _loader(dataset, kind, 0)
-    for _ in loader:  # opens what is opened once
-        pass
+    epoch_time(loader, 0.0)  # opens what is opened once
     began = time.process_time()
-    for _ in loader:
-        pass
+    epoch_time(loader, 0.0)
     return (time.process_time() - began) / len(loader)
 
 
@@ -224,26 +212,20 @@ def measure(kind: Kind, options: argparse.Namespace, counted: dict[str, float]) 
         kind.plainly(kind.path, samples)
         plain.seconds.append((time.perf_counter() - began) / len(dataset) / max(workers, 1))
     step, step_s = gpu_step(kind, options.device, options.quick, counted)
-    found = waiting(loader, step, options.budget / 2)
-    share, cost_s = 100 * found.waited / found.whole, batch_cost(dataset, kind)
+    waits = waiting(loader, step, options.budget / 2)
+    share, cost_s = 100 * waits.waited / waits.whole, batch_cost(dataset, kind)
     busy = 100 * cost_s / (step_s * max(workers, 1))
     size = 4 * samples * (kind.mics + 2)
-    bytes_per_s = options.bytes_per_s
-    return Row(
+    return row_of(
         f"{kind.name}: {workers} workers, {kind.batch} x {kind.seconds:g} s",
-        ours.median,
-        ours.best,
-        None,
-        "reading alone x workers",
-        plain.median,
-        None,
-        ratio(ours, plain),
-        (Goal("waiting, %,", share, SHARE_GOAL, at_most=True),),
-        Limit(0.0, 2.0 * size, 0.0, 2.0 * size / bytes_per_s),
-        f"{1 / ours.median:.0f} items/s; {found.steps} steps of {kind.network}, "
+        {"ours": ours, "anchor": plain},
+        anchor="reading alone x workers",
+        goals=(Goal("waiting, %,", share, SHARE_GOAL, at_most=True),),
+        limit=Limit(0.0, 2.0 * size, 0.0, 2.0 * size / options.bytes_per_s),
+        note=f"{1 / ours.median:.0f} items/s; {waits.steps} steps of {kind.network}, "
         f"{'measured' if options.device.type == 'cuda' else 'simulated'}, of "
-        f"{1000 * step_s:.0f} ms each waited for {1000 * found.waited / found.steps:.2f} ms, "
-        f"the first of an epoch for {1000 * found.first:.0f} ms; a batch costs "
+        f"{1000 * step_s:.0f} ms each waited for {1000 * waits.waited / waits.steps:.2f} ms, "
+        f"the first of an epoch for {1000 * waits.first:.0f} ms; a batch costs "
         f"{1000 * cost_s:.1f} ms of processor time, {busy:.0f} % of the workers' in a step",
     )
 

@@ -75,38 +75,33 @@ def read(folder: Path, indices: range) -> list[Signals]:
     ]
 
 
-def by_pesq(signals: Signals) -> None:
-    """Score estimate and mixture by pesq."""
-    for scored in ("estimate", "mixture"):
-        pesq(SAMPLE_RATE, signals["speech"], signals[scored], "wb")
+def by_pesq(signals: Signals, scored: str) -> None:
+    """Score by pesq."""
+    pesq(SAMPLE_RATE, signals["speech"], signals[scored], "wb")
 
 
-def by_pystoi(signals: Signals) -> None:
-    """Score estimate and mixture by pystoi."""
-    for scored in ("estimate", "mixture"):
-        stoi(signals["speech"], signals[scored], SAMPLE_RATE)
+def by_pystoi(signals: Signals, scored: str) -> None:
+    """Score by pystoi."""
+    stoi(signals["speech"], signals[scored], SAMPLE_RATE)
 
 
-def by_fast_bss_eval(signals: Signals) -> None:
-    """Score SI-SDR, SI-SIR and SI-SAR of estimate and mixture by fast_bss_eval."""
+def by_fast_bss_eval(signals: Signals, scored: str) -> None:
+    """Score SI-SDR, SI-SIR and SI-SAR by fast_bss_eval."""
     references = torch.from_numpy(np.stack([signals["speech"], signals["noise"]]))
-    for scored in ("estimate", "mixture"):
-        estimates = torch.from_numpy(np.stack([signals[scored], signals["noise"]]))
-        fast_bss_eval.si_bss_eval_sources(references, estimates, compute_permutation=False)
+    estimates = torch.from_numpy(np.stack([signals[scored], signals["noise"]]))
+    fast_bss_eval.si_bss_eval_sources(references, estimates, compute_permutation=False)
 
 
-def by_our_own(signals: Signals) -> None:
+def by_our_own(signals: Signals, scored: str) -> None:
     """Score the metrics that no library has, one function after the other."""
-    tensors = {name: torch.from_numpy(signal.copy())[None] for name, signal in signals.items()}
-    for scored in ("estimate", "mixture"):
-        for name in OWN_METRICS:
-            if scored == "estimate" or name not in WITHOUT_MIXTURE:
-                get_metric(name)(
-                    tensors[scored], tensors["speech"], tensors["noise"], sample_rate=SAMPLE_RATE
-                )
+    names = (scored, "speech", "noise")
+    tensors = [torch.from_numpy(signals[name].copy())[None] for name in names]
+    for name in OWN_METRICS:
+        if scored == "estimate" or name not in WITHOUT_MIXTURE:
+            get_metric(name)(*tensors, sample_rate=SAMPLE_RATE)
 
 
-LIBRARIES: dict[str, Callable[[Signals], None]] = {
+LIBRARIES: dict[str, Callable[[Signals, str], None]] = {
     "pesq": by_pesq,
     "pystoi": by_pystoi,
     "fast_bss_eval": by_fast_bss_eval,
@@ -115,14 +110,15 @@ LIBRARIES: dict[str, Callable[[Signals], None]] = {
 
 
 def alone(utterances: list[Signals]) -> dict[str, float]:
-    """Return the seconds an utterance takes in each library, one after the other."""
+    """Return the seconds an utterance's estimate and mixture take in each library, in turns."""
     spent = dict.fromkeys(LIBRARIES, 0.0)
     for work in LIBRARIES.values():
-        work(utterances[0])  # their first call is slower
+        work(utterances[0], "estimate")  # their first call is slower
     for signals in utterances:
         for name, work in LIBRARIES.items():
             began = time.perf_counter()
-            work(signals)
+            for scored in ("estimate", "mixture"):
+                work(signals, scored)
             spent[name] += time.perf_counter() - began
     return {name: seconds / len(utterances) for name, seconds in spent.items()}
 
@@ -170,11 +166,10 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         wall,
         wall,
         memory,
-        f"the metrics alone / {jobs}",
-        floor,
-        None,
-        floor / wall,
-        (Goal("times the metrics' time", wall / floor, GOAL, at_most=True),),
+        anchor=f"the metrics alone / {jobs}",
+        anchor_seconds=floor,
+        faster=floor / wall,
+        goals=(Goal("times the metrics' time", wall / floor, GOAL, at_most=True),),
         note=f"an utterance: {parts}; a run on {jobs} utterances, start and tables, takes "
         f"{few:.1f} s, and without them the ratio is "
         f"{(wall - few) * count / (count - jobs) / floor:.2f}; memory is that of one process",

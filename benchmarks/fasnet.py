@@ -14,11 +14,7 @@ what the anchor takes when its memory is kept as well.
 Where a step's time goes (one core, default sizes, four microphones of 4 s, 3.3 s with memory kept):
 57 % LSTMs in oneDNN, at three quarters of the rate of a large matrix product, and 25 % other matrix
 products. Nothing else reaches 4 %, so three times the anchor's speed on padded arrays would take
-nearly the rate of a large product from start to end. What was tried and left out:
-
-- the LSTM written by hand from matrix products, input beside state, tangents by logistic functions:
-  half of the memory, but 0.37 s for forward and backward of a layer that takes oneDNN 0.30 s;
-- huge pages (``THP_MEM_ALLOC_ENABLE=1``): 3 s in the system's kernel per step instead of 1.2 s.
+nearly the rate of a large product from start to end. README.md lists what was tried.
 """
 
 from __future__ import annotations
@@ -29,6 +25,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.abc import InspectLoader
 from pathlib import Path
 from typing import Any
@@ -40,11 +37,10 @@ from asteroid.models import FasNetTAC
 from asteroid.utils.allocator import keep_freed_memory
 
 from .command import run_benchmark
-from .networks import Pair, compare_inference, compare_training
+from .networks import Pair, compare_inference, compare_training, training_step
 from .row import Goal, Row
-from .steps import training_step
 from .table import format_seconds
-from .timing import CLOCKS, Times, alternate
+from .timing import Times, timed
 
 WHEEL = "external_repo/asteroid/.cache/asteroid-0.7.0-py3-none-any.whl"
 #: Name -> microphones of each array, those of the padded batch, part of the length, goal on a CPU.
@@ -125,27 +121,21 @@ def _as_trained(row: Row, pair: Pair, options: argparse.Namespace) -> Row:
     pair.ours.train()
 
     def time_of(network: nn.Module, least: int) -> Times:
-        return alternate(
-            {"step": training_step(network, *pair.inputs)},
-            options.device,
-            clock=CLOCKS[options.clock],
-            budget_s=options.budget / 4,
-            least=1 if options.quick else least,
-            warm_up=1,
-        )["step"]
+        steps = {"step": training_step(network, *pair.inputs)}
+        return timed(steps, options, 1 / 4, least=1 if options.quick else least)["step"]
 
     times, theirs = time_of(pair.ours, 3), time_of(pair.theirs, 1)
     assert row.anchor_seconds is not None
     faster = row.anchor_seconds / times.median
-    return Row(
-        f"{row.case}, freed memory kept",
-        times.median,
-        times.best,
-        anchor=row.anchor,
-        anchor_seconds=row.anchor_seconds,
+    return replace(
+        row,
+        case=f"{row.case}, freed memory kept",
+        seconds=times.median,
+        best=times.best,
+        memory=None,
+        anchor_memory=None,
         faster=faster,
         goals=(Goal("times faster", faster, row.goals[0].bound),),
-        limit=row.limit,
         note="as the engine trains; the anchor as it is, timed before; with its freed memory kept "
         f"too it takes {format_seconds(theirs.best)}, {theirs.best / times.median:.2f} times ours",
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -34,8 +35,8 @@ from .loss_anchors import (
     bare_stfts,
     plain_lms,
 )
-from .row import Goal, Row
-from .timing import CLOCKS, alternate, peak_memory, ratio
+from .row import Goal, Row, row_of
+from .timing import peak_memory, ratio, timed
 
 FLOOR_GOAL = 1.5
 PMSQE_GOAL = 2.0
@@ -123,38 +124,24 @@ def measure(case: Case, signals: list[Tensor], options: argparse.Namespace) -> R
         signals[0].grad = None
         loss(*signals).backward()
 
-    steps = {"ours": lambda: step(case.ours)}
-    if (theirs := case.theirs) is not None:
-        steps["anchor"] = lambda: step(theirs)
-    if (floor := case.floor) is not None:
-        steps["floor"] = lambda: step(floor)
-    clock = CLOCKS[options.clock]
-    times = alternate(
-        steps, device, clock=clock, budget_s=options.budget / 3, least=3 if options.quick else 9
-    )
-    memory = {name: peak_memory(one, device) for name, one in steps.items()}
-    goals = []
-    note = ""
-    if floor is not None:
-        goals.append(
-            Goal("times its STFTs", 1 / ratio(times["ours"], times["floor"]), FLOOR_GOAL, True)
-        )
-        note = f"its STFTs alone: {1000 * times['floor'].median:.1f} ms"
+    losses = {"ours": case.ours, "anchor": case.theirs, "floor": case.floor}
+    steps = {name: partial(step, loss) for name, loss in losses.items() if loss is not None}
+    times = timed(steps, options, 1 / 3, least=3 if options.quick else 9)
+    memory: dict[str, float | None] = {n: peak_memory(s, device) for n, s in steps.items()}
+    goals, note = [], ""
+    anchor = case.anchor
+    if case.floor is not None:
+        floor = times["floor"]
+        goals.append(Goal("times its STFTs", 1 / ratio(times["ours"], floor), FLOOR_GOAL, True))
+        if anchor:
+            note = f"its STFTs alone: {1000 * floor.median:.1f} ms"
+        else:
+            anchor, times["anchor"], memory["anchor"] = "its STFTs alone", floor, memory["floor"]
     if case.least is not None:
         goals.append(Goal("times faster", ratio(times["ours"], times["anchor"]), case.least))
-    against = "anchor" if theirs is not None else "floor" if floor is not None else None
-    return Row(
-        case.name,
-        times["ours"].median,
-        times["ours"].best,
-        memory["ours"],
-        case.anchor or ("its STFTs alone" if floor is not None else ""),
-        times[against].median if against else None,
-        memory[against] if against else None,
-        ratio(times["ours"], times[against]) if against else None,
-        tuple(goals),
-        limit_of(steps["ours"], device, clock=options.clock, inputs=signals),
-        note if theirs is not None else "",
+    limit = limit_of(steps["ours"], device, clock=options.clock, inputs=signals)
+    return row_of(
+        case.name, times, memory, anchor=anchor, goals=tuple(goals), limit=limit, note=note
     )
 
 

@@ -7,40 +7,11 @@ backward, optimiser) take turns, and so do their inferences, so that other load 
 both alike. The limit counts the products that our step does; the note says what those of four real
 convolutions for each complex one, which Asteroid does, would take at the same rate.
 
-What was tried, on one core with AVX-512, processor time of a training step:
-
-* one real convolution of the block weight instead of four, one batch norm instead of two, real and
-  imaginary rows in one LSTM call, no views and copies between complex and real: 1.5 times faster;
-* channels last in memory from end to end: decoders of a few channels are twice as fast so. What
-  leaves DCCRN's LSTM has to be laid out again: its convolutions take 2.5 s instead of 2.8 s;
-* three products instead of four (Gauss) in layers of 16 complex channels and more: 13 % (DCCRN) to
-  21 % (DCUnet-20) of the step. As groups of one convolution instead of three calls: slower. The
-  concatenation with the encoder's map is part of it and takes no copy of its own;
-* each map by its own part of the weight instead of a concatenation, in layers of fewer channels
-  and in bfloat16: 6 to 20 % of the layer;
-* the last layer, to one complex channel, by a matrix product and a fold: its forward pass is 2 to 4
-  times as fast, 16 ms of DCUnet-10's 320;
-* batch norm and activation in one step that keeps its input alone: the norm with its PReLU takes
-  half to three quarters of the time, that with a leaky ReLU as long, and memory falls by a fifth in
-  DCUnet-10. PReLU as a leaky ReLU of each part, in place: no faster;
-* transposed convolutions as plain ones of their phases and a pixel shuffle: 0 to 20 % slower;
-* Adam in one fused pass: 4 ms instead of 15 for DCCRN's weights, 0.4 % of its step (it is a choice
-  of the engine, and both networks have the same optimiser here);
-* memory that the allocator keeps instead of giving it back (``MALLOC_MMAP_THRESHOLD_``, large
-  pages): 0 to 8 %, for either network;
-* bfloat16: DCUnet-10 1.5, DCCRN 1.4 times faster, outputs 1 % apart: not the same numbers, so not
-  counted here;
-* minimal filtering, as by Winograd. Over pairs of frames in DCCRN: forward 1.3 times,
-  backward 1.1 times faster before the sums that it needs. Over four rows of the two phases of a
-  stride, with the three products: 0.45 (kernels of 5 rows) or 0.38 (of 7) of the multiplications of
-  four, outputs twice as far from float64 (4e-6). Its transforms read and write each map several
-  times: kernels of 7 x 5 between 64 channels 1.25 times faster, all others up to half as fast. Not
-  used: it would take less than a tenth off DCUnet-20's step, and nothing off the others'.
-
 What is left is convolution, three quarters of DCCRN's step and nine tenths of DCUnet's, at 50 G
 products/s where large matrix products reach 46: its three products alone take 2.2 s of DCCRN's
 2.3 s that would be twice as fast as Asteroid. That goal is out of reach by this method; what would
-reach it are kernels that transform, multiply and sum in cache, and so a compiler. Of the memory of
+reach it are kernels that transform, multiply and sum in cache, and so a compiler. README.md lists
+what was tried. Of the memory of
 DCCRN's step, 455 MiB are tensors, two thirds of Asteroid's 679; some 300 MiB are oneDNN's, in both.
 """
 
@@ -50,6 +21,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 from unittest import mock
 
@@ -61,10 +33,9 @@ from asteroid.utils.fast_path import VARIABLE
 
 from .command import run_benchmark
 from .limits import matrix_rate
-from .networks import Pair, compare_inference, compare_training
-from .row import Row
-from .steps import Step, inference, training_step
-from .timing import CLOCKS, alternate, ratio
+from .networks import Pair, Step, compare_inference, compare_training, inference, training_step
+from .row import Row, row_of
+from .timing import timed
 
 UNETS = ("DCUnet-10", "DCUnet-16", "DCUnet-20", "Large-DCUnet-20")
 NAMES = ("DCCRN", *UNETS)
@@ -142,7 +113,7 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
         trained = compare_training(f"{name}, {size}, training step", pair, options, goal)
         for row, passes in ((trained, 3), (inferred, 1)):
             note = f"{row.note}; four real convolutions for each: {passes * four_s:.2f} s"
-            yield Row(**{**vars(row), "note": note})
+            yield replace(row, note=note)
 
 
 def compare_fast_paths(options: argparse.Namespace) -> Iterator[Row]:
@@ -159,20 +130,9 @@ def compare_fast_paths(options: argparse.Namespace) -> Iterator[Row]:
                 with mock.patch.dict(os.environ, {VARIABLE: "0"}):
                     return fast()
 
-            times = alternate(
-                {"fast": fast, "plain": plain},
-                options.device,
-                clock=CLOCKS[options.clock],
-                budget_s=options.budget,
-            )
-            yield Row(
-                f"{name}, {norm}, 1 x {seconds:g} s, training step",
-                times["fast"].median,
-                times["fast"].best,
-                anchor=f"{VARIABLE}=0",
-                anchor_seconds=times["plain"].median,
-                faster=ratio(times["fast"], times["plain"]),
-            )
+            times = timed({"ours": fast, "anchor": plain}, options)
+            case = f"{name}, {norm}, 1 x {seconds:g} s, training step"
+            yield row_of(case, times, anchor=f"{VARIABLE}=0")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -181,8 +141,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--networks",
         nargs="+",
         choices=NAMES,
-        default=list(NAMES[:4]),
-        help="which, default: %(default)s",
+        default=NAMES[:4],
+        help="which (all but the large one)",
     )
     parser.add_argument(
         "--fast_paths", action="store_true", help="our training steps with and without fast paths"

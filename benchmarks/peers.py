@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from seloss.data.formats.audio import SUFFIXES, read_audio, write_audio
 from seloss.pretrained import enhance
+from seloss.program import run_command
 
 __all__ = ["PEERS", "enhance_folder"]
 
@@ -106,27 +107,14 @@ def enhance_folder(system: System, noisy: Path, out: Path) -> float:
     return spent / seconds
 
 
-def main() -> int:
-    """Enhance a folder; return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("system", metavar="SYSTEM")
-    parser.add_argument("noisy", type=Path, metavar="NOISY")
-    parser.add_argument("out", type=Path, metavar="OUT")
-    options = parser.parse_args()
+def _work(options: argparse.Namespace) -> None:
     name = options.system
     try:
         system = PEERS[name]() if name in PEERS else _ours(name)
         factor = enhance_folder(system, options.noisy, options.out)
     except ModuleNotFoundError as error:
-        print(f"peers: {name} needs a package: pip install {error.name}", file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f"peers: {error}", file=sys.stderr)
-        return 1
+        raise ModuleNotFoundError(f"{name} needs a package: pip install {error.name}") from error
     print(f"{options.out}: real-time factor {factor:.4f}")
-    return 0
 
 
 def _ours(name: str) -> System:
@@ -134,4 +122,10 @@ def _ours(name: str) -> System:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("system", metavar="SYSTEM")
+    parser.add_argument("noisy", type=Path, metavar="NOISY")
+    parser.add_argument("out", type=Path, metavar="OUT")
+    sys.exit(run_command(parser, _work))

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from seloss.train.run.environment import describe_environment
 from .row import Row, row_from_json
 from .table import markdown_table
 
-__all__ = ["Result", "machine", "page", "read_lines"]
+__all__ = ["Result", "describe_setting", "machine", "page", "read_lines"]
 
 _HEAD = """# Speed and memory
 
@@ -60,13 +60,13 @@ def read_lines(path: Path, result: Result) -> None:
         return
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            found = json.loads(line)
+            entry = json.loads(line)
         except ValueError:
             continue
-        if "about" in found:
-            result.about = found["about"]
+        if "about" in entry:
+            result.about = entry["about"]
         else:
-            result.rows.append(row_from_json(found["row"]))
+            result.rows.append(row_from_json(entry["row"]))
 
 
 def machine() -> list[str]:
@@ -110,15 +110,19 @@ def page(results: Iterable[Result], facts: Sequence[str]) -> str:
     return "\n".join([_HEAD, *lines, "", *(_section(result) for result in results)])
 
 
+def describe_setting(about: Mapping[str, Any]) -> str:
+    """Return device, threads, clock and the machine's rates in one line."""
+    return (
+        f"{about['device']}, {about['threads']} threads, {about['clock']} time, "
+        f"{about['pairs_per_s'] / 1e9:.0f} G products/s, {about['bytes_per_s'] / 1e9:.1f} GB/s"
+    )
+
+
 def _section(result: Result) -> str:
     lines = [f"## {result.title}", "", f"`{shlex.join(result.command)}`, {result.seconds:.0f} s"]
     if result.about:
-        about = result.about
-        lines[-1] += (
-            f"; {about['device']}, {about['threads']} threads, {about['clock']} time, "
-            f"{about['pairs_per_s'] / 1e9:.0f} G products/s, {about['bytes_per_s'] / 1e9:.1f} GB/s"
-        )
-        lines[-1] += "; **smallest sizes, not to be cited**" if about["quick"] else ""
+        lines[-1] += f"; {describe_setting(result.about)}"
+        lines[-1] += "; **smallest sizes, not to be cited**" if result.about["quick"] else ""
     if result.failure:
         lines += ["", f"**Ended early: {result.failure}**"]
     table = markdown_table(result.rows) if result.rows else "Nothing was measured.\n"

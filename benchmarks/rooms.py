@@ -30,8 +30,8 @@ from seloss.data.mixing.rooms import GEOMETRIES, Scene, draw_scene, simulate
 from tests.data import SAMPLE_RATE, noise_like, speech_like
 
 from .command import run_benchmark
-from .row import Goal, Row
-from .timing import CLOCKS, alternate, peak_memory, ratio
+from .row import Goal, Row, row_of
+from .timing import peak_memory, ratio, timed
 
 GOAL = 1.10
 
@@ -65,7 +65,7 @@ def write_corpora(folder: Path) -> tuple[Path, Path]:
 def scenes_of(config: MixingConfig, keys: Sequence[tuple[object, ...]]) -> list[Scene]:
     """Return the rooms that mixtures of these keys are made in."""
     low, high = config.n_mics or GEOMETRIES[config.geometry].n_mics
-    found = []
+    scenes = []
     for key in keys:
         draw = generator(config.seed, *key, "room")
         n_mics = int(draw.integers(low, high + 1))
@@ -77,8 +77,8 @@ def scenes_of(config: MixingConfig, keys: Sequence[tuple[object, ...]]) -> list[
             distance_m=config.distance_m,
             front_deg=config.front_deg,
         )
-        found.append(scene)
-    return found
+        scenes.append(scene)
+    return scenes
 
 
 def alone(options: argparse.Namespace) -> Row:
@@ -86,23 +86,15 @@ def alone(options: argparse.Namespace) -> Row:
     draw = np.random.default_rng(0)
     rt60_s = (0.15, 0.2) if options.quick else (0.3, 0.4)
     scene = draw_scene(draw, "binaural", n_mics=4, rt60_s=rt60_s, distance_m=(0.7, 2.0))
-    steps = {"ours": lambda: simulate(scene, SAMPLE_RATE), "pra": lambda: by_pyroomacoustics(scene)}
-    times = alternate(
-        steps, options.device, clock=CLOCKS[options.clock], budget_s=options.budget / 2
-    )
+    steps: dict[str, Callable[[], object]] = {
+        "ours": lambda: simulate(scene, SAMPLE_RATE),
+        "anchor": lambda: by_pyroomacoustics(scene),
+    }
+    times = timed(steps, options, 1 / 2)
     memory = {name: peak_memory(step, options.device) for name, step in steps.items()}
-    ours, theirs = times["ours"], times["pra"]
-    return Row(
-        f"one room, {scene.rt60_s:.2f} s, 4 microphones, 2 sources, 1 core",
-        ours.median,
-        ours.best,
-        memory["ours"],
-        "pyroomacoustics",
-        theirs.median,
-        memory["pra"],
-        ratio(ours, theirs),
-        (Goal("times its time", 1 / ratio(ours, theirs), GOAL, at_most=True),),
-    )
+    goal = Goal("times its time", 1 / ratio(times["ours"], times["anchor"]), GOAL, at_most=True)
+    case = f"one room, {scene.rt60_s:.2f} s, 4 microphones, 2 sources, 1 core"
+    return row_of(case, times, memory, anchor="pyroomacoustics", goals=(goal,))
 
 
 def mixtures(geometry: str, folder: Path, options: argparse.Namespace) -> Row:
@@ -139,12 +131,10 @@ def mixtures(geometry: str, folder: Path, options: argparse.Namespace) -> Row:
         f"{count} mixtures, {geometry}, {options.jobs} processes, each",
         ours,
         ours,
-        None,
-        f"pyroomacoustics, {options.jobs} processes",
-        theirs,
-        None,
-        theirs / ours,
-        (Goal("times its time", ours / theirs, GOAL, at_most=True),),
+        anchor=f"pyroomacoustics, {options.jobs} processes",
+        anchor_seconds=theirs,
+        faster=theirs / ours,
+        goals=(Goal("times its time", ours / theirs, GOAL, at_most=True),),
         note=f"with start, {written / count / 1e6:.1f} MB of files each",
     )
 

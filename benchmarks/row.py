@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Goal", "Limit", "Row", "row_from_json", "row_to_json"]
+from .timing import Times, ratio
+
+__all__ = ["Goal", "Limit", "Row", "row_from_json", "row_of"]
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure and what it should be.
+    """A value and what it should be.
 
     Attributes:
-        what: What the figure is, for example ``times faster``.
-        value: The figure as measured.
+        what: What the value is, for example ``times faster``.
+        value: As measured.
         bound: What it should reach.
         at_most: Whether it should stay at or below the bound instead.
     """
@@ -27,7 +29,7 @@ class Goal:
 
     @property
     def met(self) -> bool:
-        """Whether the figure is what it should be; NaN is not."""
+        """Whether the value is what it should be; NaN is not."""
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
 
@@ -68,7 +70,7 @@ class Row:
         faster: Median, over pairs of runs one after the other, of the anchor's time to ours.
         goals: What is asked of it.
         limit: What the machine allows; None: not known.
-        note: What a reader has to know beside the figures, and why a goal is out of reach.
+        note: What a reader has to know beside the values, and why a goal is out of reach.
     """
 
     case: str
@@ -84,13 +86,32 @@ class Row:
     note: str = ""
 
 
-def row_to_json(row: Row) -> dict[str, Any]:
-    """Return the row as what a JSON file can hold."""
-    return asdict(row)
+def row_of(
+    case: str,
+    times: Mapping[str, Times],
+    memory: Mapping[str, float | None] | None = None,
+    **fields: Any,
+) -> Row:
+    """Return the row of timed steps.
+
+    Args:
+        case: What was measured.
+        times: Of ``ours`` and, if it was compared, of ``anchor``.
+        memory: Most bytes of these.
+        **fields: Of the row: the anchor's name, goals, limit, note.
+    """
+    ours, anchor, memory = times["ours"], times.get("anchor"), memory or {}
+    row = Row(case, ours.median, ours.best, memory.get("ours"), **fields)
+    if anchor is None:
+        return row
+    faster = ratio(ours, anchor)
+    return replace(
+        row, anchor_seconds=anchor.median, anchor_memory=memory.get("anchor"), faster=faster
+    )
 
 
 def row_from_json(entry: Mapping[str, Any]) -> Row:
-    """Return the row that `row_to_json` was given."""
+    """Return the row of which ``dataclasses.asdict`` made an entry."""
     goals = tuple(Goal(**goal) for goal in entry["goals"])
     limit = None if entry["limit"] is None else Limit(**entry["limit"])
     return Row(**{**entry, "goals": goals, "limit": limit})

@@ -13,16 +13,8 @@ cache, and "times faster" is the ratio of their medians. The limit is the produc
 for a complex one, and its parameters, read once. The published CNUNet-TB takes 1.67 s of processor
 time for 1 s of signal, NUNet-TLS 1.36 s, both on whole utterances, one thread.
 
-What was tried for a frame of CNUNet-TB, module by module 9 to 14 times its length (processor time):
-
-* channels last, past frames as shares of outputs to come, biases and parts folded: half of it;
-* that traced and frozen: a third; the same by onnxruntime, 16,000 operations: a third, and minutes
-  to export and load;
-* as 2,200 operations on flat arrays in one compiled call: an eighth, or 0.65 of its length;
-* three real products for a complex one in large layers: 2 ms of 6 in matrix products;
-* loops on views of rows, which vectorise: all but the products from 4 ms to 2.
-
-Of what is left, two thirds are matrix products, at three quarters of the rate of a large one.
+README.md lists what was tried. Of what is left, two thirds are matrix products, at three quarters
+of the rate of a large one.
 """
 
 from __future__ import annotations
@@ -30,6 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +35,7 @@ from asteroid.models.streaming import WaveStream
 from .command import run_benchmark
 from .limits import limit_of
 from .row import Goal, Row
-from .timing import CLOCKS, Times, alternate, peak_memory
+from .timing import Times, peak_memory, timed
 
 NETWORKS: dict[str, Callable[[], FramedModel]] = {
     "CNUNet-TB": CNUNet,
@@ -72,20 +65,6 @@ CASES = (
 )
 
 
-def time_stream(stream: WaveStream, piece: torch.Tensor, options: argparse.Namespace) -> Times:
-    """Time steps of a stream, after two that do not count."""
-    steps = {"step": lambda: stream.step(piece)}
-    found = alternate(
-        steps,
-        options.device,
-        clock=CLOCKS[options.clock],
-        budget_s=options.budget / 2,
-        most=FRAMES,
-        warm_up=2,
-    )
-    return found["step"]
-
-
 def measure(case: Case, options: argparse.Namespace) -> Row:
     """Measure one case."""
     torch.manual_seed(0)
@@ -98,7 +77,12 @@ def measure(case: Case, options: argparse.Namespace) -> Row:
         clock=options.clock,
         parameters=network.parameters(),
     )
-    times = time_stream(stream, piece, options)
+
+    def time_of(stream: WaveStream) -> Times:
+        step = {"step": lambda: stream.step(piece)}
+        return timed(step, options, 1 / 2, most=FRAMES, warm_up=2)["step"]
+
+    times = time_of(stream)
     duration = piece.shape[1] / network.sample_rate
     factor, slow = times.median / duration, np.quantile(times.seconds, 0.95)
     latency = stream.latency_samples(case.frames) / network.sample_rate
@@ -115,9 +99,8 @@ def measure(case: Case, options: argparse.Namespace) -> Row:
     )
     if stream.engine == "torch":
         return row
-    anchor = time_stream(modules, piece, options).median
-    faster = anchor / times.median
-    return Row(**{**vars(row), "anchor": "torch", "anchor_seconds": anchor, "faster": faster})
+    anchor = time_of(modules).median
+    return replace(row, anchor="torch", anchor_seconds=anchor, faster=anchor / times.median)
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
@@ -130,8 +113,8 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add which networks."""
-    known = list(NETWORKS)
-    parser.add_argument("--networks", nargs="+", choices=known, default=known, help="(all)")
+    names = list(NETWORKS)
+    parser.add_argument("--networks", nargs="+", choices=names, default=names, help="(all)")
 
 
 if __name__ == "__main__":

@@ -9,16 +9,8 @@ from .row import Goal, Limit, Row
 __all__ = ["HEADINGS", "cells", "format_bytes", "format_seconds", "markdown_table", "plain_row"]
 
 HEADINGS = (
-    "case",
-    "time (least)",
-    "memory",
-    "anchor",
-    "its time",
-    "its memory",
-    "times faster",
-    "goal",
-    "limit",
-    "of limit",
+    *("case", "time (least)", "memory", "anchor", "its time", "its memory"),
+    *("times faster", "goal", "limit", "of limit"),
 )
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _COUNTS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -50,10 +42,6 @@ def format_bytes(count: float) -> str:
     return _scaled(count, _SIZES) or f"{count:.0f} B"
 
 
-def _products(count: float) -> str:
-    return f"{_scaled(count, _COUNTS) or f'{count:.0f}'} products"
-
-
 def _goal(goal: Goal) -> str:
     sign = "≤" if goal.at_most else "≥"
     verdict = "met" if goal.met else "**not met**"
@@ -62,7 +50,8 @@ def _goal(goal: Goal) -> str:
 
 def _limit(limit: Limit) -> str:
     if limit.pairs_s >= limit.moved_s:
-        return f"{format_seconds(limit.pairs_s)} ({_products(limit.pairs)})"
+        count = _scaled(limit.pairs, _COUNTS) or f"{limit.pairs:.0f}"
+        return f"{format_seconds(limit.pairs_s)} ({count} products)"
     return f"{format_seconds(limit.moved_s)} ({format_bytes(limit.moved)} moved)"
 
 
@@ -87,7 +76,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def plain_row(row: Row) -> str:
-    """Return a row for the terminal: what there is of it, each figure with its name."""
+    """Return a row for the terminal: what there is of it, each value with its name."""
     named = zip(HEADINGS[1:], cells(row)[1:], strict=True)
     line = f"{row.case}: " + ", ".join(f"{name} {text}" for name, text in named if text)
     line = line.replace("goal ", "").replace("**", "")

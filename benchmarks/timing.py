@@ -6,6 +6,7 @@ other, which load that comes and goes disturbs least.
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import gc
 import platform
@@ -20,7 +21,7 @@ from pathlib import Path
 import psutil
 import torch
 
-__all__ = ["CLOCKS", "Times", "alternate", "peak_memory", "ratio", "time_step"]
+__all__ = ["CLOCKS", "Times", "alternate", "peak_memory", "ratio", "time_step", "timed"]
 
 Step = Callable[[], object]
 Clock = Callable[[], float]
@@ -94,16 +95,24 @@ def alternate(
     for _ in range(warm_up):
         for step in steps.values():
             step()
-    found = {name: Times() for name in steps}
+    times = {name: Times() for name in steps}
     order = list(steps)
     began = time.perf_counter()
     for done in range(most):
         if done >= least and time.perf_counter() - began > budget_s:
             break
         for name in order:
-            found[name].seconds.append(time_step(steps[name], device, clock))
+            times[name].seconds.append(time_step(steps[name], device, clock))
         order.reverse()
-    return found
+    return times
+
+
+def timed(
+    steps: Mapping[str, Step], options: argparse.Namespace, share: float = 1.0, **limits: int
+) -> dict[str, Times]:
+    """Time steps in turns as the command line says, for a share of its budget; see `alternate`."""
+    budget_s, clock = share * options.budget, CLOCKS[options.clock]
+    return alternate(steps, options.device, clock=clock, budget_s=budget_s, **limits)
 
 
 def peak_memory(step: Step, device: torch.device) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.limits import ADAM, count_pairs, limit_of
-from benchmarks.steps import outputs_differ, training_step
+from benchmarks.networks import outputs_differ, training_step
 from benchmarks.timing import Times, alternate, peak_memory, ratio
 
 CPU = torch.device("cpu")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from benchmarks.results import Result, machine, page, read_lines
-from benchmarks.row import Goal, Limit, Row, row_from_json, row_to_json
+from benchmarks.row import Goal, Limit, Row, row_from_json
 from benchmarks.table import format_bytes, format_seconds, markdown_table, plain_row
 
 ROW = Row(
@@ -85,12 +86,12 @@ def test_the_limit_is_the_larger_time():
 
 def test_rows_travel_by_json():
     for row in (ROW, BARE):
-        assert row_from_json(json.loads(json.dumps(row_to_json(row)))) == row
+        assert row_from_json(json.loads(json.dumps(asdict(row)))) == row
 
 
 def test_a_line_cut_by_a_kill_loses_only_itself(tmp_path):
     path = tmp_path / "a.jsonl"
-    whole = json.dumps({"row": row_to_json(ROW)})
+    whole = json.dumps({"row": asdict(ROW)})
     path.write_text(json.dumps({"about": {"quick": False}}) + f"\n{whole}\n{whole[:50]}")
     result = Result("a", "A", ["python"])
     read_lines(path, result)
