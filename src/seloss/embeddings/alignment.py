@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from asteroid.utils.registry import check_choice
+
 __all__ = ["ALIGNMENTS", "align"]
 
 ALIGNMENTS = ("linear", "past", "published")
@@ -37,8 +39,7 @@ def align(
         >>> align(values, times, torch.tensor([-0.01, 0.005, 0.02, 0.05])).flatten().tolist()
         [0.0, 0.25, 1.0, 1.0]
     """
-    if kind not in ALIGNMENTS:
-        raise ValueError(f"alignment must be one of {', '.join(ALIGNMENTS)}; got {kind!r}")
+    check_choice("alignment", kind, ALIGNMENTS)
     n = embeddings.shape[-2]
     if embedding_times.shape != (n,) or n == 0:
         raise ValueError(

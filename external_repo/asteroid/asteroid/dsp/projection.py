@@ -18,6 +18,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from asteroid.utils.registry import check_choice
+
 from .lengths import check_lengths, sample_mask, zero_padding
 
 __all__ = [
@@ -137,8 +139,7 @@ def decompose(
     Raises:
         ValueError: Shapes differ, ``lengths`` does not fit, or the decomposition is unknown.
     """
-    if decomposition not in ("joint", "separate"):
-        raise ValueError(f"decomposition must be one of joint, separate; got {decomposition!r}")
+    check_choice("decomposition", decomposition, ("joint", "separate"))
     _check(estimate, target, noise)
     estimate, target, noise = (remove_mean(x, lengths) for x in (estimate, target, noise))
     part = _along(estimate, target)[:, None] * target

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from asteroid.utils.registry import check_choice
+
 from .lengths import Count, at_least, sample_mask, zero_padding
 
 __all__ = ["Stft", "overlap_add"]
@@ -34,8 +36,7 @@ class Stft(nn.Module):
         if not 0 < hop_length <= n_fft:
             raise ValueError(f"hop_length must be from 1 to n_fft = {n_fft}; got {hop_length}")
         windows = {"hann": torch.hann_window(n_fft), "rectangular": torch.ones(n_fft)}
-        if window not in windows:
-            raise ValueError(f"window must be one of {', '.join(windows)}; got {window!r}")
+        check_choice("window", window, windows)
         self.n_fft, self.hop_length = n_fft, hop_length
         self.register_buffer("window", windows[window], persistent=False)
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from asteroid.dsp.lengths import check_lengths, zero_padding
+from asteroid.utils.registry import check_choice
 
-__all__ = ["Signals", "SpeechLoss", "check_choice", "mean_over_time", "select_signals"]
+__all__ = ["Signals", "SpeechLoss", "mean_over_time", "select_signals"]
 
 _VARIANTS = ("default", "published")
 _REDUCTIONS = ("mean", "none")
@@ -135,9 +136,3 @@ def mean_over_time(values: Tensor, counts: Tensor) -> Tensor:
     """
     inside = torch.arange(values.shape[-1], device=values.device) < counts[:, None]
     return torch.where(inside, values, values.new_zeros(())).sum(-1) / counts
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise ValueError unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from asteroid.utils.registry import check_choice
+
 from .catalogue import build_part
-from .speech_loss import check_choice
 
 __all__ = ["SumLoss", "build_training_loss"]
 

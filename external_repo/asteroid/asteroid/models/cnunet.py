@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,9 @@ from asteroid.masknn.nested.dense_block import DilatedDenseBlock
 from asteroid.masknn.nested.embedding_fusion import EmbeddingFusion
 from asteroid.masknn.nested.unit import NestedUnit
 from asteroid.masknn.stream.state import StreamState
+from asteroid.utils.registry import check_choice
 
-from .framed import DEPTHS, FramedModel, check_norm, check_sizes, write_bins
+from .framed import DEPTHS, FramedModel, check_sizes, write_bins
 
 __all__ = ["CNUNet"]
 
@@ -90,9 +91,9 @@ class CNUNet(FramedModel):
         channels: int = 32,
         inner_channels: int = 16,
         depths: tuple[int, ...] = DEPTHS,
-        branch: str = "both",
+        branch: Literal["both", "mask", "spectrum"] = "both",
         embedding_dim: int | None = None,
-        norm: str = "cumulative",
+        norm: Literal["cumulative", "frame"] = "cumulative",
         power: float = 0.2,
         win_length: int = 512,
         hop_length: int = 256,
@@ -104,10 +105,9 @@ class CNUNet(FramedModel):
         super().__init__(sample_rate, win_length, hop_length, n_fft, as_published=as_published)
         self.oracle_latents = oracle_latents
         self.notice = "trained on latents of an oracle" if oracle_latents else ""
-        if branch not in BRANCHES:
-            raise ValueError(f"branch must be one of {', '.join(BRANCHES)}; got {branch!r}")
+        check_choice("branch", branch, BRANCHES)
         check_sizes(channels, inner_channels, depths, n_fft)
-        check_norm(norm)
+        check_choice("norm", norm, ("cumulative", "frame"))
         self.channels, self.inner_channels = channels, inner_channels
         self.depths, self.branch, self.embedding_dim = tuple(depths), branch, embedding_dim
         self.norm, self.power = norm, power

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from asteroid.masknn.complex.stft import ComplexStft
 from asteroid.masknn.complex.unet import Layer, Style, UNet
 from asteroid.masknn.stream.program import FrameProgram, write_program
 from asteroid.masknn.stream.state import StreamState
+from asteroid.utils.registry import check_choice
 
 from .complex_mask_model import ComplexMaskModel
 from .streaming import WaveStream
@@ -70,21 +71,25 @@ class DCCRN(ComplexMaskModel):
 
     def __init__(
         self,
-        masking: str = "E",
+        masking: Literal["E", "C", "R"] = "E",
         channels: Sequence[int] = (32, 64, 128, 256, 256, 256),
-        recurrent: str = "complex",
+        recurrent: Literal["complex", "real"] = "complex",
         hidden: int = 256,
         n_layers: int = 2,
-        norm: str = "parts",
+        norm: Literal["parts", "whitening"] = "parts",
         causal: bool = False,
-        variant: str = "published",
+        variant: Literal["published", "asteroid"] = "published",
         n_src: int = 1,
         n_fft: int = 512,
         window_length: int = 400,
         hop_length: int = 100,
         sample_rate: float = 16000,
     ) -> None:
-        _check(masking, recurrent, variant, causal)
+        check_choice("masking", masking, MASKINGS)
+        check_choice("recurrent", recurrent, ("complex", "real"))
+        check_choice("variant", variant, ("published", "asteroid"))
+        if causal and variant == "asteroid":
+            raise ValueError("causal needs variant 'published': Asteroid's DCCRNet looks ahead")
         arguments = {
             **{"masking": masking, "channels": [int(c) for c in channels], "recurrent": recurrent},
             **{"hidden": hidden, "n_layers": n_layers, "norm": norm, "causal": causal},
@@ -260,16 +265,3 @@ def _complex_counts(channels: Sequence[int], n_fft: int, hidden: int) -> list[in
             f"got {n_fft}"
         )
     return [count // 2 for count in counts]
-
-
-def _check(masking: str, recurrent: str, variant: str, causal: bool) -> None:
-    known: dict[str, tuple[str, Sequence[str]]] = {
-        "masking": (masking, list(MASKINGS)),
-        "recurrent": (recurrent, ["complex", "real"]),
-        "variant": (variant, ["published", "asteroid"]),
-    }
-    for name, (value, values) in known.items():
-        if value not in values:
-            raise ValueError(f"{name} must be one of {', '.join(values)}; got {value!r}")
-    if causal and variant == "asteroid":
-        raise ValueError("causal needs variant 'published': Asteroid's DCCRNet looks ahead")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from asteroid.masknn.complex.stft import ComplexStft
 from asteroid.masknn.complex.unet import Layer, Style, UNet
+from asteroid.utils.registry import check_choice
 
 from .complex_mask_model import ComplexMaskModel
 
@@ -98,21 +99,28 @@ class DCUnet(ComplexMaskModel):
     def __init__(
         self,
         architecture: str = "DCUnet-10",
-        mask: str | None = None,
-        norm: str = "parts",
-        form: str = "cRMCn",
+        mask: Literal["tanh", "sigmoid", "unbounded", "magnitude", "separate"] | None = None,
+        norm: Literal["parts", "whitening"] = "parts",
+        form: Literal["cRMCn", "cRMRn", "RMRn"] = "cRMCn",
         n_src: int = 1,
         width: float = 1.0,
         bias: bool = False,
         n_fft: int = 1024,
         hop_length: int = 256,
-        edges: str = "reflect",
+        edges: Literal["reflect", "asteroid", "zeros"] = "reflect",
         sample_rate: float = 16000,
     ) -> None:
-        mask = _choose_mask(mask, form)
-        stft = ComplexStft(n_fft, hop_length, edges=edges)
-        super().__init__(sample_rate, n_src, mask, stft)
-        plan = _architecture(architecture)
+        check_choice("form", form, FORMS)
+        mask = mask or ("magnitude" if form == "RMRn" else "tanh")
+        if (mask == "magnitude") != (form == "RMRn"):
+            raise ValueError(
+                f"mask 'magnitude' and form 'RMRn' go together; got {mask!r}, {form!r}"
+            )
+        super().__init__(sample_rate, n_src, mask, ComplexStft(n_fft, hop_length, edges=edges))
+        plans = {name.lower(): plan for name, plan in ARCHITECTURES.items()}
+        if str(architecture).lower() not in plans:
+            check_choice("architecture", architecture, ARCHITECTURES)
+        plan = plans[str(architecture).lower()]
         self.form, self.real = form, form != "cRMCn"
         self.arguments = {
             **{"architecture": architecture, "mask": mask, "norm": norm, "form": form},
@@ -142,22 +150,6 @@ class DCUnet(ComplexMaskModel):
     def get_model_args(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**self.arguments, "sample_rate": self.sample_rate}
-
-
-def _architecture(name: str) -> Architecture:
-    by_small_letters = {key.lower(): plan for key, plan in ARCHITECTURES.items()}
-    if str(name).lower() not in by_small_letters:
-        raise ValueError(f"architecture must be one of {', '.join(ARCHITECTURES)}; got {name!r}")
-    return by_small_letters[str(name).lower()]
-
-
-def _choose_mask(mask: str | None, form: str) -> str:
-    if form not in FORMS:
-        raise ValueError(f"form must be one of {', '.join(FORMS)}; got {form!r}")
-    mask = mask or ("magnitude" if form == "RMRn" else "tanh")
-    if (mask == "magnitude") != (form == "RMRn"):
-        raise ValueError(f"mask 'magnitude' and form 'RMRn' go together; got {mask!r}, {form!r}")
-    return mask
 
 
 def _layers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -92,7 +92,7 @@ class FasNetTAC(BaseModel):
         context_ms: float = 16,
         sample_rate: float = 16000,
         tac_hidden_dim: int = 384,
-        norm_type: str = "gLN",
+        norm_type: Literal["gLN", "cLN", "fgLN", "bN"] = "gLN",
         chunk_size: int = 50,
         hop_size: int = 25,
         bidirectional: bool = True,

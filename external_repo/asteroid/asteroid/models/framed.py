@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,11 +14,9 @@ from asteroid.masknn.stream.state import StreamState
 
 from .base_models import BaseModel
 from .mixture import first_channel
+from .streaming import WaveStream
 
-if TYPE_CHECKING:
-    from .streaming import WaveStream
-
-__all__ = ["DEPTHS", "FramedModel", "check_norm", "check_sizes", "write_bins"]
+__all__ = ["DEPTHS", "FramedModel", "check_sizes", "write_bins"]
 
 DEPTHS = (6, 5, 4, 4, 4, 3)  # of the nested U-Nets: steps down in each stage
 
@@ -141,8 +139,6 @@ class FramedModel(BaseModel):
             ModuleNotFoundError: ``compiled`` is asked for and numba is not installed.
             ValueError: The network is not causal, or the engine unknown or not for this network.
         """
-        from .streaming import WaveStream
-
         return WaveStream(self, batch, engine)
 
     def _spectral_args(self) -> dict[str, Any]:
@@ -168,9 +164,3 @@ def check_sizes(channels: int, inner: int, depths: tuple[int, ...], n_fft: int) 
             f"n_fft / 2 must be divisible by 2^{steps} (the deepest path of depths "
             f"{list(depths)}); got n_fft = {n_fft}"
         )
-
-
-def check_norm(norm: str) -> None:
-    """Refuse normalisations that look ahead or do not exist."""
-    if norm not in ("cumulative", "frame"):
-        raise ValueError(f"norm must be one of cumulative, frame; got {norm!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +12,9 @@ from asteroid.masknn.nested.conv import ConvNormAct, build_conv_transpose, join
 from asteroid.masknn.nested.dense_block import DilatedDenseBlock
 from asteroid.masknn.nested.unit import NestedUnit
 from asteroid.masknn.stream.state import StreamState
+from asteroid.utils.registry import check_choice
 
-from .framed import DEPTHS, FramedModel, check_norm, check_sizes, write_bins
+from .framed import DEPTHS, FramedModel, check_sizes, write_bins
 
 __all__ = ["NUNetTLS"]
 
@@ -69,7 +70,7 @@ class NUNetTLS(FramedModel):
         depths: tuple[int, ...] = DEPTHS,
         attention: bool = True,
         two_level: bool = True,
-        norm: str = "cumulative",
+        norm: Literal["cumulative", "frame"] = "cumulative",
         win_length: int = 400,
         hop_length: int = 100,
         n_fft: int = 512,
@@ -78,7 +79,7 @@ class NUNetTLS(FramedModel):
     ) -> None:
         super().__init__(sample_rate, win_length, hop_length, n_fft, as_published=as_published)
         check_sizes(channels, inner_channels, depths, n_fft)
-        check_norm(norm)
+        check_choice("norm", norm, ("cumulative", "frame"))
         self.channels, self.inner_channels, self.depths = channels, inner_channels, tuple(depths)
         self.attention, self.two_level, self.norm = attention, two_level, norm
         kind, eps = ("utterance", 1e-8) if as_published else (norm, 1e-5)

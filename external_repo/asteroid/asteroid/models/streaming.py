@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,9 +11,7 @@ from torch import Tensor
 from asteroid.masknn.stream.fused_conv import fuse
 from asteroid.masknn.stream.machine import FrameMachine, have_compiler
 from asteroid.masknn.stream.state import StreamState
-
-if TYPE_CHECKING:
-    from .framed import FramedModel
+from asteroid.utils.registry import check_choice
 
 __all__ = ["WaveStream"]
 
@@ -35,7 +33,8 @@ class WaveStream:
     it is first used on a machine, which takes some seconds.
 
     Args:
-        network: Causal; a copy of it is taken, which later training does not change.
+        network: A causal :class:`.framed.FramedModel`; a copy of it is taken, which later training
+            does not change.
         batch: Signals that run side by side.
         engine: ``torch``, ``compiled``, or ``auto``: compiled where that is possible.
 
@@ -57,7 +56,7 @@ class WaveStream:
         True
     """
 
-    def __init__(self, network: FramedModel, batch: int = 1, engine: str = "auto") -> None:
+    def __init__(self, network: Any, batch: int = 1, engine: str = "auto") -> None:
         if network.latency_samples is None:
             raise ValueError(
                 f"this {type(network).__name__} is not causal (as_published=True), so it cannot "
@@ -65,9 +64,9 @@ class WaveStream:
             )
         machine = build_machine(network, batch, engine)
         self.engine = "torch" if machine is None else "compiled"
-        copied = fuse(network) if machine is None else copy.deepcopy(network).eval()
-        self.network: FramedModel = copied  # type: ignore[assignment]
-        self.hop_length, self.delay_samples = network.hop_length, network.stft.delay
+        self.network: Any = fuse(network) if machine is None else copy.deepcopy(network).eval()
+        self.hop_length: int = network.hop_length
+        self.delay_samples: int = network.stft.delay
         weight = next(network.parameters())
         zeros = torch.zeros(batch, self.delay_samples, dtype=torch.float32, device=weight.device)
         self._recent = zeros.to(torch.promote_types(weight.dtype, torch.float32))
@@ -125,18 +124,18 @@ class WaveStream:
             start = index * self.hop_length
             total[:, start : start + length] += frames[:, index]
         self._overlap = total[:, n_done:]
-        return total[:, :n_done] / self.network.stft.repeated(frames)
+        done: Tensor = total[:, :n_done] / self.network.stft.repeated(frames)
+        return done
 
 
-def build_machine(network: FramedModel, batch: int, engine: str) -> FrameMachine | None:
+def build_machine(network: Any, batch: int, engine: str) -> FrameMachine | None:
     """Return what runs a network frame by frame; None: its modules do.
 
     Raises:
         ModuleNotFoundError: ``compiled`` is asked for and numba is not installed.
         ValueError: The engine is unknown or not for this network.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}")
+    check_choice("engine", engine, ENGINES)
     weight = next(network.parameters())
     fits = weight.device.type == "cpu" and weight.dtype == torch.float32
     if engine == "compiled" and not fits:

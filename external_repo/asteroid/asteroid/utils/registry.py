@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["Registry", "did_you_mean"]
+__all__ = ["Registry", "check_choice", "did_you_mean"]
 
 T = TypeVar("T", bound=Callable[..., object])
 
@@ -57,11 +57,7 @@ class Registry(Generic[T]):
         Raises:
             ValueError: The name is unknown; the message lists the known ones.
         """
-        if name not in self._parts:
-            guess = did_you_mean(name, self._parts)
-            raise ValueError(
-                f"{self.kind} must be one of {', '.join(self.names())}; got {name!r}{guess}"
-            )
+        check_choice(self.kind, name, self._parts)
         return self._parts[name]
 
     def build(self, name: str, **options: object) -> object:
@@ -80,6 +76,18 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
+    """Refuse a value that is none of the choices.
+
+    Raises:
+        ValueError: Lists the choices, the nearest apart.
+    """
+    names = list(choices)
+    if value not in names:
+        guess = did_you_mean(str(value), names)
+        raise ValueError(f"{what} must be one of {', '.join(names)}; got {value!r}{guess}")
 
 
 def did_you_mean(name: str, names: Iterable[str], dashes: str = "") -> str:

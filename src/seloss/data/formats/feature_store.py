@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from asteroid.utils.files import atomic_path, remove_leftovers, write_text
+from asteroid.utils.registry import check_choice
 from seloss.program import mark_resumable
 
 from .batch import Item
@@ -49,8 +50,7 @@ def heard_signal(item: Item, source: str) -> Tensor:
     Raises:
         ValueError: ``source`` is neither.
     """
-    if source not in SOURCES:
-        raise ValueError(f"source must be one of {', '.join(SOURCES)}; got {source!r}")
+    check_choice("source", source, SOURCES)
     return item.mixture[0] if source == "noisy" else item.sources[0]
 
 

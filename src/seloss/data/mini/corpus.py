@@ -21,6 +21,7 @@ from scipy.signal import butter, sosfiltfilt
 from tqdm.auto import tqdm
 
 from asteroid.utils.files import atomic_path
+from asteroid.utils.registry import check_choice
 from seloss.data.corpus.listing import write_listing
 from seloss.data.formats.audio import Signal, decode, write_audio
 
@@ -133,8 +134,7 @@ def prepare(
         ValueError: If ``which`` is unknown.
         DataError: If an archive cannot be fetched or is not what it should be.
     """
-    if which not in SETS:
-        raise ValueError(f"which must be one of {', '.join(SETS)}; got {which!r}")
+    check_choice("which", which, SETS)
     out = Path(out)
     entries = yaml.safe_load(Path(table).read_text(encoding="utf-8"))
     pinned = {name: Archive(**fields) for name, fields in entries["archives"].items()}

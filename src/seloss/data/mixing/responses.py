@@ -18,6 +18,7 @@ import scipy.fft
 import soxr
 from numpy.typing import NDArray
 
+from asteroid.utils.registry import check_choice
 from seloss.data.formats.audio import read_samples
 from seloss.data.formats.mixture import DataError, Problem
 
@@ -142,8 +143,7 @@ def reverberate(
     Raises:
         ValueError: ``target`` is none of these.
     """
-    if target not in TARGETS:
-        raise ValueError(f"target must be one of {', '.join(TARGETS)}; got {target!r}")
+    check_choice("target", target, TARGETS)
     if not isinstance(response, ArrayResponses):
         response = ArrayResponses(response, round(LEAD_S * sample_rate))
     taps, direct = response

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from asteroid.utils.registry import check_choice
 from seloss.data.corpus.recording import Recording
 from seloss.data.draw import generator
 from seloss.data.formats.mixture import DataError, Problem
@@ -63,10 +64,7 @@ class MixingConfig:
         Raises:
             ValueError: Says which field, what it must be and what it is.
         """
-        if self.geometry not in GEOMETRIES:
-            raise ValueError(
-                f"geometry must be one of {', '.join(GEOMETRIES)}; got {self.geometry!r}"
-            )
+        check_choice("geometry", self.geometry, GEOMETRIES)
         least, most = GEOMETRIES[self.geometry].limits
         limits = {
             "n_mics": (least, most),

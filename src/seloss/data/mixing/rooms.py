@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asteroid.utils.optional import needed_for
+from asteroid.utils.registry import check_choice
 
 with needed_for("a simulated room"):
     import pyroomacoustics as pra
@@ -188,8 +189,7 @@ def draw_scene(
     Raises:
         ValueError: If no room can have that reverberation time and these distances.
     """
-    if geometry not in GEOMETRIES:
-        raise ValueError(f"geometry must be one of {', '.join(GEOMETRIES)}; got {geometry!r}")
+    check_choice("geometry", geometry, GEOMETRIES)
     requested = float(draw.uniform(*rt60_s))
     kind = GEOMETRIES[geometry]
     front_deg = kind.front_deg if front_deg is None else front_deg

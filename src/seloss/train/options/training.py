@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from asteroid.utils.registry import check_choice
+
 __all__ = ["PRECISION_NAMES", "TrainingConfig", "check_positive"]
 
 LoggerName = Literal["tensorboard", "wandb", "mlflow"]
@@ -107,11 +109,8 @@ class TrainingConfig:
                 raise ValueError(
                     f"training.{name} must be at least {least}; got {getattr(self, name)}"
                 )
-        known = ["val/loss", *(f"val/{name}" for name in self.metrics)]
-        if self.monitor not in known:
-            raise ValueError(
-                f"training.monitor must be one of {', '.join(known)}; got {self.monitor!r}"
-            )
+        choices = ["val/loss", *(f"val/{name}" for name in self.metrics)]
+        check_choice("training.monitor", self.monitor, choices)
         self._check_speed()
 
     def _check_speed(self) -> None:

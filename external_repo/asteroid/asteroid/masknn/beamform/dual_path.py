@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asteroid.utils.fast_path import on_fast_path
+from asteroid.utils.registry import check_choice
 
 from .channels_last import build_norm, normalise
 
@@ -60,8 +61,7 @@ class DualPathBlock(nn.Module):
     ) -> None:
         super().__init__()
         kind = str(rnn_type).upper()
-        if kind not in _RNNS:
-            raise ValueError(f"rnn_type must be one of {', '.join(_RNNS)}; got {rnn_type!r}")
+        check_choice("rnn_type", kind, _RNNS)
         if not 0 <= dropout <= 1:
             raise ValueError(f"dropout must lie in [0, 1]; got {dropout}")
         self.dropout = dropout

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asteroid.utils.fast_path import on_fast_path
+from asteroid.utils.registry import check_choice
 
 from .whitening import moments, whiten
 from .whitening_fast import whiten_fast
@@ -54,8 +55,7 @@ class ComplexBatchNorm2d(nn.Module):
         self, channels: int, kind: str = "parts", eps: float = 1e-5, momentum: float = 0.1
     ) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
+        check_choice("kind", kind, KINDS)
         self.channels, self.kind, self.eps, self.momentum = channels, kind, eps, momentum
         if kind == "parts":
             self.re_module, self.im_module = (

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asteroid.dsp.stft import overlap_add
+from asteroid.utils.registry import check_choice
 
 __all__ = ["ComplexStft"]
 
@@ -38,8 +39,7 @@ class ComplexStft(nn.Module):
     ) -> None:
         super().__init__()
         length = n_fft if window_length is None else window_length
-        if edges not in EDGES:
-            raise ValueError(f"edges must be one of {', '.join(EDGES)}; got {edges!r}")
+        check_choice("edges", edges, EDGES)
         if n_fft % 2 or not 2 <= length <= n_fft:
             raise ValueError(
                 f"n_fft must be even and window_length from 2 to n_fft; got {n_fft} and {length}"

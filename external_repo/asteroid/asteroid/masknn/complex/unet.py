@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from asteroid.utils.registry import check_choice
+
 from .conv import ComplexConv2d, ComplexConvTranspose2d
 from .norm import ComplexBatchNorm2d, ComplexLeakyReLU, ComplexPReLU
 
@@ -177,11 +179,8 @@ def _norm(n_channels: int, style: Style) -> nn.Module:
 
 
 def _check(style: Style) -> None:
-    if style.activation not in ACTIVATIONS:
-        names = ", ".join(ACTIVATIONS)
-        raise ValueError(f"activation must be one of {names}; got {style.activation!r}")
-    if style.time not in TIMES:
-        raise ValueError(f"time must be one of {', '.join(TIMES)}; got {style.time!r}")
+    check_choice("activation", style.activation, ACTIVATIONS)
+    check_choice("time", style.time, TIMES)
     if style.real and (style.time not in ("same", "valid") or style.activation != "leaky_relu"):
         raise ValueError(
             "real feature maps go with time 'same' or 'valid' and activation 'leaky_relu'; got "

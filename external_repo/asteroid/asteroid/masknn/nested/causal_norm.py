@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from asteroid.masknn.stream.state import StreamState
+from asteroid.utils.registry import check_choice
 
 __all__ = ["NORMS", "MapNorm", "RunningLevel", "running_mean"]
 
@@ -35,8 +36,7 @@ class MapNorm(nn.Module):
         self, channels: int, parts: int = 1, kind: str = "cumulative", eps: float = 1e-5
     ) -> None:
         super().__init__()
-        if kind not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}; got {kind!r}")
+        check_choice("norm", kind, NORMS)
         self.parts, self.kind, self.eps = parts, kind, eps
         self.weight = nn.Parameter(torch.ones(parts * channels))
         self.bias = nn.Parameter(torch.zeros(parts * channels))
