@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def parts_of(config: CnunetRecipe) -> dict[str, Any]:
     """Return the network and, for a stage, its system and what adds stored features to the data."""
-    from seloss.train.system.two_stage import EmbeddedSystem, LatentSystem, freeze, load_weights
+    from seloss.train.fit.initial_weights import load_initial_weights
+    from seloss.train.system.two_stage import EmbeddedSystem, LatentSystem, freeze
 
     source: EmbeddingData | LatentData
     network: Any  # of either kind; the data of each stage takes its own
@@ -39,7 +40,8 @@ def parts_of(config: CnunetRecipe) -> dict[str, Any]:
         source, network = latent_data(config), plain_network(config)
         system = partial(LatentSystem, latent_weight=config.latent.weight)
         if config.latent.start_from_stage1:
-            load_weights(network, source.network.serialize())
+            # Stage 1 has the fusion of embeddings besides.
+            load_initial_weights(network, source.network.network.serialize(), exact=False)
         if config.latent.freeze:
             freeze(network, config.latent.freeze)
 

@@ -12,6 +12,7 @@ from seloss.data import open_dataset
 from seloss.data.load.loader import build_loader
 from seloss.embeddings import DistilledXlsr
 from seloss.embeddings.embedded import EmbeddedCNUNet
+from seloss.train.fit.initial_weights import load_initial_weights
 from seloss.train.fit.two_stage_data import EmbeddingData, LatentData
 from seloss.train.options.recipe import OptimConfig
 from seloss.train.system.two_stage import (
@@ -19,7 +20,6 @@ from seloss.train.system.two_stage import (
     LatentSystem,
     check_embedding_size,
     freeze,
-    load_weights,
 )
 from tests.data import make_manifest
 
@@ -125,8 +125,13 @@ def test_latents_of_an_excerpt_are_those_of_its_frames(latents):
 def test_stage_two_draws_the_latents_to_the_stored_ones(stage1, latents):
     torch.manual_seed(1)
     network = CNUNet(**TINY)
-    left = load_weights(network, stage1[0].serialize())
-    assert all("fusion" in name or "mix" in name for name in left)
+    first = stage1[0].network
+    load_initial_weights(network, first.serialize(), exact=False)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, first.state_dict()[name])
+    assert all("fusion" in name for name in first.state_dict().keys() - network.state_dict().keys())
+    with pytest.raises(ValueError, match=r"fusion.* which this network has not"):
+        load_initial_weights(network, first.serialize())
     loss = CompressedSpectrumLoss(win_length=128, hop_length=64, reduction="none")
     options = {"latent_weight": 1.0, "optim": OptimConfig(lr=5e-3)}
     system = LatentSystem(network, loss, **options)
@@ -155,8 +160,9 @@ def test_what_does_not_fit_is_refused():
     check_embedding_size(EmbeddedCNUNet(8, 200, **TINY), 200)
     with pytest.raises(ValueError, match="for embeddings of size 200, the embedder gives 1024"):
         check_embedding_size(EmbeddedCNUNet(8, 200, **TINY), 1024)
-    with pytest.raises(ValueError, match="do not fit this network"):
-        load_weights(CNUNet(**{**TINY, "channels": 6}), CNUNet(**TINY).serialize())
+    wider, package = CNUNet(**{**TINY, "channels": 6}), CNUNet(**TINY).serialize()
+    with pytest.raises(ValueError, match="does not fit this network"):
+        load_initial_weights(wider, package, exact=False)
     with pytest.raises(ValueError, match="latent_weight must not be negative"):
         LatentSystem(CNUNet(**TINY), CompressedSpectrumLoss(), latent_weight=-1.0)
 

@@ -14,7 +14,7 @@ from seloss.data.load.feature_dataset import FeatureBatch
 from .enhancement import EnhancementSystem
 from .epoch_means import EpochMeans
 
-__all__ = ["EmbeddedSystem", "LatentSystem", "check_embedding_size", "freeze", "load_weights"]
+__all__ = ["EmbeddedSystem", "LatentSystem", "check_embedding_size", "freeze"]
 
 
 class EmbeddedSystem(EnhancementSystem):
@@ -127,25 +127,3 @@ def freeze(network: nn.Module, parts: Sequence[str]) -> int:
     if not any(p.requires_grad for p in network.parameters()):
         raise ValueError("every parameter is frozen: nothing is left to train")
     return frozen
-
-
-def load_weights(network: nn.Module, package: dict[str, Any]) -> list[str]:
-    """Start a network from the weights of another that shares parts with it, such as stage 1's.
-
-    Returns:
-        The names of the other's weights that were not taken: the fusion of embeddings.
-
-    Raises:
-        ValueError: A weight of the network is missing in the package or has another shape.
-    """
-    weights: dict[str, Tensor] = package["state_dict"]
-    weights = {name.removeprefix("network."): value for name, value in weights.items()}
-    own = network.state_dict()
-    bad = [n for n, v in own.items() if n not in weights or weights[n].shape != v.shape]
-    if bad:
-        raise ValueError(
-            f"the weights do not fit this network, {len(bad)} of {len(own)} are missing or have "
-            f"another shape, such as {bad[0]}"
-        )
-    network.load_state_dict({name: weights[name] for name in own})
-    return [name for name in weights if name not in own]
