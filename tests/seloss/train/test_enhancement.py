@@ -69,7 +69,7 @@ def test_averages_are_over_utterances_not_batches(tmp_path):
     assert run.history()[0]["val/score"] == pytest.approx(sum(true_lengths) / 3, rel=1e-6)
     with torch.no_grad():
         per_item = [
-            run.system.losses(run.system(b.mixture, b.n_mics), b)
+            run.system.loss_values(run.system(b.mixture, b.n_mics), b)["loss"]
             for b in map(tiny.batch, zip(VALID))
         ]
     expected = float(torch.cat(per_item).mean())

@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from seloss.train.callbacks.run_log import EpochBar, RunLog, draw_curves, smooth
+from seloss.train.callbacks.curves import draw_curves, smooth
+from seloss.train.callbacks.run_log import EpochBar, RunLog
 
 
 class Toy(pl.LightningModule):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import math
-import re
 import time
-from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,19 +14,18 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from asteroid.utils.files import atomic_path, write_text
+from asteroid.utils.files import atomic_path
 
-__all__ = ["EpochBar", "RunLog", "draw_curves", "smooth"]
+from .curves import LOSS_PART, Row, draw_curves, read_curves, write_csv
+
+__all__ = ["EpochBar", "RunLog"]
 
 _LOG = logging.getLogger(__name__)
-# What is logged of the parts of a sum of losses.
-_PART = re.compile(r"train/(loss_(?!step)|weighted_|grad_share_)|val/(loss_|weighted_)")
 _CURVE_COLUMNS = ("epoch", "batch", "position", "train/loss")
 # A picture takes a second to draw, and an epoch may be shorter.
 _DRAW_EVERY_S = 30.0
 # A shared disk does not mind this, and nobody looks more often.
 _PROGRESS_EVERY_S = 10.0
-Row = tuple[int, int, float, float]
 
 
 class RunLog(pl.Callback):
@@ -98,7 +93,7 @@ class RunLog(pl.Callback):
             return
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         rows = [{**row, "epoch": int(row["epoch"])} for row in self.rows]
-        _write_csv(self.history, columns, ([row.get(name, "") for name in columns] for row in rows))
+        write_csv(self.history, columns, ([row.get(name, "") for name in columns] for row in rows))
         if notice := getattr(getattr(pl_module, "network", None), "notice", ""):
             summary += f"  ({notice})"
         _LOG.info("epoch %d of %d  %s", trainer.current_epoch + 1, self.epochs, summary)
@@ -141,13 +136,13 @@ class RunLog(pl.Callback):
         """Take over the record as it was at the checkpoint."""
         self.rows = list(state_dict["rows"])
         self._spent = float(state_dict.get("spent", 0.0))
-        self.losses = _read_curves(self.table)[: state_dict["n_losses"]]
+        self.losses = read_curves(self.table)[: state_dict["n_losses"]]
         self.scores = {name: list(points) for name, points in state_dict["scores"].items()}
 
     def _row(self, trainer: pl.Trainer) -> tuple[dict[str, float], str]:
         """Return the epoch's row, and those of its values that everybody wants to see."""
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        parts = sorted(filter(_PART.match, logged))
+        parts = sorted(filter(LOSS_PART.match, logged))
         names = ["train/loss", "val/loss", *sorted(n for n in logged if n.startswith("val/"))]
         names = [n for n in dict.fromkeys(names) if n in logged and n not in parts]
         row = {"epoch": float(trainer.current_epoch)}
@@ -158,7 +153,7 @@ class RunLog(pl.Callback):
 
     def _write_curves(self) -> None:
         rows = ((e, b, f"{at:.6g}", f"{loss:.6g}") for e, b, at, loss in self.losses)
-        _write_csv(self.table, _CURVE_COLUMNS, rows)
+        write_csv(self.table, _CURVE_COLUMNS, rows)
         self._n_written = len(self.losses)
 
     def _draw(self) -> None:
@@ -196,75 +191,3 @@ class EpochBar(TQDMProgressBar):
         self.train_progress_bar.set_description(
             f"epoch {trainer.current_epoch + 1} of {self.epochs}"
         )
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def _read_curves(table: Path) -> list[Row]:
-    if not table.is_file():
-        return []
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    return [(int(e), int(b), float(at), float(loss)) for e, b, at, loss in rows]
-
-
-def smooth(values: list[float], span: float) -> list[float]:
-    """Return the exponential mean of a sequence, which starts at its first value.
-
-    Args:
-        values: The sequence; those that are not finite are passed over.
-        span: Over about how many values; 1 changes nothing.
-
-    >>> smooth([1.0, 1.0, 1.0], 5)
-    [1.0, 1.0, 1.0]
-    >>> smooth([4.0, 0.0], 1)
-    [4.0, 0.0]
-    """
-    # The weights of a mean over ``span`` values have the same centre of mass at this decay.
-    decay, total, weight = 1 - 2 / (span + 1), 0.0, 0.0
-    means = []
-    for value in values:
-        if math.isfinite(value):
-            total, weight = decay * total + value, decay * weight + 1
-        means.append(total / weight if weight else math.nan)
-    return means
-
-
-def draw_curves(
-    path: Path, losses: list[Row], scores: dict[str, list[tuple[float, float]]]
-) -> None:
-    """Write a picture: the loss of each batch with a smoothed line, validation as points.
-
-    Args:
-        path: The PNG file, written in one step.
-        losses: Epoch, batch, position (in epochs) and loss of each training batch.
-        scores: Name, such as ``val/loss`` -> position and value of each epoch. Parts of a sum of
-            losses are left out; every metric has a panel of its own.
-    """
-    from matplotlib.figure import Figure
-
-    metrics = [name for name in sorted(scores) if name != "val/loss" and not _PART.match(name)]
-    figure = Figure(figsize=(8, 2.6 * (1 + len(metrics))), layout="constrained")
-    axes = figure.subplots(1 + len(metrics), 1, sharex=True, squeeze=False)[:, 0]
-    positions, values = [row[2] for row in losses], [row[3] for row in losses]
-    per_epoch = len(losses) / max(1.0, positions[-1] if positions else 1.0)
-    batches = {"color": "tab:blue", "alpha": 0.3, "linewidth": 0.6, "label": "training batches"}
-    axes[0].plot(positions, values, **batches)
-    means = smooth(values, max(1.0, per_epoch / 2))
-    axes[0].plot(positions, means, color="tab:blue", linewidth=1.4, label="smoothed")
-    for axis, name in zip(axes, ["val/loss", *metrics], strict=True):
-        points = scores.get(name, [])
-        where, heights = [p[0] for p in points], [p[1] for p in points]
-        axis.plot(where, heights, "o-", color="tab:red", markersize=3, label="validation")
-        axis.set_ylabel(name.removeprefix("val/"))
-        axis.grid(alpha=0.3)
-    axes[0].legend(fontsize="small")
-    axes[-1].set_xlabel("epoch")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120)

@@ -108,28 +108,17 @@ def build_trainer(
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     layout = find_layout(training)
     best = BestCheckpoints(experiment.checkpoints, training.monitor, mode, training.save_top_k)
-    budget = TimeBudget(training.max_hours)
-    callbacks: list[pl.Callback] = [
-        _SpeedUp(training),
-        LearningRate(optim or OptimConfig(), budget),
-        RunningStatistics(),
-        LossBalance(experiment.folder),
-        *([WeightAverage(training.ema_decay)] if training.ema_decay else []),
-        budget,
-        RunLog(experiment.folder, training.epochs),
-        Interruption(experiment.folder, experiment.checkpoints, training.checkpoint_minutes),
-        best,
-        LastCheckpoint(experiment.checkpoints),
-    ]
+    callbacks = [*_before_saving(training, experiment, optim or OptimConfig()), best]
+    callbacks += [LastCheckpoint(experiment.checkpoints)]
     if training.early_stop:
-        callbacks.append(
+        callbacks += [
             ResumableEarlyStopping(training.monitor, patience=training.patience, mode=mode)
-        )
+        ]
     if training.listen:
-        callbacks.append(Listening(training.listen, sample_rate))
+        callbacks += [Listening(training.listen, sample_rate)]
     bar = sys.stderr.isatty() if training.progress_bar is None else training.progress_bar
     if bar:
-        callbacks.append(EpochBar(training.epochs))
+        callbacks += [EpochBar(training.epochs)]
     trainer = pl.Trainer(
         default_root_dir=experiment.folder,
         accelerator="gpu" if layout.on_gpu else "cpu",
@@ -153,6 +142,27 @@ def build_trainer(
         plugins=[AtomicCheckpointIO(), *([] if layout.launched else [LightningEnvironment()])],
     )
     return trainer, best
+
+
+def _before_saving(
+    training: TrainingConfig, experiment: Experiment, optim: OptimConfig
+) -> list[pl.Callback]:
+    """Return what works on a step or an epoch before a checkpoint is written.
+
+    Lightning calls them in this order: after a step, statistics, the average and the record are
+    complete before `Interruption` saves them.
+    """
+    budget = TimeBudget(training.max_hours)
+    return [
+        _SpeedUp(training),
+        LearningRate(optim, budget),
+        RunningStatistics(),
+        LossBalance(experiment.folder),
+        *([WeightAverage(training.ema_decay)] if training.ema_decay else []),
+        budget,
+        RunLog(experiment.folder, training.epochs),
+        Interruption(experiment.folder, experiment.checkpoints, training.checkpoint_minutes),
+    ]
 
 
 def _profiler(

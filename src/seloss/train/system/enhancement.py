@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -14,11 +13,13 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from asteroid.losses import SumLoss
+from asteroid.utils.registry import check_choice
 from seloss.data.formats.batch import Batch
 from seloss.data.load.samplers import StepSampler
 from seloss.train.options.recipe import OptimConfig
 from seloss.train.run.distributed import average, gather_values
 
+from .batch_loss import BatchLoss, find_argument
 from .epoch_means import EpochMeans
 from .nan_guard import NonFiniteError, check_gradients, check_losses
 from .optimizer import build_optimizer, kernel_flags
@@ -84,17 +85,15 @@ class EnhancementSystem(pl.LightningModule):
         self.metrics = dict(metrics or {})
         self.monitor, self.lr_patience, self.seed = monitor, lr_patience, seed
         self.mode: Literal["min", "max"] = mode
-        choices = ["val/loss", *(f"val/{name}" for name in self.metrics)]
-        if monitor not in choices:
-            raise ValueError(f"monitor must be one of {', '.join(choices)}; got {monitor!r}")
+        check_choice("monitor", monitor, ["val/loss", *(f"val/{name}" for name in self.metrics)])
         self.augment = augment
         self.config = dict(config or {})
-        labels = list(loss.weights) if isinstance(loss, SumLoss) else []
+        self._batch_loss = BatchLoss(loss)
+        labels = self._batch_loss.labels
         losses = ["loss", *(f"loss_{label}" for label in labels)]
         self._values: dict[str, list[float]] = {name: [] for name in [*losses, *self.metrics]}
         self._means = EpochMeans([*losses, *(f"grad_share_{label}" for label in labels)])
-        self._mics_name = _argument(network.forward, "valid_mics", "n_mics")
-        self._lengths_name = _argument(loss.forward, "lengths")
+        self._mics_name = find_argument(network.forward, "valid_mics", "n_mics")
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._step_ids: list[str] = []
@@ -115,30 +114,9 @@ class EnhancementSystem(pl.LightningModule):
         mics = {} if self._mics_name is None else {self._mics_name: n_mics}
         return torch.as_tensor(self.run(mixture, **mics))
 
-    def losses(self, estimate: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Return the loss of each utterance ``(batch,)`` or, from a loss that averages, ``()``."""
-        return self.loss_values(estimate, batch)["loss"]
-
     def loss_values(self, estimate: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
-        """Return the ``loss``, and the parts of a sum without their weights as ``loss_<label>``."""
-        options = {} if self._lengths_name is None else {self._lengths_name: batch.lengths}
-        signals = estimate.float(), batch.sources.float()
-        with torch.autocast(estimate.device.type, enabled=False):
-            if not isinstance(self.loss, SumLoss):
-                return {"loss": torch.as_tensor(self.loss(*signals, **options))}
-            parts = self.loss.parts(*signals, **options)
-            return {"loss": self.loss.total(parts)} | {f"loss_{k}": v for k, v in parts.items()}
-
-    def _add_gradient_shares(self, estimate: torch.Tensor, batch: Batch, count: int) -> None:
-        """Add each part's share of the gradient that reaches the estimate to the epoch's means."""
-        if not isinstance(self.loss, SumLoss):
-            return
-        with torch.autocast(estimate.device.type, enabled=False):
-            shares = self.loss.gradient_shares(
-                estimate.float(), batch.sources.float(), batch.lengths
-            )
-        means = {f"grad_share_{label}": share for label, share in shares.items()}
-        self._means.add(means, count, self.device, self.global_rank)
+        """Return what `BatchLoss.values` does; a stage with a loss of its own adds to it."""
+        return self._batch_loss.values(estimate, batch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed the step, so that it does not depend on what ran before it."""
@@ -159,7 +137,8 @@ class EnhancementSystem(pl.LightningModule):
         detached = {name: values.detach() for name, values in losses.items()}
         self._unchecked = detached, batch.ids, batch_idx, own
         if batch_idx % SHARES_EVERY == 0:
-            self._add_gradient_shares(estimate, batch, own)
+            shares = self._batch_loss.gradient_shares(estimate, batch)
+            self._means.add(shares, own, self.device, self.global_rank)
         self.log("train/loss_step", loss.detach(), prog_bar=True, batch_size=len(batch.ids))
         return loss if weight == 1 else weight * loss
 
@@ -177,13 +156,8 @@ class EnhancementSystem(pl.LightningModule):
             check_losses(losses["loss"], ids, self._where(batch_idx))
         self._means.add(dict(zip(losses, means, strict=True)), own, self.device, self.global_rank)
         if self.trainer.is_last_batch:
-            for name, value in self._with_weights(self._means.pop()).items():
+            for name, value in self._batch_loss.with_weights(self._means.pop()).items():
                 self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=1)
-
-    def _with_weights(self, means: dict[str, float]) -> dict[str, float]:
-        """Return the means with ``weighted_<label>`` beside each ``loss_<label>``."""
-        weights = self.loss.weights if isinstance(self.loss, SumLoss) else {}
-        return means | {f"weighted_{k}": w * means[f"loss_{k}"] for k, w in weights.items()}
 
     def _share(self, n_items: int, batch_idx: int) -> tuple[int, float]:
         """Return how many utterances of a step count here, and what its mean loss weighs.
@@ -225,7 +199,7 @@ class EnhancementSystem(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the averages over all utterances of all ranks."""
         means = {name: average(gather_values(values)) for name, values in self._values.items()}
-        for name, mean in self._with_weights(means).items():
+        for name, mean in self._batch_loss.with_weights(means).items():
             self.log(f"val/{name}", mean, prog_bar=f"val/{name}" == self.monitor)
         for values in self._values.values():
             values.clear()
@@ -280,9 +254,3 @@ class EnhancementSystem(pl.LightningModule):
     def _where(self, batch_idx: int | None = None, phase: str = "training") -> str:
         batch = "" if batch_idx is None else f", batch {batch_idx}"
         return f"{phase} epoch {self.current_epoch}{batch}, step {self.global_step}"
-
-
-def _argument(function: Callable[..., Any], *names: str) -> str | None:
-    """Return the first of ``names`` that ``function`` has as an argument."""
-    parameters = inspect.signature(function).parameters
-    return next((name for name in names if name in parameters), None)
