@@ -161,8 +161,8 @@ def gpu_step(
     Products grow with the length and the batch, so they are counted for one second of one mixture;
     ``counted`` keeps them for the next data set.
     """
-    one = kind._replace(batch=1) if device.type == "cpu" else kind
-    network, inputs = _network(one, quick)
+    single = kind._replace(batch=1) if device.type == "cpu" else kind
+    network, inputs = _network(single, quick)
     if device.type == "cuda":
         network, inputs = network.to(device), tuple(each.to(device) for each in inputs)
         inputs = (inputs[0].repeat_interleave(round(kind.seconds), -1), *inputs[1:])

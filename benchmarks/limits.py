@@ -130,7 +130,7 @@ def count_pairs(step: Callable[[], object]) -> float:
 
 def _kept_bytes(step: Callable[[], object], apart: Iterable[Tensor]) -> float:
     """Return the bytes that a step keeps for its backward pass; each storage counts once."""
-    known = {tensor.untyped_storage().data_ptr() for tensor in apart}
+    apart_pointers = {tensor.untyped_storage().data_ptr() for tensor in apart}
     held: list[Tensor] = []  # so that no storage is freed and its address used again
 
     def keep(tensor: Tensor) -> Tensor:
@@ -139,8 +139,10 @@ def _kept_bytes(step: Callable[[], object], apart: Iterable[Tensor]) -> float:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         step()
-    sizes = {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in held}
-    return float(sum(size for place, size in sizes.items() if place not in known))
+    sizes = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in held
+    }
+    return float(sum(size for place, size in sizes.items() if place not in apart_pointers))
 
 
 def limit_of(
@@ -165,8 +167,8 @@ def limit_of(
     parameters, inputs = list(parameters), list(inputs)
     pairs = count_pairs(step)
     moved = 2 * _kept_bytes(step, [*parameters, *inputs])
-    moved += passes * sum(one.numel() * one.element_size() for one in parameters)
-    moved += sum(one.numel() * one.element_size() for one in inputs)
+    moved += passes * sum(tensor.numel() * tensor.element_size() for tensor in parameters)
+    moved += sum(tensor.numel() * tensor.element_size() for tensor in inputs)
     threads = torch.get_num_threads()
     return Limit(
         pairs,

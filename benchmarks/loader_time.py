@@ -58,9 +58,9 @@ def _epoch(loader: Any, step: Callable[[], object]) -> Waits:
     waited, steps = 0.0, 1
     step()
     while True:
-        asked = time.perf_counter()
+        since = time.perf_counter()
         batch = next(batches, None)
-        waited += time.perf_counter() - asked
+        waited += time.perf_counter() - since
         if batch is None:
             return Waits(waited, time.perf_counter() - began - first, steps, first)
         step()

@@ -42,7 +42,7 @@ class Transform(NamedTuple):
 
 def bare_stfts(transforms: Sequence[Transform], device: torch.device) -> Loss:
     """Nothing but the STFTs that a loss cannot do without, by torch.stft and autograd."""
-    windows = [torch.hann_window(one.win_length, device=device) for one in transforms]
+    windows = [torch.hann_window(transform.win_length, device=device) for transform in transforms]
 
     def loss(estimate: Tensor, speech: Tensor, noise: Tensor) -> Tensor:
         total = estimate.new_zeros(())
@@ -147,8 +147,8 @@ def plain_lms(device: torch.device) -> Loss:
         spectrum = torch.fft.rfft(frames, n=512)
         magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-7).sqrt() / 512
         bank = log_mel_bank(count, 512, SAMPLE_RATE).T.to(device)
-        found: Tensor = (magnitude @ bank + 1e-7).log()
-        return found
+        levels: Tensor = (magnitude @ bank + 1e-7).log()
+        return levels
 
     def loss(estimate: Tensor, speech: Tensor, noise: Tensor) -> Tensor:
         distances = [

@@ -41,15 +41,15 @@ def measure(features: np.ndarray, points: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for label in LABELS:
-        known = points[label].notna().to_numpy()
-        labels = [str(one) for one in points[label][known]]
+        labelled = points[label].notna().to_numpy()
+        labels = [str(name) for name in points[label][labelled]]
         rows.append(
             {
                 "label": label,
-                "silhouette": _silhouette(features[known], labels),
+                "silhouette": _silhouette(features[labelled], labels),
                 "points": len(labels),
                 "groups": len(set(labels)),
-                "unknown": int((~known).sum()),
+                "unknown": int((~labelled).sum()),
             }
         )
     return pd.DataFrame(rows)

@@ -52,13 +52,13 @@ def read_talkers(path: Path) -> dict[str, str]:
         pairs = _of_librispeech(lines)
     else:
         pairs = _of_vctk(lines)
-    known = {name: _WORDS[word.lower()] for name, word in pairs if word.lower() in _WORDS}
-    if not known:
+    genders = {name: _WORDS[word.lower()] for name, word in pairs if word.lower() in _WORDS}
+    if not genders:
         raise ValueError(
             f"{path} tells no talker's gender: expected a .csv with the columns speaker and gender "
             "(female, male, F, M), VCTK's speaker-info.txt or LibriSpeech's SPEAKERS.TXT"
         )
-    return known
+    return genders
 
 
 def genders_of(points: pd.DataFrame, talkers: Path | None) -> list[str | None]:

@@ -88,10 +88,10 @@ def choose(speakers: list[str], most: int | None) -> list[int]:
 def points_of(data: list[Any], piece_s: float | None) -> pd.DataFrame:
     """Return one row for each piece: which of how many of which utterance of which data set."""
     rows = []
-    for number, one in enumerate(data):
-        extra = [getattr(item, "extra", {}) for item in getattr(one, "mixtures", ())]
-        for index, facts in enumerate(one.items):
-            seconds = one[index].mixture.shape[-1] / one.sample_rate if piece_s else 0.0
+    for number, dataset in enumerate(data):
+        extra = [getattr(item, "extra", {}) for item in getattr(dataset, "mixtures", ())]
+        for index, facts in enumerate(dataset.items):
+            seconds = dataset[index].mixture.shape[-1] / dataset.sample_rate if piece_s else 0.0
             pieces = max(1, int(seconds / piece_s)) if piece_s else 1
             gender = extra[index].get("gender") if extra else None
             known = {"id": facts.id, "speaker": facts.speaker, "gender": gender}
@@ -154,7 +154,7 @@ def main(argv: list[str]) -> None:
     rate = {"sample_rate": options.sample_rate, "max_mics": 1}
     data = [open_dataset(path, **rate) for path in options.data]
     points = points_of(data, options.piece)
-    chosen = choose([str(one) for one in points["speaker"]], options.per_speaker)
+    chosen = choose([str(label) for label in points["speaker"]], options.per_speaker)
     if len(chosen) < LEAST:
         where = ", ".join(options.data)
         raise ValueError(f"a picture needs at least {LEAST} points; {where} have {len(chosen)}")

@@ -39,8 +39,8 @@ def work(options: argparse.Namespace) -> None:
     """Write the manifest, or say what it would hold."""
     pairs = read_pairs_file(options.pairs)
     name = options.name or options.pairs.stem
-    for one in pairs[:3]:
-        print(f"{one.id}: {one.mixture[0]} with {one.speech[0]}")
+    for pair in pairs[:3]:
+        print(f"{pair.id}: {pair.mixture[0]} with {pair.speech[0]}")
     print(f"{len(pairs)} pairs")
     if not options.dry_run:
         settings = pair_settings({name: pairs}, sample_rate=options.sample_rate)

@@ -65,14 +65,17 @@ def _recordings(
     chosen: list[Recording] = []
     for number, folder in enumerate(folders):
         prefix = f"{number}/" if len(folders) > 1 else ""
-        for one in read_folder(folder, part):
-            selected = options.split == "all" or one.split in (None, options.split)
-            if selected and not (pattern and pattern.search(one.licence or "none given")):
-                chosen.append(replace(one, name=prefix + one.name))
+        for recording in read_folder(folder, part):
+            selected = options.split == "all" or recording.split in (None, options.split)
+            if selected and not (pattern and pattern.search(recording.licence or "none given")):
+                chosen.append(replace(recording, name=prefix + recording.name))
     if not chosen:
         where = ", ".join(str(folder) for folder in folders)
         raise ValueError(f"no {part} of split {options.split} is left in {where}")
-    minutes, groups = sum(one.seconds for one in chosen) / 60, {one.group for one in chosen}
+    minutes, groups = (
+        sum(recording.seconds for recording in chosen) / 60,
+        {recording.group for recording in chosen},
+    )
     print(f"{part}: {len(chosen)} files, {minutes:.1f} min, {len(groups)} groups")
     return chosen
 
@@ -111,9 +114,14 @@ def work(options: argparse.Namespace) -> None:
     write_listing(
         options.out.with_suffix(".csv"),
         (
-            {"part": part, "path": one.path, "seconds": one.seconds, "licence": one.licence}
+            {
+                "part": part,
+                "path": recording.path,
+                "seconds": recording.seconds,
+                "licence": recording.licence,
+            }
             for part, recordings in parts.items()
-            for one in recordings
+            for recording in recordings
         ),
     )
     lists = read_source_lists(options.out, sample_rate=options.sample_rate)

@@ -46,10 +46,11 @@ def _odd_voices(options: argparse.Namespace) -> Iterator[tuple[np.ndarray, str]]
     """Yield odd voices with the licence of what they are made of."""
     pattern = re.compile(options.exclude_licence) if options.exclude_licence else None
     recordings = {
-        str(one.path): one
+        str(recording.path): recording
         for folder in options.speech
-        for one in read_folder(folder, "speech")
-        if one.split in (None, "train") and not (pattern and pattern.search(one.licence or ""))
+        for recording in read_folder(folder, "speech")
+        if recording.split in (None, "train")
+        and not (pattern and pattern.search(recording.licence or ""))
     }
     if not recordings:
         raise ValueError("no speech of the training split is left in --speech")

@@ -86,7 +86,9 @@ def _recordings(options: argparse.Namespace) -> tuple[list[Recording], list[Reco
         prepare(options.mini, CONFIGS / "mini_corpus.yml")
         speech, noise = options.mini / "speech", options.mini / "noise"
     voices = [
-        one for one in read_folder(speech, "speech") if not Path(one.name).stem.endswith("_mic2")
+        recording
+        for recording in read_folder(speech, "speech")
+        if not Path(recording.name).stem.endswith("_mic2")
     ]
     return voices, read_folder(noise, "noise"), options.scheme or scheme
 
@@ -133,8 +135,8 @@ def _write_lists(claim: Claim, pools: Pools, scheme: NoiseScheme, sample_rate: i
 def _convert(options: argparse.Namespace) -> None:
     pairs = voicebank_pairs(options.tree, options.valid_speakers)
     for split, items in pairs.items():
-        speakers = {one.speaker for one in items}
-        kinds = sorted({str(one.noise_type) for one in items})
+        speakers = {item.speaker for item in items}
+        kinds = sorted({str(item.noise_type) for item in items})
         shown = ", ".join(kinds[:20])
         print(f"{split}: {len(items)} pairs of {len(speakers)} speakers in {shown}")
     if not options.dry_run:

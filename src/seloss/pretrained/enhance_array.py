@@ -125,4 +125,4 @@ def _in_blocks(network: nn.Module, channels: torch.Tensor, sample_rate: int) -> 
 
 
 def _run(network: nn.Module, channels: torch.Tensor) -> torch.Tensor:
-    return torch.cat([network(one[None, None])[0, :1] for one in channels]).float().clone()
+    return torch.cat([network(channel[None, None])[0, :1] for channel in channels]).float().clone()

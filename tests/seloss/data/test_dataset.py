@@ -121,7 +121,7 @@ def test_only_what_is_needed_is_read(mixtures, monkeypatch):
     monkeypatch.setattr(sf, "SoundFile", watched)
     dataset(mixtures)[1]
     item = mixtures[1]
-    assert opened == [*item.mixture, item.speech[0], item.noise[0]]
+    assert [Path(path) for path in opened] == [*item.mixture, item.speech[0], item.noise[0]]
 
 
 def test_wrong_arguments_and_files_are_refused(mixtures, tmp_path):

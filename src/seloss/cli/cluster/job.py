@@ -107,7 +107,7 @@ class Job:
         self.is_training = self.task.name == "train"
         self.place = PLACES[plan.scheduler]
         self.log: IO[bytes] | None = None
-        self.asked = False
+        self.stop_requested = False
         self.leaving = 0
         self.left_at = 0.0
         self.started = time.monotonic()
@@ -179,7 +179,7 @@ class Job:
         if number != signal.SIGUSR1:
             self.leaving, self.left_at = 128 + number, time.monotonic()
         elif self.is_training:
-            self.asked = True
+            self.stop_requested = True
             Path(self.task.run_dir, "STOP").touch()
             self.say("asked to stop: saving at the end of the step")
         else:
@@ -223,13 +223,13 @@ class Job:
             reason = "no step was made between two stops: the walltime is too short"
             self.write_state("failed", reason)
             return 1
-        if not self.asked:  # somebody made the file STOP
+        if not self.stop_requested:  # somebody made the file STOP
             stop = Path(self.task.run_dir, "STOP")
             self.write_state(
                 "stopped", f"after step {step}, as {stop} asked; the same command resumes"
             )
             return PREEMPTED
-        self.asked = False
+        self.stop_requested = False
         self.write_state("requeued", f"after step {step}")
         self.say(f"stopped after step {step}; to be started again")
         # The scheduler may end this process now, and what was written must stay.

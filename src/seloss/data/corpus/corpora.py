@@ -34,11 +34,11 @@ VALID_SPEAKERS = ("p226", "p287")
 
 
 def _first(root: Path, names: Sequence[str], part: str) -> Path:
-    found = [root / name for name in names if (root / name).is_dir()]
-    if not found:
+    present = [root / name for name in names if (root / name).is_dir()]
+    if not present:
         expected = f"expected {' or '.join(names)} in it"
         raise DataError(str(root), [Problem(0, part, f"is no DNS challenge folder: {expected}")])
-    return found[0]
+    return present[0]
 
 
 def dns_recordings(root: str | Path) -> tuple[list[Recording], list[Recording]]:
@@ -52,13 +52,13 @@ def dns_recordings(root: str | Path) -> tuple[list[Recording], list[Recording]]:
     """
     root = Path(root)
     speech = []
-    for one in read_folder(_first(root, _DNS_SPEECH, "speech"), "speech"):
-        reader = _READER.search(one.name)
-        speech.append(replace(one, group=reader[1] if reader else one.group))
+    for recording in read_folder(_first(root, _DNS_SPEECH, "speech"), "speech"):
+        reader = _READER.search(recording.name)
+        speech.append(replace(recording, group=reader[1] if reader else recording.group))
     noise = []
-    for one in read_folder(_first(root, _DNS_NOISE, "noise"), "noise"):
-        kind = _FREESOUND.match(Path(one.name).name)
-        noise.append(replace(one, group=kind[1] if kind else "audioset"))
+    for recording in read_folder(_first(root, _DNS_NOISE, "noise"), "noise"):
+        kind = _FREESOUND.match(Path(recording.name).name)
+        noise.append(replace(recording, group=kind[1] if kind else "audioset"))
     return speech, noise
 
 
@@ -74,14 +74,16 @@ def dns_pairs(root: str | Path, seed: int = 0) -> Splits:
     """
     root = Path(root)
     items = [
-        replace(one, speaker=reader[1] if (reader := _READER.search(one.mixture[0].name)) else None)
-        for one in pair_folders(root / "noisy", root / "clean", PAIRINGS["dns"])
+        replace(
+            pair, speaker=reader[1] if (reader := _READER.search(pair.mixture[0].name)) else None
+        )
+        for pair in pair_folders(root / "noisy", root / "clean", PAIRINGS["dns"])
     ]
-    names = {one.speaker or one.id for one in items}
+    names = {item.speaker or item.id for item in items}
     held = set(rank(names, seed, "valid")[: max(1, round(_VALID * len(names)))])
     splits: Splits = {"train": [], "valid": []}
-    for one in items:
-        splits["valid" if (one.speaker or one.id) in held else "train"].append(one)
+    for item in items:
+        splits["valid" if (item.speaker or item.id) in held else "train"].append(item)
     for name in _DNS_TEST:
         if (root / name).is_dir():
             splits["test"] = pair_folders(
@@ -177,20 +179,20 @@ def voicebank_pairs(root: str | Path, valid_speakers: Sequence[str] = VALID_SPEA
             facts = _logged(root, name, noisy)
             items += pair_folders(noisy, clean, PAIRINGS["voicebank"], facts=facts)
     for what in ("speaker", "noise_type"):
-        sides = {split: {getattr(one, what) for one in items} for split, items in pairs.items()}
+        sides = {split: {getattr(item, what) for item in items} for split, items in pairs.items()}
         refuse_shared(str(root), what, sides)
-    speakers = {one.speaker for one in pairs["train"]}
+    speakers = {pair.speaker for pair in pairs["train"]}
     missing = [name for name in valid_speakers if name not in speakers]
     if missing or not speakers - set(valid_speakers):
-        names = ", ".join(sorted(str(one) for one in speakers))
+        names = ", ".join(sorted(str(speaker) for speaker in speakers))
         what = f"validation speakers must be some of {names}; got {', '.join(valid_speakers)}"
         raise DataError(str(root), [Problem(0, "valid", what)])
-    kinds = {one.noise_type for one in pairs["train"] if one.noise_type}
+    kinds = {pair.noise_type for pair in pairs["train"] if pair.noise_type}
     splits: Splits = {"train": [], "valid": [], "test": []}
-    for one in pairs["train"]:
-        split = "valid" if one.speaker in valid_speakers else "train"
-        splits[split].append(replace(one, seen=True if kinds else None))
-    for one in pairs["test"]:
-        seen = one.noise_type in kinds if kinds and one.noise_type else False
-        splits["test"].append(replace(one, seen=seen))
+    for pair in pairs["train"]:
+        split = "valid" if pair.speaker in valid_speakers else "train"
+        splits[split].append(replace(pair, seen=True if kinds else None))
+    for pair in pairs["test"]:
+        seen = pair.noise_type in kinds if kinds and pair.noise_type else False
+        splits["test"].append(replace(pair, seen=seen))
     return splits

@@ -70,19 +70,19 @@ PAIRINGS: Mapping[str, PairingRule] = {
 
 def _compile(pattern: str) -> re.Pattern[str]:
     """Return the pattern as a regular expression over a path below the folder."""
-    made, at, taken = "", 0, set[str]()
+    expression, at, taken = "", 0, set[str]()
     for token in _TOKEN.finditer(pattern):
-        made += re.escape(pattern[at : token.start()])
+        expression += re.escape(pattern[at : token.start()])
         name = token[1]
         if name is None:
-            made += ".*?" if token[0] == "**" else "[^/]*?"
+            expression += ".*?" if token[0] == "**" else "[^/]*?"
         elif name in taken:
-            made += f"(?P={name})"
+            expression += f"(?P={name})"
         else:
-            made += f"(?P<{name}>[^/]+?)"
+            expression += f"(?P<{name}>[^/]+?)"
             taken.add(name)
         at = token.end()
-    return re.compile(made + re.escape(pattern[at:]))
+    return re.compile(expression + re.escape(pattern[at:]))
 
 
 def _find(
@@ -100,7 +100,7 @@ def _find(
         if match is None:
             continue
         texts = match.groupdict()
-        key = tuple(texts[one] for one in shared)
+        key = tuple(texts[name] for name in shared)
         if key in files:
             other = files[key][0].name
             twice.append(Problem(0, name, f"has the same {', '.join(shared)} as {other}"))
@@ -146,17 +146,17 @@ def pair_folders(
     if unpaired == "refuse":
         problems += lonely
     elif lonely:
-        shown = ", ".join(one.item for one in lonely[:_SHOWN])
+        shown = ", ".join(problem.item for problem in lonely[:_SHOWN])
         _LOG.warning("%d files without counterpart are left out: %s", len(lonely), shown)
     keys = [key for key in left if key in right]
     items = [
         _mixture(noisy, left[key], right[key], (facts or {}).get(left[key][0].stem, {}))
         for key in keys
     ]
-    problems += [one for one in items if isinstance(one, Problem)]
+    problems += [item for item in items if isinstance(item, Problem)]
     if problems:
         raise DataError(f"{noisy} and {clean}", problems)
-    return [one for one in items if isinstance(one, Mixture)]
+    return [item for item in items if isinstance(item, Mixture)]
 
 
 def _mixture(

@@ -215,9 +215,9 @@ def _recording(row: Mapping[str, Any], folder: Path) -> tuple[Recording, str] | 
         return Problem(line, name, str(error).removeprefix(f"{path} "))
     if not mark:
         return None
-    known = {key: row.get(key) for key in _KNOWN}
+    facts = {key: row.get(key) for key in _KNOWN}
     group, split = str(row["group"]), row["split"]
-    return Recording(path, name, group, split, header.seconds, header.channels, **known), mark
+    return Recording(path, name, group, split, header.seconds, header.channels, **facts), mark
 
 
 def _name_copies(marked: Iterable[tuple[Recording, str]]) -> list[Recording]:
@@ -275,7 +275,7 @@ def read_folder(folder: str | Path, part: str) -> list[Recording]:
 
 def short_names(recordings: Iterable[Recording]) -> dict[str, str]:
     """Return name -> an id without slashes: the file's bare name where no other has the same."""
-    names = [one.name for one in recordings]
+    names = [recording.name for recording in recordings]
     stems = Counter(Path(name).stem for name in names)
     return {
         name: Path(name).stem

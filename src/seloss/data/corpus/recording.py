@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seloss.data.draw import rank
 from seloss.data.formats.audio import read_header, read_samples
 
-__all__ = ["Recording", "name_channels"]
+__all__ = ["Recording", "name_channels", "ranked"]
 
 #: How much of each file is compared, from its middle, seconds.
 _COMPARED_S = 5.0
@@ -70,16 +71,22 @@ def _spectrum(recording: Recording) -> NDArray[np.complex128]:
     return np.asarray(spectrum / np.maximum(np.abs(spectrum), 1e-12))
 
 
-def _are_one(one: NDArray[np.complex128], other: NDArray[np.complex128], delay: int) -> bool:
+def ranked(recordings: Sequence[Recording], *key: object) -> list[Recording]:
+    """Return recordings in an order random by the key, whatever order they came in."""
+    by_name = {recording.name: recording for recording in recordings}
+    return [by_name[name] for name in rank(list(by_name), *key)]
+
+
+def _are_one(first: NDArray[np.complex128], other: NDArray[np.complex128], delay: int) -> bool:
     """Return whether two signals of equal length agree in phase at some small delay.
 
     Source: Knapp and Carter, "The generalized correlation method for estimation of time delay",
     IEEE Trans. ASSP 24, 1976 (the phase transform: a common hum alone does not make it large).
     """
-    correlation = np.fft.irfft(one * other.conj())
+    correlation = np.fft.irfft(first * other.conj())
     near = np.concatenate([correlation[: delay + 1], correlation[-delay:]])
     # of n unrelated phases the largest of the correlation lies about here
-    chance = np.sqrt(2 * np.log(len(near)) / len(one))
+    chance = np.sqrt(2 * np.log(len(near)) / len(first))
     return bool(np.abs(near).max() > _TIMES_CHANCE * chance)
 
 
@@ -108,6 +115,8 @@ def name_channels(recordings: Sequence[Recording]) -> list[Recording]:
             else:
                 firsts.append((recording, phases))
     return [
-        replace(one, recording=origins[one.name]) if one.name in origins else one
-        for one in recordings
+        replace(recording, recording=origins[recording.name])
+        if recording.name in origins
+        else recording
+        for recording in recordings
     ]

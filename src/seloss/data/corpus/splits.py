@@ -30,9 +30,12 @@ Pools = dict[str, list[Recording]]
 def _pools(recordings: Sequence[Recording], splits: Mapping[str, str], by: str) -> Pools:
     """Return the recordings of each split; those without one get that of their group or name."""
     placed = [
-        one if one.split else replace(one, split=splits[getattr(one, by)]) for one in recordings
+        recording if recording.split else replace(recording, split=splits[getattr(recording, by)])
+        for recording in recordings
     ]
-    return {split: [one for one in placed if one.split == split] for split in SPLITS}
+    return {
+        split: [recording for recording in placed if recording.split == split] for split in SPLITS
+    }
 
 
 def _share(names: Sequence[str], part: float) -> int:
@@ -77,9 +80,9 @@ def refuse_shared(source: str, what: str, names: Mapping[str, Collection[str | N
 def _voices(recordings: Sequence[Recording]) -> dict[str, str]:
     """Return speaker -> the first of the speakers that have audio in common: one voice."""
     speakers: dict[str, set[str]] = {}
-    for one in recordings:
-        speakers.setdefault(one.origin, set()).add(one.group)
-    voices = {one.group: one.group for one in recordings}
+    for recording in recordings:
+        speakers.setdefault(recording.origin, set()).add(recording.group)
+    voices = {recording.group: recording.group for recording in recordings}
     for together in speakers.values():
         names = {voices[speaker] for speaker in together}
         if len(names) > 1:
@@ -91,8 +94,8 @@ def _warn_of_copies(pools: Pools) -> None:
     """Name recordings of which two splits that were given have copies under different names."""
     splits: dict[str, set[str]] = {}
     for split, pool in pools.items():
-        for one in pool:
-            splits.setdefault(one.origin, set()).add(split)
+        for recording in pool:
+            splits.setdefault(recording.origin, set()).add(split)
     shared = sorted(origin for origin, where in splits.items() if len(where) > 1)
     if shared:
         message = "speech: %d recordings are, under different names, in two splits: %s"
@@ -110,14 +113,14 @@ def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
         DataError: If a given split shares a speaker with another, or there are fewer than three
             speakers to split.
     """
-    free = _voices([one for one in recordings if one.split is None])
+    free = _voices([recording for recording in recordings if recording.split is None])
     voices = set(free.values())
     if free and len(voices) < len(SPLITS):
         what = f"needs at least 3 speakers to split; found {len(voices)}: {', '.join(sorted(free))}"
         raise DataError("speech", [Problem(0, "speaker", what)])
     places = _places(voices, seed, "speakers")
     pools = _pools(recordings, {name: places[voice] for name, voice in free.items()}, "group")
-    speakers = {split: {one.group for one in pool} for split, pool in pools.items()}
+    speakers = {split: {recording.group for recording in pool} for split, pool in pools.items()}
     refuse_shared("speech", "speaker", speakers)
     _warn_of_copies(pools)
     return pools
@@ -125,11 +128,11 @@ def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
 
 def _noise_places(free: Sequence[Recording], seed: int) -> dict[str, str]:
     """Return origin -> split: unseen types as a whole, of the others single recordings."""
-    types = rank({one.group for one in free}, seed, "noise types")
+    types = rank({recording.group for recording in free}, seed, "noise types")
     unseen = set(types[: _share(types, UNSEEN)]) if len(types) > 1 else set()
     places: dict[str, str] = {}
     for noise_type in types:
-        mine = [one.origin for one in free if one.group == noise_type]
+        mine = [recording.origin for recording in free if recording.group == noise_type]
         origins = rank(mine, seed, "noises", noise_type)
         held = _share(origins, HELD_OUT) if len(origins) >= len(SPLITS) else 0
         for at, origin in enumerate(origins):
@@ -139,7 +142,9 @@ def _noise_places(free: Sequence[Recording], seed: int) -> dict[str, str]:
     if "valid" not in places.values():
         left = [noise_type for noise_type in types if noise_type not in unseen]
         if len(left) > 1:
-            places |= {one.origin: "valid" for one in free if one.group == left[-1]}
+            places |= {
+                recording.origin: "valid" for recording in free if recording.group == left[-1]
+            }
     return places
 
 
@@ -154,7 +159,7 @@ def split_noise(recordings: Sequence[Recording], seed: int) -> Pools:
     Raises:
         DataError: If given splits share a recording.
     """
-    free = [one for one in recordings if one.split is None]
+    free = [recording for recording in recordings if recording.split is None]
     pools = _pools(recordings, _noise_places(free, seed), "origin")
     _refuse_shared_origins("noise", pools)
     return pools
@@ -176,9 +181,11 @@ def split_rooms(
     Raises:
         DataError: If there are fewer rooms than splits that need one, or given splits share a room.
     """
-    counts = Counter((one.group, one.channels) for one in recordings)
-    recordings = [one for one in recordings if counts[one.group, one.channels] > 1]
-    free = {one.group for one in recordings if one.split is None}
+    counts = Counter((recording.group, recording.channels) for recording in recordings)
+    recordings = [
+        recording for recording in recordings if counts[recording.group, recording.channels] > 1
+    ]
+    free = {recording.group for recording in recordings if recording.split is None}
     if len(free) >= len(SPLITS) or not free:
         places = _places(free, seed, "rooms")
     elif len(free) < len(splits):
@@ -192,11 +199,13 @@ def split_rooms(
     else:
         places = dict(zip(rank(free, seed, "rooms"), (*splits, *SPLITS), strict=False))
     pools = _pools(recordings, places, "group")
-    refuse_shared("rir", "room", {s: {one.group for one in pool} for s, pool in pools.items()})
+    refuse_shared(
+        "rir", "room", {s: {recording.group for recording in pool} for s, pool in pools.items()}
+    )
     _refuse_shared_origins("rir", pools)
     return pools
 
 
 def _refuse_shared_origins(source: str, pools: Pools) -> None:
-    origins = {split: {one.origin for one in pool} for split, pool in pools.items()}
+    origins = {split: {recording.origin for recording in pool} for split, pool in pools.items()}
     refuse_shared(source, "recording (or the same audio under another name)", origins)

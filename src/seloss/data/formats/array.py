@@ -187,10 +187,10 @@ def _wrong_axes(shape: Sequence[int], axes: Mapping[str, Any]) -> str | None:
     for name, size in zip(AXES, shape, strict=False):
         classes = axes.get(name)
         if not isinstance(classes, list) or len(classes) != size:
-            actual = "none" if classes is None else ", ".join(str(one) for one in classes)
+            actual = "none" if classes is None else ", ".join(str(name) for name in classes)
             what = "noise class" if name == "noise_class" else "SNR class"
             return f"axes.{name} must name each {what} of the {size} in the array; got {actual}"
-    missing = [one for one in axes["noise_class"] if one not in NOISE_CLASSES]
+    missing = [name for name in axes["noise_class"] if name not in NOISE_CLASSES]
     if missing:
         return f"a noise class must be one of {', '.join(NOISE_CLASSES)}; got {missing[0]!r}"
     return None

@@ -123,7 +123,7 @@ class ArrayWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
         self.done += len(items)
-        self._measured += [dict(one) for one in measured]
+        self._measured += [dict(row) for row in measured]
         state = {"made_of": self.info.made_of, "done": self.done, "measured": self._measured}
         write_text(self._state, json.dumps(state))
         mark_resumable()
@@ -134,7 +134,7 @@ class ArrayWriter:
             raise ValueError(f"{self.info.path}: {self.done} of {len(self.info.ids)} items written")
         self._file.close()
         names = list(self._measured[0]) if self._measured else []
-        columns = {name: [one[name] for one in self._measured] for name in names}
+        columns = {name: [row[name] for row in self._measured] for name in names}
         info = replace(self.info, columns={**self.info.columns, **columns})
         write_info(info)
         self._part.replace(info.path)

@@ -47,8 +47,8 @@ def _entries(text: str) -> Iterator[tuple[int, Any]]:
     space = re.compile(r"\s*")
 
     def skip(at: int) -> int:
-        found = space.match(text, at)
-        return found.end() if found else at
+        match = space.match(text, at)
+        return match.end() if match else at
 
     at = skip(0)
     if text[at : at + 1] != "[":

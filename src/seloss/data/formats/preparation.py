@@ -21,11 +21,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tqdm.auto import tqdm
+
 from asteroid.utils.files import write_text
 
 from .mixture import DataError, Mixture, Problem, mixture_from_json, mixture_to_json
 
-__all__ = ["Claim", "claim_folder", "digest", "read_item", "write_item"]
+__all__ = ["Claim", "claim_folder", "digest", "progress_bar", "read_item", "write_item"]
 
 _LOG = logging.getLogger(__name__)
 _SETTINGS = "settings.json"
@@ -152,6 +154,12 @@ def claim_folder(
         if overwrite or old is None:
             write_text(path, json.dumps({**settings, _WRITES: sorted(writes)}, indent=1) + "\n")
         yield Claim(folder)
+
+
+def progress_bar(what: str, unit: str, total: int, shown: bool | None, done: int = 0) -> tqdm[Any]:
+    """Return a bar for ``with``; ``shown`` None: on a terminal."""
+    hidden = None if shown is None else not shown
+    return tqdm(total=total, initial=done, desc=what, unit=unit, disable=hidden)
 
 
 def read_item(path: Path, folder: Path) -> Mixture | None:

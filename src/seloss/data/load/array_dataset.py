@@ -38,12 +38,12 @@ def _rows(info: ArrayInfo) -> NDArray[Any]:
 def _complaints(block: NDArray[Any], lengths: list[int | None]) -> Iterator[tuple[int, str]]:
     """Yield (row, what is wrong with it)."""
     finite = np.isfinite(block).all(axis=-1)
-    heard = np.abs(block).max(axis=-1) > 0
+    audible = np.abs(block).max(axis=-1) > 0
     for row, length in enumerate(lengths):
         for signal, name in enumerate(("noisy", "clean")):
             if not finite[row, signal]:
                 yield row, f"the {name} signal has samples that are not finite (NaN or infinity)"
-            elif not heard[row, signal]:
+            elif not audible[row, signal]:
                 yield row, f"the {name} signal is silent: every sample is zero"
         if length is not None and block[row, :, length:].any():
             yield row, f"is not zero after its 'length' of {length} samples"
@@ -79,8 +79,8 @@ def validate_array(
     """
     info = read_info(path, sample_rate=sample_rate)
     cache = info.path.with_name(f".{info.path.stem}.checked.json")
-    found = info.path.stat()
-    state = {"size": found.st_size, "mtime_ns": found.st_mtime_ns, "items": len(info.ids)}
+    stat = info.path.stat()
+    state = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "items": len(info.ids)}
     try:
         if json.loads(cache.read_text(encoding="utf-8")) == state:
             return info

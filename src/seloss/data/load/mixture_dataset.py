@@ -72,20 +72,20 @@ class MixtureDataset(Dataset[Item]):
         names = ("speaker", "noise_type", "snr_db", "seen", "transcript")
         return [
             ItemFacts(
-                one.id,
-                **{name: getattr(one, name) for name in names},
-                n_mics=one.n_mics,
-                textgrid=None if one.textgrid is None else str(one.textgrid),
-                phones=json.dumps(one.extra["phones"]) if one.extra.get("phones") else None,
-                speech_file=one.speech_file,
+                mixture.id,
+                **{name: getattr(mixture, name) for name in names},
+                n_mics=mixture.n_mics,
+                textgrid=None if mixture.textgrid is None else str(mixture.textgrid),
+                phones=json.dumps(mixture.extra["phones"]) if mixture.extra.get("phones") else None,
+                speech_file=mixture.speech_file,
             )
-            for one in self.mixtures
+            for mixture in self.mixtures
         ]
 
     @property
     def lengths(self) -> list[int]:
         """Samples of each mixture, as it is given out."""
-        return [min(one.length, self.segment or one.length) for one in self.mixtures]
+        return [min(mixture.length, self.segment or mixture.length) for mixture in self.mixtures]
 
     def __getitem__(self, key: int | Key) -> Item:
         """Return mixture ``(epoch, index)``; an index alone means epoch 0."""

@@ -165,8 +165,8 @@ class OnTheFlyDataset(Dataset[Item]):
         noise, by = list(self.lists.noise), self.lists.options.noise_by
         if by == "type":
             kinds = sorted({kind for _, kind in noise})
-            return [[one for one in noise if one[1] == kind] for kind in kinds], None
-        groups = [[one] for one in noise]
+            return [[entry for entry in noise if entry[1] == kind] for kind in kinds], None
+        groups = [[entry] for entry in noise]
         if by == "file":
             return groups, None
         seconds = np.array([self.recordings.length(file) for file, _ in noise], dtype=np.float64)

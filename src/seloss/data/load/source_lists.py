@@ -250,16 +250,16 @@ def write_source_lists(
     path, speech, rooms, arrays = Path(path), list(speech), list(rooms), list(arrays)
     ids = short_names(speech)
 
-    def turns(one: Recording) -> dict[str, int]:
-        count = 1 if excerpt_s is None else max(1, int(one.seconds / excerpt_s))
+    def turns(recording: Recording) -> dict[str, int]:
+        count = 1 if excerpt_s is None else max(1, int(recording.seconds / excerpt_s))
         return {"repeats": count} if count > 1 else {}
 
-    def relative(one: Recording) -> str:
-        return Path(os.path.relpath(one.path, path.absolute().parent)).as_posix()
+    def relative(recording: Recording) -> str:
+        return Path(os.path.relpath(recording.path, path.absolute().parent)).as_posix()
 
-    def place(one: Recording) -> dict[str, str]:
-        role = [{"role": role} for role in _ROLES if one.path.stem.startswith(role)]
-        return {"path": relative(one), "room": one.group, **(role[0] if role else {})}
+    def place(recording: Recording) -> dict[str, str]:
+        role = [{"role": role} for role in _ROLES if recording.path.stem.startswith(role)]
+        return {"path": relative(recording), "room": recording.group, **(role[0] if role else {})}
 
     spec = {
         "sample_rate": sample_rate,
@@ -268,11 +268,18 @@ def write_source_lists(
         **{name: {"from": low, "to": high} for name, (low, high) in (augment or {}).items()},
         **(options or {}),
         "speech": [
-            {"id": ids[one.name], "path": relative(one), "speaker": one.group, **turns(one)}
-            for one in speech
+            {
+                "id": ids[recording.name],
+                "path": relative(recording),
+                "speaker": recording.group,
+                **turns(recording),
+            }
+            for recording in speech
         ],
-        "noise": [{"path": relative(one), "noise_type": one.group} for one in noise],
-        **({"rooms": [{"path": relative(one)} for one in rooms]} if rooms else {}),
-        **({"arrays": [place(one) for one in arrays]} if arrays else {}),
+        "noise": [
+            {"path": relative(recording), "noise_type": recording.group} for recording in noise
+        ],
+        **({"rooms": [{"path": relative(recording)} for recording in rooms]} if rooms else {}),
+        **({"arrays": [place(recording) for recording in arrays]} if arrays else {}),
     }
     write_text(path, json.dumps(spec, indent=1, ensure_ascii=False) + "\n")

@@ -24,6 +24,7 @@ from asteroid.utils.files import atomic_path
 from asteroid.utils.registry import check_choice
 from seloss.data.corpus.listing import write_listing
 from seloss.data.formats.audio import Signal, decode, write_audio
+from seloss.data.formats.preparation import progress_bar
 
 from .archives import Archive, fetch, read_members
 from .hearing_aid import apply_head, read_head_responses
@@ -71,7 +72,7 @@ def _prepare_archive(
     left = list(takes)
     for name, content in read_members(path, members, root=archive.root):
         contents[name] = content
-        for take in [one for one in left if one.needs <= contents.keys()]:
+        for take in [take for take in left if take.needs <= contents.keys()]:
             target = out / take.part / take.path
             if take.textgrid:
                 with atomic_path(target.with_suffix(".TextGrid")) as temporary:
@@ -104,9 +105,9 @@ def _start(out: Path, state: str, files: Sequence[str]) -> None:
 
 def _state_of(which: str, pinned: Mapping[str, Archive], takes: Sequence[Take]) -> str:
     """Return a digest of what decides on the audio; what is written about it may change."""
-    made = [[*dataclasses.astuple(dataclasses.replace(take, row={}))] for take in takes]
+    settings = [[*dataclasses.astuple(dataclasses.replace(take, row={}))] for take in takes]
     archives = {name: archive.sha256 for name, archive in pinned.items()}
-    text = json.dumps([which, archives, made, HIGH_PASS_HZ, SAMPLE_RATE], sort_keys=True)
+    text = json.dumps([which, archives, settings, HIGH_PASS_HZ, SAMPLE_RATE], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -143,12 +144,7 @@ def prepare(
     state = _state_of(which, pinned, takes)
     _start(out, state, [f"{take.part}/{take.path}" for take in takes])
     left = [take for take in takes if not (out / take.part / take.path).is_file()]
-    with tqdm(
-        total=len(left),
-        desc="mini corpus",
-        unit="file",
-        disable=None if progress is None else not progress,
-    ) as bar:
+    with progress_bar("mini corpus", "file", len(left), progress) as bar:
         for name in dict.fromkeys(take.archive for take in left):
             bar.set_postfix_str(f"{name}, {pinned[name].bytes / 1e6:.0f} MB")
             path = fetch(pinned[name], archives)

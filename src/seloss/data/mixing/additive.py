@@ -65,7 +65,7 @@ def mix_at_snr(speech: Signal, noise: Signal, requested_db: float) -> tuple[Sign
     if not np.isfinite(ratio):
         silent = "noise" if _energy(first_speech) else "speech"
         raise ValueError(f"the {silent} is silent: it has no signal-to-noise ratio")
-    noise = noise * 10 ** ((ratio - requested_db) / 20)
+    noise = noise * 10 ** ((ratio - requested_db) / 20)  # dB of amplitude: 20, not 10
     peak = max(float(np.abs(part).max()) for part in (speech, noise, speech + noise))
     gain = min(1.0, PEAK / peak)
     return gain * speech, gain * noise
@@ -109,7 +109,7 @@ class AdditivePlan:
 def _speech(plan: AdditivePlan, sample_rate: int, seed: int) -> tuple[int, Signal]:
     """Return where the speech is taken from and the speech; a pause gives way to another part."""
     speech = read_part(plan.speech, sample_rate, plan.start, plan.n_samples)
-    last = length_at(plan.speech, sample_rate) - plan.n_samples
+    last = length_at(plan.speech, sample_rate) - plan.n_samples  # place that fills the segment
     parts = [(plan.start, speech)]
     if power(speech) < _PAUSE and last > 0:
         draw = generator(seed, plan.id, "speech")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.signal import fftconvolve, welch
 
-from seloss.data.corpus.recording import Recording
+from seloss.data.corpus.recording import Recording, ranked
 from seloss.data.draw import generator, rank
 from seloss.data.formats.audio import Signal
 from seloss.data.formats.mixture import DataError, Problem
@@ -35,7 +35,7 @@ def _string(files: Sequence[Recording], sample_rate: int, n_samples: int) -> Sig
     while sum(map(len, parts)) < n_samples:
         file = files[len(parts) % len(files)].path
         part = read_part(file, sample_rate, 0, length_at(file, sample_rate))
-        if len(parts) == len(files) and not any(one.any() for one in parts):
+        if len(parts) == len(files) and not any(part.any() for part in parts):
             raise DataError(str(file), [Problem(0, "speech", "is silent")])
         parts.append(part)
     return np.concatenate(parts)[:n_samples]
@@ -51,10 +51,9 @@ def make_speech_shaped(
     """
     if not speech:
         raise DataError("speech", [Problem(0, "speech-shaped", "needs recordings to be shaped by")])
-    order = rank([one.name for one in speech], seed, "speech-shaped")
-    by_name = {one.name: one for one in speech}
-    heard = _string([by_name[name] for name in order], sample_rate, round(_HEARD_S * sample_rate))
-    power = welch(heard, sample_rate, nperseg=_N_FFT, scaling="spectrum")[1]
+    order = ranked(speech, seed, "speech-shaped")
+    voices = _string(order, sample_rate, round(_HEARD_S * sample_rate))
+    power = welch(voices, sample_rate, nperseg=_N_FFT, scaling="spectrum")[1]
     # a linear-phase filter whose magnitude is the root of that spectrum
     response = np.fft.fftshift(np.fft.irfft(np.sqrt(power))) * np.hanning(_N_FFT)
     n_samples = round(seconds * sample_rate)
@@ -73,14 +72,13 @@ def make_babble(speech: Sequence[Recording], sample_rate: int, seconds: float, s
     """
     if not speech:
         raise DataError("speech", [Problem(0, "babble", "needs recordings of talkers")])
-    speakers = rank([one.group for one in speech], seed, "babble")
+    speakers = rank([recording.group for recording in speech], seed, "babble")
     n_samples = round(seconds * sample_rate)
     total = np.zeros(n_samples)
     for talker in range(TALKERS):
-        mine = [one for one in speech if one.group == speakers[talker % len(speakers)]]
-        order = rank([one.name for one in mine], seed, "babble", talker)
-        by_name = {one.name: one for one in mine}
-        voice = _string([by_name[name] for name in order], sample_rate, n_samples)
+        speaker = speakers[talker % len(speakers)]
+        mine = [recording for recording in speech if recording.group == speaker]
+        voice = _string(ranked(mine, seed, "babble", talker), sample_rate, n_samples)
         # where a talker begins is drawn, so that one who talks twice is not heard in unison
         start = int(generator(seed, "babble", talker, "start").integers(n_samples))
         voice = np.roll(voice, start)

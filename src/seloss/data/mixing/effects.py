@@ -39,6 +39,7 @@ def equalise(
     spectrum = scipy.fft.rfft(signal)
     knots = np.geomspace(LOW_HZ, sample_rate / 2, KNOTS)
     gains = draw.uniform(-gain_db, gain_db, KNOTS)
+    # Below the lowest knot the gain stays that of the knot.
     octaves = np.log2(np.maximum(_frequencies(len(signal), sample_rate), LOW_HZ))
     curve_db = np.interp(octaves, np.log2(knots), gains)
     coloured = scipy.fft.irfft(spectrum * (10 ** (curve_db / 20)).astype(np.float32), len(signal))
@@ -51,6 +52,7 @@ def limit_band(signals: Samples, highest_hz: float, sample_rate: int) -> Samples
     """Return signals ``(n, samples)`` without what is above ``highest_hz``, by linear phase."""
     n_samples = signals.shape[-1]
     frequencies = _frequencies(n_samples, sample_rate)
+    # From 0 at the limit to 1 where the band ends, with half a cosine between.
     place = (frequencies / highest_hz - 1) / (SLOPE - 1)
     gain = 0.5 + 0.5 * np.cos(np.pi * np.clip(place, 0, 1))
     limited = scipy.fft.irfft(scipy.fft.rfft(signals) * gain.astype(np.float32), n_samples)

@@ -152,6 +152,7 @@ def _place(path: Path, sample_rate: int, n_samples: int, draw: np.random.Generat
     if not hops.any():
         raise _silent(path)
     width = max(1, round(n_samples / sample_rate / _HOP_S))
+    # Sums of every ``width`` hops in a row, as differences of running sums.
     sums = np.concatenate([[0.0], np.cumsum(hops, dtype=np.float64)])
     parts = sums[width:] - sums[:-width] if len(hops) > width else sums[-1:]
     enough = min(hops.mean() * width / 10 ** (_WEAK_DB / 10), parts.max() / 2)

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from seloss.data.formats.array import ArrayInfo, read_header, sidecar_of, write_info
 from seloss.data.formats.array_writer import ArrayWriter, is_complete
 from seloss.data.formats.mixture import DataError, Problem
-from seloss.data.formats.preparation import claim_folder, digest
+from seloss.data.formats.preparation import claim_folder, digest, progress_bar
 
 from .additive import AdditivePlan, render_additive, snr_db
 from .segments import ArrayConfig, ArrayPlan
@@ -37,15 +36,15 @@ def describe_arrays(plans: Sequence[ArrayPlan]) -> str:
     lines = []
     for plan in plans:
         size = ArrayWriter(plan.info).size / 1e6
-        speakers = {one.speaker for one in plan.items}
+        speakers = {item.speaker for item in plan.items}
         lines.append(
             f"{plan.info.path}: {list(plan.info.shape)}, {size:.1f} MB, "
             f"{len(plan.items)} items, {len(speakers)} speakers"
         )
-        ratios = Counter(one.snr_db for one in plan.items)
-        known = ", ".join(f"{snr:g}" for snr in sorted(r for r in ratios if r is not None))
-        lines.append(f"  SNR (dB): {known or 'as the mixtures have it'}")
-        kinds = Counter((str(one.noise_type), one.seen) for one in plan.items)
+        ratios = Counter(item.snr_db for item in plan.items)
+        shown = ", ".join(f"{snr:g}" for snr in sorted(r for r in ratios if r is not None))
+        lines.append(f"  SNR (dB): {shown or 'as the mixtures have it'}")
+        kinds = Counter((str(item.noise_type), item.seen) for item in plan.items)
         for (kind, seen), count in sorted(kinds.items(), key=str):
             lines.append(f"  {count:7d} {kind}{' (unseen)' if seen is False else ''}")
     return "\n".join(lines)
@@ -70,8 +69,8 @@ def _blocks(items: Sequence[AdditivePlan], config: ArrayConfig, jobs: int) -> It
         rest = iter(items)
         block: list[Made] = []
         try:
-            for one in rest:
-                waiting.append(pool.submit(_make, one, config))
+            for plan in rest:
+                waiting.append(pool.submit(_make, plan, config))
                 if len(waiting) >= 2 * _BLOCK:
                     block.append(waiting.popleft().result())
                 if len(block) == _BLOCK:
@@ -129,13 +128,8 @@ def _make_array(
         return writer.info
     with writer:
         _refuse_small_disk(writer)
-        with tqdm(
-            total=len(items),
-            initial=writer.done,
-            desc=writer.info.path.name,
-            unit="item",
-            disable=None if progress is None else not progress,
-        ) as bar:
+        name = writer.info.path.name
+        with progress_bar(name, "item", len(items), progress, writer.done) as bar:
             for block in _blocks(items[writer.done :], config, jobs or os.cpu_count() or 1):
                 writer.write([pair for pair, _ in block], [facts for _, facts in block])
                 bar.update(len(block))

@@ -25,7 +25,13 @@ from seloss.data.corpus.splits import SPLITS, split_noise, split_rooms, split_sp
 from seloss.data.formats.audio import write_audio
 from seloss.data.formats.manifest import write_manifest
 from seloss.data.formats.mixture import DataError, Mixture, Problem
-from seloss.data.formats.preparation import claim_folder, digest, read_item, write_item
+from seloss.data.formats.preparation import (
+    claim_folder,
+    digest,
+    progress_bar,
+    read_item,
+    write_item,
+)
 from seloss.program import mark_resumable
 
 from .room_mixture import render
@@ -88,7 +94,7 @@ def plan_mixtures(
         for split in SPLITS
         for index in range(sizes.get(split, 0))
     ]
-    return plans, {one.group for one in pools["noise"]["train"]}
+    return plans, {recording.group for recording in pools["noise"]["train"]}
 
 
 def _settings(config: MixingConfig, corpora: Mapping[str, Sequence[Recording]]) -> dict[str, Any]:
@@ -116,7 +122,10 @@ def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> Mixture
         with atomic_path(grid) as temporary:
             shutil.copyfile(first.textgrid, temporary)
     facts = dict(images.facts)
-    facts |= {"speech_files": [one.name for one in plan.utterances], "noise_file": plan.noise.name}
+    facts |= {
+        "speech_files": [recording.name for recording in plan.utterances],
+        "noise_file": plan.noise.name,
+    }
     facts |= {"gender": first.gender} if first.gender else {}
     item = Mixture(
         id=plan.id,
@@ -244,15 +253,12 @@ def make_mixtures(
     plans, seen = plan_mixtures(config, sizes, corpora)
     manifests = {split: out / f"{split}.json" for split in SPLITS}
     writes = [*SPLITS, *(path.name for path in manifests.values())]
-    quiet = None if progress is None else not progress
     with claim_folder(out, _settings(config, corpora), writes, overwrite=overwrite):
         folders = {plan: out / plan.split / plan.id for plan in plans}
         finished = {plan: read_item(f / _ITEM, f) for plan, f in folders.items()}
         items = {plan: item for plan, item in finished.items() if item is not None}
         left = {plan: folder for plan, folder in folders.items() if plan not in items}
-        with tqdm(
-            total=len(plans), initial=len(items), desc="mixtures", unit="mix", disable=quiet
-        ) as bar:
+        with progress_bar("mixtures", "mix", len(plans), progress, len(items)) as bar:
             if left:
                 count = max(1, min(jobs or os.cpu_count() or 1, len(left)))
                 items |= _run(left, config, seen, count, bar)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from seloss.data.corpus.recording import Recording
 from seloss.data.formats.audio import Signal, read_audio, read_header, write_audio
 from seloss.data.formats.manifest import write_manifest
 from seloss.data.formats.mixture import DataError, Mixture, Problem
-from seloss.data.formats.preparation import Claim, digest, read_item, write_item
+from seloss.data.formats.preparation import Claim, digest, progress_bar, read_item, write_item
 from seloss.program import mark_resumable
 
 from .additive import AdditivePlan, render_additive, snr_db
@@ -125,12 +124,7 @@ def _run(
     """Make what is missing, then write the manifests; return their paths."""
     manifests = {}
     with (
-        tqdm(
-            total=sum(map(len, splits.values())),
-            desc="mixtures",
-            unit="mix",
-            disable=None if progress is None else not progress,
-        ) as bar,
+        progress_bar("mixtures", "mix", sum(map(len, splits.values())), progress) as bar,
         ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
     ):
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from seloss.data.corpus.listing import write_listing
 from seloss.data.draw import generator
 from seloss.data.formats.audio import write_audio
-from seloss.data.formats.preparation import claim_folder
+from seloss.data.formats.preparation import claim_folder, progress_bar
 from seloss.program import mark_resumable
 
 from .make_mixtures import start_worker
@@ -96,12 +95,11 @@ def make_room_bank(
     geometry = ("geometry", "n_mics", "rt60_s", "distance_m", "front_deg", "sample_rate", "seed")
     settings = {name: asdict(config)[name] for name in geometry} | {"noises": n_noises}
     count = max(1, min(jobs or os.cpu_count() or 1, n_rooms))
-    quiet = None if progress is None else not progress
     rows = []
     with (
         claim_folder(out, settings, [*names, _LISTING], overwrite=overwrite),
         ProcessPoolExecutor(count, initializer=start_worker, initargs=(os.getpid(),)) as pool,
-        tqdm(total=n_rooms, desc="rooms", unit="room", disable=quiet) as bar,
+        progress_bar("rooms", "room", n_rooms, progress) as bar,
     ):
         tasks = [
             pool.submit(_make_room, index, config, n_noises, out / name)

@@ -110,10 +110,10 @@ def _responses(
 ) -> tuple[list[list[Signal]], dict[str, Any]]:
     """Return ``[speech, noise][microphone]`` and what is known about the room."""
     if plan.responses is not None:
-        found = [read_audio(one.path, config.sample_rate) for one in plan.responses]
+        measured = [read_audio(response.path, config.sample_rate) for response in plan.responses]
         facts: dict[str, Any] = {"geometry": "measured", "room": plan.responses[0].group}
-        facts |= {"rir": [one.name for one in plan.responses], "rt60_s": None}
-        return [list(channels) for channels in found], facts
+        facts |= {"rir": [response.name for response in plan.responses], "rt60_s": None}
+        return [list(channels) for channels in measured], facts
     low, high = config.n_mics or GEOMETRIES[config.geometry].n_mics
     scene = draw_scene(
         draw,

@@ -113,10 +113,10 @@ class Plan:
 def _pick_group(pool: Sequence[Recording], draw: np.random.Generator) -> list[Recording]:
     """Draw a speaker or noise type, with a weight that is the root of how much there is of it."""
     groups: dict[str, list[Recording]] = {}
-    for one in pool:
-        groups.setdefault(one.group, []).append(one)
+    for recording in pool:
+        groups.setdefault(recording.group, []).append(recording)
     names = sorted(groups)
-    weights = np.sqrt([sum(one.seconds for one in groups[name]) for name in names])
+    weights = np.sqrt([sum(recording.seconds for recording in groups[name]) for name in names])
     return groups[names[int(draw.choice(len(names), p=weights / weights.sum()))]]
 
 
@@ -125,8 +125,8 @@ def _pick_responses(
 ) -> tuple[Recording, Recording]:
     """Draw two responses of one room with equally many channels."""
     rooms: dict[tuple[str, int], list[Recording]] = {}
-    for one in pool:
-        rooms.setdefault((one.group, one.channels), []).append(one)
+    for recording in pool:
+        rooms.setdefault((recording.group, recording.channels), []).append(recording)
     usable = [rooms[room] for room in sorted(rooms) if len(rooms[room]) > 1]
     if not usable:
         what = "no room has two responses (talker, noise) with equally many channels"
@@ -149,7 +149,7 @@ def draw_plan(
     draw = generator(config.seed, split, index, "plan")
     mine = _pick_group(speech, draw)
     chosen = [mine[int(draw.integers(len(mine)))]]
-    while split == "train" and sum(one.seconds for one in chosen) < config.seconds:
+    while split == "train" and sum(recording.seconds for recording in chosen) < config.seconds:
         chosen.append(mine[int(draw.integers(len(mine)))])
     kind = _pick_group(noise, draw)
     return Plan(

@@ -56,6 +56,7 @@ class Pose(NamedTuple):
 def _turn(positions: Array, pose: Pose) -> Array:
     """Return relative positions (n, 3) turned about the vertical and moved to their place."""
     cos, sin = np.cos(pose.yaw), np.sin(pose.yaw)
+    # Positions are rows, so this is the transpose of the usual matrix of a rotation.
     turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
     return np.asarray(pose.centre + positions @ turn)
 
@@ -159,7 +160,7 @@ def _try_scene(
     sources = np.stack([speech, *noises])
     gaps = np.linalg.norm(microphones[:, None] - sources, axis=-1)
     if gaps.min() < NEAR_M or not _inside(np.concatenate([microphones, sources]), size):
-        return None
+        return None  # another try: none of it is moved, which would favour some places
     walls = float(absorption), int(order)
     return Scene(size, rt60_s, *walls, microphones, speech, sources[1:], distance)
 
@@ -229,7 +230,7 @@ def measured_rt60(response: Array, sample_rate: int) -> float:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         try:
-            found = float(pra.experimental.measure_rt60(response, fs=sample_rate, decay_db=20))
+            rt60_s = float(pra.experimental.measure_rt60(response, fs=sample_rate, decay_db=20))
         except (IndexError, ValueError):
             return float("nan")
-    return found if np.isfinite(found) else float("nan")
+    return rt60_s if np.isfinite(rt60_s) else float("nan")

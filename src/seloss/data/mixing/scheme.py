@@ -86,7 +86,9 @@ class NoiseScheme:
         if split == "test":
             return list(self.test.speakers)
         kept = set(self.valid_speakers)
-        return [one for one in self.train.speakers if (one in kept) == (split == "valid")]
+        return [
+            speaker for speaker in self.train.speakers if (speaker in kept) == (split == "valid")
+        ]
 
 
 def read_scheme(path: str | Path) -> NoiseScheme:
@@ -125,6 +127,6 @@ def _part(spec: Any, name: str) -> Part:
         raise ValueError(f"'{name}' must hold {', '.join(sorted(keys))}; got {list(spec[name])}")
     for key, value in spec[name].items():
         kind, words = ((int, float), "numbers") if key == "snr_db" else (str, "names")
-        if not isinstance(value, list) or not all(isinstance(one, kind) for one in value):
+        if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
             raise ValueError(f"'{name}.{key}' must be a list of {words}; got {value!r}")
     return Part(**{key: tuple(spec[name][key]) for key in keys})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from seloss.data.corpus.listing import short_names
-from seloss.data.corpus.recording import Recording
+from seloss.data.corpus.recording import Recording, ranked
 from seloss.data.corpus.splits import SPLITS
 from seloss.data.draw import rank
 from seloss.data.formats.audio import write_audio
@@ -46,7 +46,7 @@ def assign(
     scheme: NoiseScheme,
     speech: Sequence[Recording],
     noise: Sequence[Recording],
-    made: Sequence[Recording] = (),
+    artificial: Sequence[Recording] = (),
 ) -> Pools:
     """Return the recordings that each split may use.
 
@@ -57,7 +57,7 @@ def assign(
         scheme: Who and what is in which split.
         speech: Recordings of its speakers, and of others.
         noise: Recordings of its noises, and of others.
-        made: The artificial noises.
+        artificial: The artificial noises.
 
     Raises:
         DataError: If a speaker or a noise of the scheme is not there, or test and training share a
@@ -68,11 +68,18 @@ def assign(
     _refuse_missing(scheme, speech, noise)
     pools: Pools = {}
     for split in SPLITS:
-        mine = [one for one in noise if one.group in types[split] and one.split in (None, split)]
+        mine = [
+            recording
+            for recording in noise
+            if recording.group in types[split] and recording.split in (None, split)
+        ]
         if split != "test":
-            mine += [one for one in made if one.split == split]
-        pools[split] = ([one for one in speech if one.group in scheme.speakers(split)], mine)
-        lacking = set(types[split]) - {one.group for one in mine}
+            mine += [recording for recording in artificial if recording.split == split]
+        pools[split] = (
+            [recording for recording in speech if recording.group in scheme.speakers(split)],
+            mine,
+        )
+        lacking = set(types[split]) - {recording.group for recording in mine}
         if split != "valid" and lacking:
             what = f"has no recording for {split}"
             raise DataError("noise", [Problem(0, name, what) for name in sorted(lacking)])
@@ -89,7 +96,7 @@ def _refuse_missing(
         ("speaker", (*scheme.train.speakers, *scheme.test.speakers), speech),
         ("noise", (*scheme.train.noises, *scheme.test.noises), noise),
     ):
-        have = sorted({one.group for one in recordings})
+        have = sorted({recording.group for recording in recordings})
         lacks = f"no {what} of this name; there are {', '.join(have[:20])}"
         problems += [Problem(0, name, lacks) for name in names if name not in have]
     if problems:
@@ -124,9 +131,11 @@ def make_artificial(
     training.
     """
     used = {*scheme.train.speakers, *scheme.test.speakers}
-    others = [one for one in speech if one.group not in used]
-    spare = others if len({one.group for one in others}) >= TALKERS else []
-    voices = spare or [one for one in speech if one.group in scheme.speakers("train")]
+    others = [recording for recording in speech if recording.group not in used]
+    spare = others if len({recording.group for recording in others}) >= TALKERS else []
+    voices = spare or [
+        recording for recording in speech if recording.group in scheme.speakers("train")
+    ]
     recordings = artificial_recordings(scheme, claim.folder, sample_rate=sample_rate, seed=seed)
     for noise in recordings:
         if not noise.path.is_file():
@@ -146,23 +155,22 @@ def plan_scheme(
     plans: dict[str, list[AdditivePlan]] = {}
     for split, (speech, noise) in pools.items():
         ratios = scheme.test.snr_db if split == "test" else scheme.train.snr_db
-        kinds = sorted({one.group for one in noise})
+        kinds = sorted({recording.group for recording in noise})
         conditions = [(kind, snr) for kind in kinds for snr in ratios]
-        made, ids = [], short_names(speech)
+        items, ids = [], short_names(speech)
         for speaker in scheme.speakers(split):
-            mine = {one.name: one for one in speech if one.group == speaker}
+            mine = {recording.name: recording for recording in speech if recording.group == speaker}
             order = rank([f"{a}\t{b}" for a, b in conditions], seed, split, speaker)
             at = 0
             for name in rank(list(mine), seed, split, speaker, "utterances"):
                 for turn in range(scheme.repeats.get(split, 1)):
                     kind, ratio = order[at % len(order)].split("\t")
-                    files = [one for one in noise if one.group == kind]
-                    which = rank([one.name for one in files], seed, name, turn)[0]
-                    file = next(one for one in files if one.name == which)
+                    files = [recording for recording in noise if recording.group == kind]
+                    file = ranked(files, seed, name, turn)[0]
                     mixed = f"{ids[name]}_{turn}" if turn else ids[name]
-                    made.append(_plan(mixed, mine[name], file, float(ratio), split, sample_rate))
+                    items.append(_plan(mixed, mine[name], file, float(ratio), split, sample_rate))
                     at += 1
-        plans[split] = sorted(made, key=lambda one: one.id)
+        plans[split] = sorted(items, key=lambda plan: plan.id)
     return plans
 
 

@@ -120,7 +120,11 @@ def _training_items(
     config: ArrayConfig,
 ) -> list[AdditivePlan]:
     """Return segments x ratios, or as many as requested, in an order that the seed decides."""
-    cells = {f"{one.name}@{snr:g}": (one, snr) for one in segments for snr in config.train_snr_db}
+    cells = {
+        f"{segment.name}@{snr:g}": (segment, snr)
+        for segment in segments
+        for snr in config.train_snr_db
+    }
     requested = config.n_train if split == "train" else config.n_valid
     order = rank(list(cells), config.seed, split)
     items = []
@@ -148,7 +152,11 @@ def plan_from_recordings(
             raise DataError(part, empty)
     trained = {recording.group for recording in sounds["train"]}
     pools = {
-        name: [one for one in sounds["test"] if (one.group in trained) == (name == "seen")]
+        name: [
+            recording
+            for recording in sounds["test"]
+            if (recording.group in trained) == (name == "seen")
+        ]
         for name in config.noise_classes
     }
     refuse_missing([name for name, pool in pools.items() if not pool], "noise")

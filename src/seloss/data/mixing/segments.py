@@ -72,8 +72,8 @@ class ArrayConfig:
             if not values or len(set(values)) < len(values) or not bounded:
                 raise ValueError(f"{name} must be distinct ratios within 60 dB; got {values!r}")
         if not self.noise_classes or not set(self.noise_classes) <= set(NOISE_CLASSES):
-            known = ", ".join(NOISE_CLASSES)
-            raise ValueError(f"noise_classes must be some of {known}; got {self.noise_classes!r}")
+            names = ", ".join(NOISE_CLASSES)
+            raise ValueError(f"noise_classes must be some of {names}; got {self.noise_classes!r}")
         for name in ("n_train", "n_valid", "n_test"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -118,8 +118,8 @@ def choose(segments: Sequence[Segment], config: ArrayConfig) -> list[Segment]:
     """Return the segments of the test: all, or as many as are asked for."""
     if config.n_test is None or config.n_test >= len(segments):
         return list(segments)
-    kept = set(rank([one.name for one in segments], config.seed, "test")[: config.n_test])
-    return [one for one in segments if one.name in kept]
+    kept = set(rank([segment.name for segment in segments], config.seed, "test")[: config.n_test])
+    return [segment for segment in segments if segment.name in kept]
 
 
 def refuse_missing(missing: Sequence[str], part: str) -> None:
@@ -143,15 +143,15 @@ def build_plan(
         cells = len(config.noise_classes) * len(config.snr_db)
         shape = (len(config.noise_classes), len(config.snr_db), len(items) // cells, *shape[1:])
     digest = hashlib.sha256(json.dumps([config.samples, config.sample_rate, config.seed]).encode())
-    for one in items:
-        files = [path.name if path else None for path in (one.speech, one.noise, one.mixture)]
-        description = [one.id, *files, one.start, one.n_samples, one.snr_db]
+    for item in items:
+        files = [path.name if path else None for path in (item.speech, item.noise, item.mixture)]
+        description = [item.id, *files, item.start, item.n_samples, item.snr_db]
         digest.update(json.dumps(description).encode())
     columns = {
-        name: [getattr(one, name) for one in items]
+        name: [getattr(item, name) for item in items]
         for name in ("speaker", "noise_type", "seen", "transcript")
     }
-    ids = tuple(one.id for one in items)
+    ids = tuple(item.id for item in items)
     made_of = digest.hexdigest()[:32]
     info = ArrayInfo(out / f"{split}.npy", shape, config.sample_rate, ids, columns, axes, made_of)
     return ArrayPlan(info, tuple(items))
