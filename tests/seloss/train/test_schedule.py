@@ -12,8 +12,7 @@ import torch
 
 from asteroid.models import DCCRN
 from seloss.train import EnhancementSystem, network_package
-from seloss.train.callbacks.schedule import learning_rate
-from seloss.train.callbacks.time_budget import TimeBudget
+from seloss.train.callbacks.schedule import TimeBudget, learning_rate
 from seloss.train.fit.initial_weights import load_initial_weights
 from seloss.train.options.recipe import OptimConfig, TrainingConfig
 from tests.seloss.train import tiny
@@ -102,7 +101,7 @@ def test_hours_that_are_used_up_end_an_epoch_and_the_training(tmp_path, monkeypa
     """Each look at the clock is a minute later; 0.1 hours are six minutes."""
     minutes = iter(range(10_000))
     clock = SimpleNamespace(monotonic=lambda: 60.0 * next(minutes))
-    monkeypatch.setattr("seloss.train.callbacks.time_budget.time", clock)
+    monkeypatch.setattr("seloss.train.callbacks.schedule.time", clock)
     recorder, trainer, experiment = fit(tmp_path, epochs=100, max_hours=0.1)
     assert 1 <= len(recorder.weights) < 20
     assert trainer.global_step == experiment.progress()[1]

@@ -24,8 +24,7 @@ from seloss.train.callbacks.interruption import Interruption
 from seloss.train.callbacks.loggers import build_loggers
 from seloss.train.callbacks.profiler import StepProfiler
 from seloss.train.callbacks.run_log import EpochBar, RunLog
-from seloss.train.callbacks.schedule import LearningRate
-from seloss.train.callbacks.time_budget import TimeBudget
+from seloss.train.callbacks.schedule import LearningRate, TimeBudget
 from seloss.train.callbacks.weight_average import WeightAverage
 from seloss.train.options.recipe import OptimConfig, TrainingConfig
 from seloss.train.run.distributed import PATIENCE, Layout, RunningStatistics, find_layout

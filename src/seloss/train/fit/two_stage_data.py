@@ -24,22 +24,12 @@ HOUR = 3600
 Progress = Callable[[Iterable[int]], Iterable[int]]
 
 
-def _open_store(
-    root: str | Path, identity: dict[str, Any], origin: str | Path, fill: bool
-) -> FeatureStore:
-    """Open the store of a model and a data set: ids are unique within one data set only."""
-    parts = (json.dumps(identity, sort_keys=True), str(Path(origin).resolve()))
-    model, data = (hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts)
-    return FeatureStore(Path(root) / model / data, identity, read_only=not fill)
-
-
-class EmbeddingData:
-    """Embeddings of a data set's utterances, stored once.
+class _StoredData:
+    """Features of a data set's utterances, stored once.
 
     Args:
-        embedder: Makes them.
-        root: Folder of all embeddings; each model, layer and data set gets its own inside.
-        source: ``noisy``, or ``clean`` for oracle experiments.
+        root: Folder of all such features; each identity and data set gets its own inside.
+        identity: What the features depend on beside the audio.
         fill: Compute what is missing; otherwise it is refused.
         share: Compute only every n-th utterance from the i-th on, ``(i, n)``.
         progress: Shows how far it is.
@@ -47,17 +37,49 @@ class EmbeddingData:
 
     def __init__(
         self,
-        embedder: SpeechEmbedder,
         root: str | Path,
+        identity: dict[str, Any],
         *,
-        source: str = "noisy",
         fill: bool = True,
         share: Share = (0, 1),
         progress: Progress = iter,
     ) -> None:
-        self.embedder, self.root, self.source = embedder, root, source
+        self.root, self.identity = root, identity
         self.fill, self.share, self.progress = fill, share, progress
-        self.identity = {**embedder.describe(), "source": source}
+
+    def _filled(
+        self,
+        dataset: SizedDataset,
+        origin: str | Path,
+        compute: Callable[[Item], Tensor],
+        **options: Any,
+    ) -> FeatureStore:
+        # Ids are unique within one data set only.
+        parts = (json.dumps(self.identity, sort_keys=True), str(Path(origin).resolve()))
+        model, data = (hashlib.sha256(part.encode()).hexdigest()[:12] for part in parts)
+        folder = Path(self.root) / model / data
+        store = FeatureStore(folder, self.identity, read_only=not self.fill)
+        if self.fill:
+            options |= {"share": self.share, "progress": self.progress}
+            fill_store(store, dataset, compute, **options)
+        return store
+
+
+class EmbeddingData(_StoredData):
+    """Embeddings of a data set's utterances.
+
+    Args:
+        embedder: Makes them.
+        root: Folder of all embeddings.
+        source: ``noisy``, or ``clean`` for oracle experiments.
+        **options: ``fill``, ``share`` and ``progress`` as for `_StoredData`.
+    """
+
+    def __init__(
+        self, embedder: SpeechEmbedder, root: str | Path, *, source: str = "noisy", **options: Any
+    ) -> None:
+        super().__init__(root, {**embedder.describe(), "source": source}, **options)
+        self.embedder, self.source = embedder, source
         self._times = embedder.times(HOUR * embedder.sample_rate)
 
     def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
@@ -75,20 +97,15 @@ class EmbeddingData:
                 f"the embedder takes signals of {self.embedder.sample_rate} Hz, the data have "
                 f"{dataset.sample_rate} Hz"
             )
-        store = _open_store(self.root, self.identity, origin, self.fill)
-        if self.fill:
-            per_frame = self.embedder.n_layers * self.embedder.size * 4
-            fill_store(
-                store,
-                dataset,
-                lambda item: self.embedder.embed(heard_signal(item, self.source)),
-                bytes_of=lambda n: per_frame * len(self.embedder.times(n)),
-                source=self.source,
-                what="embeddings",
-                share=self.share,
-                progress=self.progress,
-            )
-        return store
+        per_frame = self.embedder.n_layers * self.embedder.size * 4
+        return self._filled(
+            dataset,
+            origin,
+            lambda item: self.embedder.embed(heard_signal(item, self.source)),
+            bytes_of=lambda n: per_frame * len(self.embedder.times(n)),
+            source=self.source,
+            what="embeddings",
+        )
 
     def dataset(
         self,
@@ -118,57 +135,50 @@ class EmbeddingData:
         )
 
 
-class LatentData:
+class LatentData(_StoredData):
     """Latents that a trained stage 1 gives for a data set's utterances.
 
     Args:
         network: Stage 1, trained.
         embeddings: Of the same embedder and source as in its training.
         root: Folder of all latents.
-        fill: Compute what is missing; otherwise it is refused.
-        share: Compute only every n-th utterance from the i-th on, ``(i, n)``.
-        progress: Shows how far it is.
+        **options: ``fill``, ``share`` and ``progress`` as for `_StoredData`.
     """
 
     def __init__(
-        self,
-        network: EmbeddedCNUNet,
-        embeddings: EmbeddingData,
-        root: str | Path,
-        *,
-        fill: bool = True,
-        share: Share = (0, 1),
-        progress: Progress = iter,
+        self, network: EmbeddedCNUNet, embeddings: EmbeddingData, root: str | Path, **options: Any
     ) -> None:
-        self.network, self.embeddings, self.root = network.eval(), embeddings, root
-        self.fill, self.share, self.progress = fill, share, progress
         digest = hashlib.sha256()
         for name, value in network.state_dict().items():
             digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-        self.identity = {
+        identity = {
             "network": digest.hexdigest()[:16],
             "arguments": network.get_model_args(),
             "embeddings": embeddings.identity,
         }
+        super().__init__(root, identity, **options)
+        self.network, self.embeddings = network.eval(), embeddings
 
     def store(self, dataset: SizedDataset, origin: str | Path) -> FeatureStore:
         """Return the store of a data set, complete if ``fill``; see :class:`EmbeddingData`."""
-        store = _open_store(self.root, self.identity, origin, self.fill)
-        if self.fill:
-            whole = self.embeddings.dataset(dataset, origin, self.network)
-            index = {facts.id: i for i, facts in enumerate(dataset.items)}
-            inner = self.network.network
-            rows = inner.n_fft // 2 // 2 ** len(inner.depths)
-            fill_store(
-                store,
-                dataset,
-                lambda item: self._latent(whole[index[item.id]].features, item),
-                bytes_of=lambda n: 8 * inner.channels * rows * inner.n_frames(n),
-                what="latents",
-                share=self.share,
-                progress=self.progress,
-            )
-        return store
+        inner = self.network.network
+        # Each stage halves the rows; the constant bin is left out.
+        rows = inner.n_fft // 2 // 2 ** len(inner.depths)
+        whole = self.embeddings.dataset(dataset, origin, self.network) if self.fill else None
+        index = {facts.id: i for i, facts in enumerate(dataset.items)}
+
+        def compute(item: Item) -> Tensor:
+            assert whole is not None
+            return self._latent(whole[index[item.id]].features, item)
+
+        return self._filled(
+            dataset,
+            origin,
+            compute,
+            # Real and imaginary part of 4 bytes each.
+            bytes_of=lambda n: 8 * inner.channels * rows * inner.n_frames(n),
+            what="latents",
+        )
 
     @torch.no_grad()
     def _latent(self, layers: Tensor, item: Item) -> Tensor:

@@ -73,8 +73,8 @@ class Option:
     def describe(self) -> str:
         """Return its help: description, type and default."""
         types = " or ".join(_describe(each) for each in _alternatives(self.type))
-        known = self.default is not dataclasses.MISSING
-        default = f"; default: {json.dumps(self.default)}" if known else ""
+        has_default = self.default is not dataclasses.MISSING
+        default = f"; default: {json.dumps(self.default)}" if has_default else ""
         return f"{self.help} ({types.removeprefix('must be ')}{default})"
 
 

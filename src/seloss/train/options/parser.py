@@ -199,9 +199,9 @@ def _unrecognised(argument: str, options: Iterable[str]) -> str:
     several = [f"--{name}" for name in options if name.endswith(f".{flag}")]
     if several:
         return f"--{flag} may be {' or '.join(several)}: give the whole name"
-    known = [*_short_flags(list(options)), "loss", "loss_preset", "config", "overwrite"]
-    short = ", --".join(sorted(name for name in known if "." not in name))
-    return f"--{flag} is unknown{did_you_mean(flag, known, '--')}; the flags are --{short}"
+    flags = [*_short_flags(list(options)), "loss", "loss_preset", "config", "overwrite"]
+    short = ", --".join(sorted(name for name in flags if "." not in name))
+    return f"--{flag} is unknown{did_you_mean(flag, flags, '--')}; the flags are --{short}"
 
 
 def _build(config_class: type, values: dict[str, Any], prefix: str) -> Any:

@@ -89,10 +89,12 @@ def find_layout(training: TrainingConfig) -> Layout:
         return Layout(1, gpus or training.ranks, rank, gpus > 0)
     world, per_node = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     nodes = world // per_node
-    asked = {"nodes": training.nodes, "ranks": training.ranks, "gpus": max(training.gpus, 1)}
+    requested = {"nodes": training.nodes, "ranks": training.ranks, "gpus": max(training.gpus, 1)}
     for name, there in (("nodes", nodes), ("gpus" if gpus else "ranks", per_node)):
-        if asked[name] not in (1, there):
-            raise ValueError(f"training.{name} is {asked[name]}, but the launcher started {there}")
+        if requested[name] not in (1, there):
+            raise ValueError(
+                f"training.{name} is {requested[name]}, but the launcher started {there}"
+            )
     if gpus and per_node > gpus:
         raise ValueError(f"{per_node} processes were started on a node with {gpus} GPU(s)")
     return Layout(nodes, per_node, int(os.environ["RANK"]), gpus > 0, launched=True)

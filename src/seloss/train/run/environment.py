@@ -32,7 +32,10 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "command": shlex.join([sys.executable, *sys.argv]),
         "folder": str(Path.cwd()),
         "seed": seed,
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {
+            **{"python": platform.python_version(), "asteroid": asteroid.__version__},
+            **{name: _version(name) for name in _PACKAGES},
+        },
         "commit": _git("rev-parse", "HEAD"),
         "modified_files": len((_git("status", "--porcelain") or "").splitlines()),
         "hardware": {
@@ -54,10 +57,6 @@ def record_environment(path: Path, seed: int) -> None:
         earlier = [*last.pop("earlier_starts", []), last]
     record = {**describe_environment(seed), "earlier_starts": earlier}
     write_text(path, json.dumps(record, indent=2) + "\n")
-
-
-def _versions() -> dict[str, str | None]:
-    return {"asteroid": asteroid.__version__} | {name: _version(name) for name in _PACKAGES}
 
 
 def _version(name: str) -> str | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-__all__ = ["block_names", "buffers_kept", "recompute"]
+__all__ = ["buffers_kept", "recompute"]
 
 Contexts = tuple[AbstractContextManager[None], AbstractContextManager[None]]
 
@@ -44,11 +44,6 @@ def recompute(network: nn.Module, names: Sequence[str]) -> list[str]:
     return outermost
 
 
-def block_names(network: nn.Module) -> list[str]:
-    """Return the names of a network's blocks: the modules in its outermost lists of modules."""
-    return list(_blocks(network))
-
-
 def _parts(network: nn.Module, name: str) -> dict[str, nn.Module]:
     parts = dict(network.named_modules())
     if not name or name not in parts:
@@ -61,6 +56,7 @@ def _parts(network: nn.Module, name: str) -> dict[str, nn.Module]:
 
 
 def _blocks(network: nn.Module, prefix: str = "") -> dict[str, nn.Module]:
+    """Return a network's blocks by name: the modules in its outermost lists of modules."""
     blocks: dict[str, nn.Module] = {}
     for name, child in network.named_children():
         path = f"{prefix}{name}"
