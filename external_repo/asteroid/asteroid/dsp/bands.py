@@ -184,7 +184,7 @@ class MelScale(Scale):
         bins = torch.linspace(0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64)
         rising, falling = (bins - low) / (centres - low), (high - bins) / (high - centres)
         filters = torch.minimum(rising, falling).clamp_min(0)
-        widths = (high - low)[:, 0] / 2
+        widths = (high - low)[:, 0] / 2  # of a rectangle with the triangle's area
         importance = importance_at(centres[:, 0].tolist(), widths.tolist())
         super().__init__(filters, centres[:, 0], widths, torch.tensor(importance))
 
@@ -202,7 +202,7 @@ def gaussian_filters(table: BandTable, n_fft: int, sample_rate: float) -> Tensor
     bins = torch.arange(n_fft // 2 + 1, dtype=torch.float64)
     filters = widths[0] / widths * torch.exp(-11 * ((bins - centres.floor()) / widths) ** 2)
     filters[filters <= SKIRT_GAIN] = 0
-    filters[:, -1] = 0
+    filters[:, -1] = 0  # as in the published code, whose banks have n_fft // 2 columns
     return filters
 
 

@@ -35,7 +35,7 @@ def compress_published(spectrum: Tensor, power: float) -> Tensor:
 def expand(parts: Tensor, power: float) -> Tensor:
     """Undo :func:`compress`: ``(batch, 2, freq, frames)`` to complex ``(batch, freq, frames)``."""
     energy = parts.square().sum(1, keepdim=True)
-    exponent = (1 / power - 1) / 2
+    exponent = (1 / power - 1) / 2  # |Y|^2 to this is |Y|^(1 / power) / |Y|
     if abs(exponent - round(exponent)) > 1e-9:
         energy = energy.clamp_min(FLOOR**2)  # a fractional power has no gradient at zero
     re, im = (parts * energy**exponent).unbind(1)

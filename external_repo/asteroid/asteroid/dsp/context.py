@@ -15,6 +15,7 @@ __all__ = ["context_windows", "count_windows", "overlap_add", "reference_correla
 
 def count_windows(n_samples: int, window: int) -> int:
     """Return how many windows cover a signal of ``n_samples``."""
+    # The first lies before the signal, and the last must reach its end.
     return (n_samples + window) // (window // 2) + 1
 
 
@@ -83,7 +84,7 @@ def reference_correlation(
     Source: Luo et al., "End-to-end microphone permutation and number invariant multi-channel
         speech separation", ICASSP 2020, equation 2.
     """
-    hop, lags = window // 2, 2 * context + 1
+    hop, lags = window // 2, 2 * context + 1  # shifts from -context to +context
     n_windows = count_windows(signal.shape[-1], window)
     n_blocks = -(-lags // hop)
     end = (n_windows + n_blocks + 2) * hop - signal.shape[-1] - context - window
@@ -100,6 +101,7 @@ def reference_correlation(
     products = halves[..., :-1, :] + halves[..., 1:, :]
 
     scale = 1 / (_moving_norm(padded, window) + eps)
+    # A window of the reference starts ``context`` samples into the padded signal.
     reference_scale = scale[..., :1, context::hop][..., :n_windows, None]
     normalised: Tensor = products * scale.unfold(-1, lags, hop)[..., :n_windows, :]
     return normalised * reference_scale
@@ -117,7 +119,7 @@ def _toeplitz(blocks: Tensor) -> Tensor:
 def _moving_norm(signal: Tensor, window: int) -> Tensor:
     """Euclidean norm of every stretch of ``window`` samples, with gradient 0 where it is 0."""
     energy = _moving_sum(signal.square(), window)
-    silent = energy <= 0
+    silent = energy <= 0  # where the root has no gradient
     norm: Tensor = energy.masked_fill(silent, 1).sqrt().masked_fill(silent, 0)
     return norm
 

@@ -57,6 +57,7 @@ class FramedStft(nn.Module):
         window = torch.hamming_window(win_length, dtype=torch.float64)
         self.register_buffer("window", window, persistent=False)
         missing = -win_length % hop_length
+        # Windows a hop apart overlap: the sum of their squares repeats with the hop.
         envelope = F.pad(window.square(), (0, missing)).view(-1, hop_length).sum(0)
         self.register_buffer("envelope", envelope, persistent=False)
 
@@ -106,6 +107,8 @@ class FramedStft(nn.Module):
         z = torch.fft.irfft(y, n=self.n_fft)[..., :n] * self.n_fft
         alternating = torch.ones_like(window)
         alternating[1::2] = -1
+        # irfft counts bins twice but for the first and the last, which are added here, so that all
+        # count once after the division.
         z = (z + y[..., :1].real + y[..., -1:].real * alternating) / 2
         # The transform's matrix times its transpose is n_fft/2 I + (1 1' + a a')/2, where a
         # alternates: its inverse (by the Woodbury identity) takes two means away.

@@ -80,6 +80,7 @@ def _check(estimate: Tensor, *references: Tensor) -> None:
 def _along(estimate: Tensor, direction: Tensor, eps: float = 0.0) -> Tensor:
     """Coefficient of the projection of ``estimate`` on ``direction``; 0 where that is silent."""
     energy = (direction * direction).sum(-1)
+    # tiny: 0 / tiny is 0, with a finite gradient
     energy = energy + eps if eps else energy.clamp_min(torch.finfo(energy.dtype).tiny)
     return (estimate * direction).sum(-1) / energy
 
@@ -163,6 +164,7 @@ def _beyond(rest: Tensor, target: Tensor, noise: Tensor) -> Tensor:
     component = noise
     for _ in range(2):
         component = component - _along(component, target)[:, None] * target
+    # Round-off of both projections, as an energy.
     floor = (32 * torch.finfo(noise.dtype).eps) ** 2 * (noise * noise).sum(-1)
     collinear = (component * component).sum(-1) <= floor
     component = torch.where(collinear[:, None], torch.zeros_like(component), component)

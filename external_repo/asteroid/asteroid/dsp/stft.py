@@ -68,8 +68,10 @@ class Stft(nn.Module):
     def _reflect(self, signal: Tensor, lengths: Tensor) -> Tensor:
         """Pad half a window on both sides, reflecting at each utterance's own end."""
         half, n_samples = self.n_fft // 2, signal.shape[-1]
+        # An utterance shorter than a window was padded with zeros up to one.
         last = lengths.to(signal.device).clamp_min(self.n_fft)[:, None] - 1
         index = torch.arange(-half, n_samples + half, device=signal.device).abs()
+        # Mirrored at the last sample; what lies further behind is masked, any index will do.
         index = torch.where(index > last, 2 * last - index, index).clamp_min(0)
         return signal.gather(-1, index)
 
@@ -89,7 +91,7 @@ def overlap_add(frames: Tensor, hop_length: int, n_samples: int) -> Tensor:
         ``(batch, n_samples)``, cut or padded with zeros.
     """
     batch, n_frames, n_fft = frames.shape
-    pieces = -(-n_fft // hop_length)
+    pieces = -(-n_fft // hop_length)  # hops in a frame, rounded up
     if n_fft % hop_length:
         frames = F.pad(frames, (0, pieces * hop_length - n_fft))
     signal = F.pad(frames[..., :hop_length], (0, 0, 0, pieces - 1))

@@ -68,13 +68,13 @@ def build_loss(name: str, **options: object) -> nn.Module:
         Stft()
     """
     loss = get_loss(name)
-    known = list(inspect.signature(loss).parameters)
-    unknown = sorted(set(options) - set(known))
+    names = list(inspect.signature(loss).parameters)
+    unknown = sorted(set(options) - set(names))
     if unknown:
-        guess = did_you_mean(unknown[0], known)
+        guess = did_you_mean(unknown[0], names)
         raise ValueError(
             f"the loss {name!r} has no argument {', '.join(unknown)}{guess}; it has "
-            f"{', '.join(known)}"
+            f"{', '.join(names)}"
         )
     try:
         return loss(**options)

@@ -74,6 +74,7 @@ class CompressedSpectrumLoss(SpeechLoss):
         apart = [(mine - other).square() for mine, other in zip(estimate, target, strict=True)]
         cells = self.complex_weight * (apart[0] + apart[1]) + self.magnitude_weight * apart[2]
         per_frame = cells.mean(1)
+        # As `FramedStft.n_frames`, of a tensor: frames that hold any of an utterance.
         n_frames = -(-(signals.counts + self.stft.delay) // self.stft.hop_length)
         return mean_over_time(per_frame, n_frames)
 
@@ -129,7 +130,7 @@ class LatentLoss(nn.Module):
             mask = sample_mask(n_frames, total, device=latent.device).float()[:, None, None]
             shape = (batch, self.parts, -1, total)
             cells = stored.reshape(shape)
-            count = mask.sum(-1, keepdim=True) * cells.shape[2]
+            count = mask.sum(-1, keepdim=True) * cells.shape[2]  # cells of a part that count
             mean = (cells * mask).sum((2, 3), keepdim=True) / count
             variance = ((cells - mean).square() * mask).sum((2, 3), keepdim=True) / count
             target = (cells - mean) / (variance + self.eps).sqrt()

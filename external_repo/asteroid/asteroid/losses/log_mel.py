@@ -79,6 +79,7 @@ class LogMelLoss(SpeechLoss):
         self.n_fft, self.hop_length = n_fft, hop_length
         banks = torch.cat([mel_bank(count, n_fft, sample_rate) for count in self.n_mels])
         self.register_buffer("window", torch.hann_window(win_length), persistent=False)
+        # Divided by n_fft, as published, so that FLOOR is relative to amplitudes near 1.
         self.register_buffer("banks", banks.T / n_fft, persistent=False)
 
     def per_utterance(self, signals: Signals) -> Tensor:
@@ -123,7 +124,7 @@ def mel_bank(n_mels: int, n_fft: int, sample_rate: float) -> Tensor:
         math.floor(bins * 700 * math.expm1(highest * i / (n_mels + 1) / 1127.01048) / nyquist)
         for i in range(n_mels + 1)
     ]
-    corners.append(bins)
+    corners.append(bins)  # one bin beyond the last: the highest filter does not fall to 0 inside
     edges = torch.tensor(corners, dtype=torch.float64)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     bin_index = torch.arange(bins, dtype=torch.float64)

@@ -125,10 +125,12 @@ class LoudnessModel(nn.Module):
             n_frames: Frames of each utterance, ``(batch,)``; those behind never count.
         """
         with torch.no_grad():
-            target = self._describe(self._bark(target_power, n_frames))
+            bark = self._bark(target_power, n_frames)
+            target = _Target(bark, self._loudness(bark), self._audible(bark))
         bark = self._bark(est_power, n_frames)
         bark = bark * self._equaliser(bark, target)
-        bark = bark * self._gain(bark, target)
+        # Gain of each frame that matches the audible power.
+        bark = bark * ((target.audible + 5e3) / (self._audible(bark) + 5e3)).clamp(3e-4, 5.0)
         return mean_over_time(self._disturbance(bark, target), n_frames)
 
     def _bark(self, power: Tensor, n_frames: Tensor) -> Tensor:
@@ -138,9 +140,6 @@ class LoudnessModel(nn.Module):
         bands = (power @ self.bark.to(power)) * inside[..., None]
         # Not a product with the reciprocal: its gradient overflows where the level is 0.
         return LEVEL * (bands / (level + TINY)[:, None, None])
-
-    def _describe(self, bark: Tensor) -> _Target:
-        return _Target(bark, self._loudness(bark), self._audible(bark))
 
     def _audible(self, bark: Tensor, margin: float = 1.0) -> Tensor:
         """Power of the bands above the threshold of hearing, ``(batch, frames, 1)``."""
@@ -156,28 +155,27 @@ class LoudnessModel(nn.Module):
 
     def _equaliser(self, bark: Tensor, target: _Target) -> Tensor:
         """Gain of each band that matches the long-term spectra, ``(batch, 1, bands)``."""
+        # Bands 20 dB above the threshold of hearing count, in frames where they reach the level.
         active = self._audible(target.bark, 100.0) >= LEVEL
         counts = active & (target.bark >= 100 * self.threshold.to(bark))
         powers = [
             torch.where(counts, values, values.new_zeros(())).sum(1, keepdim=True) + 1e3
             for values in (target.bark, bark)
         ]
-        return (powers[0] / powers[1]).clamp(0.01, 100.0)
-
-    def _gain(self, bark: Tensor, target: _Target) -> Tensor:
-        """Gain of each frame that matches the audible power, ``(batch, frames, 1)``."""
-        return ((target.audible + 5e3) / (self._audible(bark) + 5e3)).clamp(3e-4, 5.0)
+        return (powers[0] / powers[1]).clamp(0.01, 100.0)  # +-20 dB, as P.862
 
     def _disturbance(self, bark: Tensor, target: _Target) -> Tensor:
         """Weighted sum of both disturbances of each frame, ``(batch, frames)``."""
         loudness, widths = self._loudness(bark), self.widths.to(bark)
+        # Differences below a quarter of the softer one are not heard (P.862).
         masked = 0.25 * torch.minimum(loudness, target.loudness)
         clipped = ((loudness - target.loudness).abs() - masked).clamp_min(FLOOR) * widths
         added = ((bark + 50) / (target.bark + 50)) ** 1.2
+        # Only what the estimate has clearly added counts: below 3 nothing, at most 12 (P.862).
         added = torch.where(added < 3, added.new_zeros(()), added.clamp_max(12))
         symmetric = ((clipped.square() + FLOOR).sum(-1) * widths.sum()).sqrt()
         asymmetric = (added * clipped).sum(-1)
-        weight = ((target.audible[..., 0] + 1e5) / LEVEL) ** 0.04
+        weight = ((target.audible[..., 0] + 1e5) / LEVEL) ** 0.04  # so loud frames count less
         return 0.1 * (symmetric / weight).clamp_max(LOUDEST) + 0.0309 * (
             asymmetric / weight
         ).clamp_max(LOUDEST)

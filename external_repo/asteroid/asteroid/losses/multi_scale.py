@@ -61,6 +61,7 @@ class MultiScaleSTFTLoss(SpeechLoss):
         self.windows = nn.Module()
         for n_fft in n_ffts:
             window = torch.hann_window(n_fft)
+            # A sine of amplitude 1 has half the window's sum at its frequency, half at minus it.
             self.windows.register_buffer(f"w{n_fft}", 2 * window / window.sum(), persistent=False)
 
     def per_utterance(self, signals: Signals) -> Tensor:

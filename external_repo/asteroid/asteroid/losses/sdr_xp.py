@@ -110,7 +110,7 @@ class XP1Loss(SpeechLoss):
         share = self.eps
         if self.soft_clamp_db is not None:
             share = max(share, 10 ** (-self.soft_clamp_db / 10))
-        bounded = torch.add(distortion + TINY, target, alpha=share)
+        bounded = torch.add(distortion + TINY, target, alpha=share)  # so the ratio is <= 1 / share
         return torch.log10(target / bounded + self.eps)
 
 
@@ -264,9 +264,11 @@ class NegSISDRLoss(XP1Loss):
         weights = self.weighting(cells)
         if self.variant == "published":
             return weights if cells.frames is None else weights * cells.frames
+        # Where all are 0, all count alike.
         weights = weights.clamp_min(torch.finfo(weights.dtype).tiny)
         if cells.frames is not None:
             weights = weights * cells.frames
+        # A common factor cancels in the loss, but tiny weights would underflow in the sums.
         return weights / weights.amax((1, 2), keepdim=True)
 
 

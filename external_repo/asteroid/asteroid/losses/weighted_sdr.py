@@ -58,7 +58,7 @@ class WeightedSDRLoss(SpeechLoss):
         if signals.noise is None:
             raise ValueError("weighted_sdr looks at the noise: targets must hold it as source 1")
         speech, noise = signals.target, signals.noise
-        rest = speech + noise - signals.estimate
+        rest = speech + noise - signals.estimate  # the estimate's noise
         speech_energy, noise_energy = speech.square().sum(-1), noise.square().sum(-1)
         alpha = speech_energy / (speech_energy + noise_energy + TINY)
         return alpha * self._term(speech, signals.estimate, speech_energy) + (

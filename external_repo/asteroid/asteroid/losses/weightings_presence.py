@@ -40,7 +40,7 @@ def flux(cells: Cells) -> Tensor:
     """Relative rise of speech from the frame before, from 0 to 1."""
     before, now = cells.speech[..., :-1], cells.speech[..., 1:]
     rise = (now - before).relu() / (now + before + TINY)
-    return torch.nn.functional.pad(rise, (1, 0))
+    return torch.nn.functional.pad(rise, (1, 0))  # the first frame has none before it
 
 
 @WEIGHTINGS.register("speech_presence")

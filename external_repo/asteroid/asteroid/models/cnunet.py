@@ -119,7 +119,7 @@ class CNUNet(FramedModel):
         self.downs = nn.ModuleList(
             ComplexConv2d(channels, channels, (1, 1), (2, 1)) for _ in depths
         )
-        rows = n_fft // 2 // 2 ** len(depths)
+        rows = n_fft // 2 // 2 ** len(depths)  # without the constant bin, halved by each stage
         self.fusion: EmbeddingFusion | None = None
         if embedding_dim is not None:
             self.fusion = EmbeddingFusion(channels, rows, embedding_dim, **options)

@@ -59,7 +59,8 @@ class ComplexMaskModel(BaseModel):
             TypeError: ``x`` is no floating-point tensor.
             ValueError: ``x`` has no or too many dimensions, or is empty.
         """
-        signals = first_channel(x).to(_exact(self))
+        exact = torch.promote_types(next(self.parameters()).dtype, torch.float32)
+        signals = first_channel(x).to(exact)
         spectrum = self.stft(signals)
         masked = apply_mask(spectrum, self.mask_output(spectrum), self.mask)
         by_source = masked.unflatten(1, (2, self.n_src)).transpose(1, 2).flatten(0, 1)
@@ -75,8 +76,3 @@ class ComplexMaskModel(BaseModel):
         """
         weights = {k: v for k, v in state.items() if not k.startswith(("encoder.", "decoder."))}
         self.load_state_dict(weights)
-
-
-def _exact(network: torch.nn.Module) -> torch.dtype:
-    kind = next(network.parameters()).dtype
-    return torch.float64 if kind == torch.float64 else torch.float32

@@ -102,7 +102,7 @@ class DCCRN(ComplexMaskModel):
         super().__init__(sample_rate, n_src, MASKINGS[masking], stft)
         self.arguments, self.published = arguments, published
         widths = _complex_counts(channels, n_fft, hidden)
-        n_features = widths[-1] * (n_fft // 2 >> len(widths))
+        n_features = widths[-1] * (n_fft // 2 >> len(widths))  # each encoder halves the rows
         between: nn.Module = (
             ComplexRecurrent(n_features, hidden // 2, n_layers)
             if recurrent == "complex"
@@ -118,7 +118,7 @@ class DCCRN(ComplexMaskModel):
         down = [Layer(count, _KERNEL, _STRIDE) for count in widths]
         up = [Layer(count, _KERNEL, _STRIDE, 1) for count in [*widths[-2::-1], n_src]]
         self.masker = UNet(down, up, style=style, between=between)
-        ahead = 0 if causal else len(widths)
+        ahead = 0 if causal else len(widths)  # one frame for each decoder
         self.latency_samples = window_length + ahead * hop_length
         if published:
             self.masker.apply(_initialise)

@@ -133,6 +133,7 @@ class DCUnet(ComplexMaskModel):
         self.masker = UNet(encoders, decoders, n_in=n_in, style=style)
         self.frame_step = prod(layer.stride[1] for layer in encoders)
         bin_step = prod(layer.stride[0] for layer in encoders)
+        # n_fft / 2 + 1 bins are odd, as every layer's rows must be for its decoder to restore them.
         if (n_fft // 2) % bin_step:
             raise ValueError(
                 f"n_fft must be a multiple of {2 * bin_step} for {architecture}; got {n_fft}"

@@ -176,7 +176,7 @@ class FasNetTAC(BaseModel):
         """
         _check_mixture(x)
         mics = PackedMics.from_valid(valid_mics, x.shape[0], x.shape[1])
-        exact = torch.float64 if self.encoder.weight.dtype == torch.float64 else torch.float32
+        exact = torch.promote_types(self.encoder.weight.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             signal = mics.pack(x).to(exact)
             windows = context_windows(signal, self.window, self.context)

@@ -158,6 +158,7 @@ def check_sizes(channels: int, inner: int, depths: tuple[int, ...], n_fft: int) 
             raise ValueError(f"{name} must be even and at least 2; got {value}")
     if not depths or min(depths) < 1:
         raise ValueError(f"depths must be positive, one per stage; got {list(depths)}")
+    # A unit at level l sees rows halved l times, and halves them ``depth`` times more.
     steps = max([len(depths), *(level + depth for level, depth in enumerate(depths))])
     if n_fft // 2 % 2**steps:
         raise ValueError(

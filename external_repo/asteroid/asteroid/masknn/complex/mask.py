@@ -65,6 +65,7 @@ def bound_polar(output: Tensor) -> Tensor:
     small = power < SMALL_POWER
     # each branch sees only what it is for: a gradient of 0 times infinity would be NaN
     magnitude, little = torch.where(small, 1.0, power).sqrt(), torch.where(small, power, 0.0)
+    # tanh(r) / r up to r^8
     series = 1 - little * (1 / 3 - little * (2 / 15 - little * (17 / 315 - little * (62 / 2835))))
     factor = torch.where(small, series, magnitude.tanh() / magnitude)
     return torch.cat([re * factor, im * factor], dim=1)

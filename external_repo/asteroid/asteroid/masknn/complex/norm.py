@@ -62,7 +62,7 @@ class ComplexBatchNorm2d(nn.Module):
                 nn.BatchNorm2d(channels, eps, momentum) for _ in range(2)
             )
             return
-        scale = 0.5**0.5
+        scale = 0.5**0.5  # a complex number of variance 1 has parts of variance 1 / 2
         self.weight = nn.Parameter(torch.tensor([scale, 0.0, scale])[:, None].repeat(1, channels))
         self.bias = nn.Parameter(torch.zeros(2, channels))
         self.register_buffer("running_mean", torch.zeros(2, channels))
@@ -114,7 +114,7 @@ class ComplexBatchNorm2d(nn.Module):
 
     @torch.no_grad()
     def _track(self, mean: Tensor, covariance: Tensor, n: int) -> None:
-        unbiased = covariance * (n / max(n - 1, 1))
+        unbiased = covariance * (n / max(n - 1, 1))  # as torch's batch norms keep it
         self.running_mean.lerp_(mean.to(self.running_mean), self.momentum)
         self.running_covariance.lerp_(unbiased.to(self.running_covariance), self.momentum)
         self.num_batches_tracked.add_(1)

@@ -57,6 +57,7 @@ class ComplexLSTM(nn.Module):
                 module.rnn(rows)[0].view(n_frames, 2, n_batch, -1)
                 for module in (layer.re_module, layer.im_module)
             )
+            # Rows 0 hold the real parts that went in, rows 1 the imaginary ones.
             re = of_re[:, 0] - of_im[:, 1]
             x = torch.stack([re, of_re[:, 1] + of_im[:, 0]], dim=1)
         return x

@@ -57,8 +57,10 @@ def whitener(covariance: Tensor, weight: Tensor, eps: float) -> Tensor:
     a, b, c = covariance
     determinant = (a * c - b * b).clamp_min(0) + eps * (a + c) + eps * eps
     a, c = a + eps, c + eps
+    # For a symmetric 2 x 2 matrix, sqrt(V) = (V + sqrt(det V) I) / sqrt(tr V + 2 sqrt(det V)).
     root = determinant.sqrt()
     scale = 1 / (root * (a + c + 2 * root).sqrt())
+    # Its inverse: the diagonal's elements change places, the others their sign.
     d, e, f = (c + root) * scale, -b * scale, (a + root) * scale
     p, q, r = weight
     rows = [p * d + q * e, p * e + q * f], [q * d + r * e, q * e + r * f]

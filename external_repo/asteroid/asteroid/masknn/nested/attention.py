@@ -136,6 +136,7 @@ def _convolve_time(
     n_out, n_taps = weight.shape[0], weight.shape[-1]
     if state is None:
         return F.conv2d(F.pad(x, (n_taps - 1, 0)), weight)
+    # Flipped: the last tap is for the present frame, the first for the one furthest ahead.
     spread = weight.permute(0, 3, 1, 2).flip(1).flatten(0, 1)[..., None]  # (out * taps, channels)
     shares = F.conv2d(x, spread).unflatten(1, (n_out, n_taps)).movedim(2, -1)
     coming, outputs = state.get(owner, "coming"), []

@@ -43,7 +43,7 @@ class MapNorm(nn.Module):
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
         """Normalise ``(batch, parts * channels, freq, frames)``."""
-        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        exact = torch.promote_types(x.dtype, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
             weight, bias, y = self.weight.to(exact), self.bias.to(exact), x.to(exact)
             if self.kind == "utterance":

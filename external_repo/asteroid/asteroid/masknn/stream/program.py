@@ -239,12 +239,6 @@ class FrameProgram:
             for kind, line in zip(kinds, self.code, strict=True)
         ]
 
-    @property
-    def multiply_adds(self) -> int:
-        """Multiply-adds of the matrix products of one frame."""
-        products = [each for each in self.operations() if isinstance(each, Multiply)]
-        return sum(each.rows * each.width * each.n_out for each in products)
-
     def save(self, path: str | Path) -> None:
         """Write to one file (``.npz``), for implementations on other hardware.
 
