@@ -1,4 +1,4 @@
-"""Run all benchmarks, each in a process of its own, and write what they found to RESULTS.md.
+"""Run all benchmarks, each in a process of its own, and write their results to RESULTS.md.
 
     python -m benchmarks                       everything, as `make bench` does
     python -m benchmarks --only losses fasnet  some, printed and not written
@@ -6,7 +6,7 @@
     python -m benchmarks --device cuda         networks and losses on a GPU
 
 A benchmark that fails or takes too long loses none of its own rows, nor the others'. Each has its
-share of the ten minutes, and what those before it left over. Figures mean something only on a
+share of the ten minutes, and what those before it left over. Values mean something only on a
 machine that does nothing else; `--clock cpu --threads 1` is disturbed least.
 """
 
@@ -96,7 +96,7 @@ def _command(name: str, options: argparse.Namespace) -> list[str]:
 
 
 def _run(name: str, options: argparse.Namespace, folder: Path, limit_s: float) -> Result:
-    """Run one benchmark; whatever happens to it, return what it had found by then."""
+    """Run one benchmark; whatever happens to it, return its rows so far."""
     result = Result(name, BENCHMARKS[name].title, _command(name, options))
     path, started = folder / f"{name}.jsonl", time.monotonic()
     print(f"== {result.title}: {' '.join(result.command)}", flush=True)
@@ -123,7 +123,7 @@ def _run(name: str, options: argparse.Namespace, folder: Path, limit_s: float) -
 
 
 def _run_all(options: argparse.Namespace, folder: Path) -> list[Result]:
-    """Run what is asked for, each until the shares up to its own are used up."""
+    """Run the requested benchmarks, each until the shares up to its own are used up."""
     deadline, results = time.monotonic(), []
     for name in options.only:
         deadline += BENCHMARKS[name].share_s * options.minutes / 10
@@ -132,7 +132,7 @@ def _run_all(options: argparse.Namespace, folder: Path) -> list[Result]:
 
 
 def _work(options: argparse.Namespace) -> int:
-    """Run what is asked for; return 1 if any of it failed."""
+    """Run the requested benchmarks; return 1 if any of it failed."""
     if options.minutes <= 0:
         raise UsageError(f"--minutes must be above 0; got {options.minutes:g}")
     if options.out is None and not options.quick and set(options.only) == set(BENCHMARKS):
@@ -144,7 +144,7 @@ def _work(options: argparse.Namespace) -> int:
             results = _run_all(options, Path(folder))
     finally:
         signal.signal(signal.SIGTERM, before)
-    if options.out is not None:  # only now: what an interrupted run found is on the terminal
+    if options.out is not None:  # only now: what an interrupted run measured is on the terminal
         write_text(options.out, page(results, facts))
         print(f"== wrote {options.out}")
     for result in results:

@@ -1,4 +1,4 @@
-"""Whether a loader keeps up with the GPU: how long a training step waits for its batch.
+"""Waiting times of training steps for their batches: does a loader keep up with a GPU?
 
 Batches are those of the recipes, from workers as many as cores: excerpts of 3 s, 15 at a time, of a
 manifest of WAV files, of an array (.npy) and mixed on the fly, for DCCRN; and of four microphones,

@@ -58,7 +58,7 @@ def bandwidth(device: torch.device, clock: str = "wall", threads: int | None = N
 
 
 def _flops(pairs: Callable[..., float]) -> Callable[..., int]:
-    """Return the formula as the counter wants it: two operations to a pair."""
+    """Return the formula as the counter takes it: two operations to a pair."""
 
     def formula(*args: Any, **kwargs: Any) -> int:
         return round(2 * pairs(*args, **kwargs))

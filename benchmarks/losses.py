@@ -2,8 +2,8 @@
 
 The frequency-weighted SI-SDR against the published way of computing, restated plainly: the filter
 bank rebuilt row by row at every transform, a Python loop over the batch, float64 (CPU only). PMSQE
-against Asteroid's, fed by Asteroid's own STFT as its documentation says. LMS against filters made
-anew at every call, as published. The others against nothing but the STFTs that they need.
+against Asteroid's, fed by Asteroid's own STFT as its documentation says. LMS against filters built
+again at every call, as published. The others against nothing but the STFTs that they need.
 
 What the goal compares with, for all that have any, are those STFTs, by torch.stft and autograd: one
 with a gradient and those of target and noise without.
@@ -111,7 +111,7 @@ def other_cases(options: argparse.Namespace, signals: list[Tensor]) -> Iterator[
                 goal = None if fft else PMSQE_GOAL
                 yield Case(name, ours, anchor, asteroid_pmsqe(fft, device), least=goal)
         elif name == "lms":
-            yield Case(name, ours, "filters made anew", plain_lms(device), floor)
+            yield Case(name, ours, "filters built at every call", plain_lms(device), floor)
         else:
             yield Case(name, ours, floor=floor)
 

@@ -35,7 +35,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Limit:
-    """What the machine needs for a step if it does nothing in vain.
+    """What the machine needs for a step without any overhead.
 
     Attributes:
         pairs: Multiplications with an addition.

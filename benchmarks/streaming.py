@@ -104,7 +104,7 @@ def measure(case: Case, options: argparse.Namespace) -> Row:
 
 
 def rows(options: argparse.Namespace) -> Iterator[Row]:
-    """Measure what was asked for."""
+    """Yield a row for each case of the requested networks."""
     torch.set_num_threads(1)
     for case in CASES:
         if case.network in options.networks and not (options.quick and case.frames > 1):

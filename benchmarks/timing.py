@@ -145,7 +145,7 @@ def _freed_memory_returned() -> Iterator[None]:
         yield
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, 128 * 1024)  # its first value, here for good
+    libc.mallopt(_M_MMAP_THRESHOLD, 128 * 1024)  # its first value, kept
     libc.malloc_trim(0)
     try:
         yield
@@ -155,7 +155,7 @@ def _freed_memory_returned() -> Iterator[None]:
 
 
 def _forget_peak() -> bool:
-    """Let Linux count the most resident memory anew; False where that cannot be."""
+    """Reset Linux's peak of resident memory; return False where that is not possible."""
     try:
         _CLEAR.write_text("5")
     except OSError:

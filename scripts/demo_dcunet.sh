@@ -3,7 +3,7 @@
 #
 # Usage: bash scripts/demo_dcunet.sh [--epochs N]
 #
-# Real speech and noise are fetched once from the package index; training mixes them anew in each epoch.
+# Real speech and noise are fetched once from the package index; training mixes them again in each epoch.
 # The network is evaluated on 24 mixtures of two other talkers in a restaurant and at a party. The table,
 # the plot, the learning curves and the recording before and after are left in
 # experiments/demo_dcunet. Stopped and started again, it resumes.

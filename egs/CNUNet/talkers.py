@@ -1,4 +1,4 @@
-"""Which gender a talker has, from lists that come with corpora."""
+"""Genders of talkers, from lists that come with corpora."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_talkers(path: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It tells no talker's gender.
+        ValueError: It has no talker's gender.
     """
     lines = path.read_text(encoding="utf-8").splitlines()
     if path.suffix.lower() == ".csv":
@@ -55,7 +55,7 @@ def read_talkers(path: Path) -> dict[str, str]:
     genders = {name: _WORDS[word.lower()] for name, word in pairs if word.lower() in _WORDS}
     if not genders:
         raise ValueError(
-            f"{path} tells no talker's gender: expected a .csv with the columns speaker and gender "
+            f"{path} has no talker's gender: expected a .csv with the columns speaker and gender "
             "(female, male, F, M), VCTK's speaker-info.txt or LibriSpeech's SPEAKERS.TXT"
         )
     return genders

@@ -29,7 +29,7 @@ Stages: 0 arrays of training, validation and test, from the mini corpus if there
   --device NAME, --jobs N     of stage 2: cpu, cuda ...; processes
   --cluster NAME, --gpus N, --walltime T   of stage 1, as train_dccrn.sh takes them (local; all; 24).
                               On a cluster it submits a job for each loss and ends; when they are
-                              done, go on with --stage 2
+                              done, continue with --stage 2
   --dry-run                   print what would be run
   -h, --help                  this text
 

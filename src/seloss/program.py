@@ -1,7 +1,7 @@
 """Runner of every program: exit statuses, errors in one line, logging.
 
 0: done. 1: something failed, said in one line on stderr (``--debug`` shows the traceback). 2: wrong
-usage. 75: training was asked to stop and is to be started again. 130 or 143: stopped by SIGINT or
+usage. 75: training stopped on request and must be started again. 130 or 143: stopped by SIGINT or
 SIGTERM.
 """
 
@@ -50,7 +50,7 @@ class Preempted(Exception):  # noqa: N818 - not an error
 
     def __init__(self, step: int) -> None:
         self.step = step
-        super().__init__(f"stopped after step {step} as asked; the same command resumes there")
+        super().__init__(f"stopped after step {step} as requested; the same command resumes there")
 
 
 def run_command(

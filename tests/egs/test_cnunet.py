@@ -292,7 +292,7 @@ def test_lists_of_talkers_are_read(name, text, tmp_path, monkeypatch):
 def test_a_list_without_genders_is_refused(tmp_path, monkeypatch):
     talkers = recipe_module("talkers", monkeypatch)
     (tmp_path / "t.csv").write_text("name,sex\nx,F\n")
-    with pytest.raises(ValueError, match=r"tells no talker's gender: expected a \.csv with"):
+    with pytest.raises(ValueError, match=r"has no talker's gender: expected a \.csv with"):
         talkers.read_talkers(tmp_path / "t.csv")
 
 

@@ -94,7 +94,9 @@ def training_metrics(names: Sequence[str], sample_rate: int) -> tuple[Metric, ..
     metrics = get_metrics(names)
     for metric in metrics:
         if metric.channels != 1:
-            raise ValueError(f"training.metrics: {metric.name} is for two ears; training hears one")
+            raise ValueError(
+                f"training.metrics: {metric.name} is for two ears; training has one microphone"
+            )
         if metric.sample_rates and sample_rate not in metric.sample_rates:
             rates = ", ".join(map(str, metric.sample_rates))
             raise ValueError(

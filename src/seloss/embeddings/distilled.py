@@ -26,7 +26,7 @@ class DistilledXlsr(SpeechEmbedder):
     Layer 0 is the projected output of its convolutions with the position encoding, layers 1 to 7
     are those of its transformer; vectors of 200 numbers every 20 ms. Signals longer than 7.68 s go
     through in windows of that length, half overlapping, and an embedding is taken from the window
-    in which it is nearest to the middle. Windows are scaled to a peak of 1, as the model wants it.
+    in which it is nearest to the middle. Windows are scaled to a peak of 1, as the model expects.
 
     Every embedding knows all of its window: not causal.
 

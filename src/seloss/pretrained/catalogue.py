@@ -44,7 +44,7 @@ def _file(name: str | Path) -> Path:
 
 
 def model_card(name: str) -> str:
-    """Return the card of a network of the package, Markdown: data, figures, limits, licences.
+    """Return the card of a network of the package, Markdown: data, scores, limits, licences.
 
     Raises:
         ValueError: There is no network of this name; lists those there are.

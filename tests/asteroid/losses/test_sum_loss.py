@@ -92,7 +92,7 @@ def test_balance_makes_the_sizes_what_the_weights_say():
 def test_a_part_that_is_nothing_cannot_be_balanced():
     _, targets = make_signals()
     loss = _sum(("mse", 1, {}), ("lms", 1, {}), balance_by="range")
-    with pytest.raises(ValueError, match="cannot balance mse: nothing of it is to be seen"):
+    with pytest.raises(ValueError, match="cannot balance mse: its size is 0 or not finite"):
         loss.balance_weights([(targets, targets, None)])
 
 

@@ -1,6 +1,7 @@
 """Mixtures as tensors, random by seed, epoch and item alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest

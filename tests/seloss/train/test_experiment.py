@@ -132,7 +132,7 @@ def test_a_run_whose_last_checkpoint_is_lost_or_damaged_is_neither_resumed_nor_b
         assert experiment.last == last
     last.unlink()
     (folder / "history.csv").write_text("epoch,lr\n0,0.1\n1,0.1\n")
-    assert "history.csv tells of 2 epochs, but" in refused(folder, ConfigError)
+    assert "history.csv has 2 epochs, but" in refused(folder, ConfigError)
     assert (folder / "conf.yml").read_bytes() == conf
     with open_experiment(start(folder, overwrite=True)) as experiment:
         assert experiment.last is None
@@ -143,7 +143,7 @@ def test_an_epoch_killed_before_its_checkpoint_begins_again(tmp_path, caplog):
         (tmp_path / "a" / "history.csv").write_text("epoch,lr\n0,0.1\n")
     with open_experiment(start(tmp_path / "a")) as experiment:
         assert experiment.last is None
-    assert "starting anew" in caplog.text
+    assert "starting again" in caplog.text
 
 
 def _second(folder: str, answers) -> None:

@@ -1,4 +1,4 @@
-"""Half-overlapping windows that see the signal around them.
+"""Half-overlapping windows with context on both sides.
 
 A window of ``window`` samples advances by ``window // 2`` and carries ``context`` samples before
 and after. The first window lies wholly before the signal and the last one reaches its end, so

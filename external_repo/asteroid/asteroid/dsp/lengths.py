@@ -13,7 +13,7 @@ Count = TypeVar("Count", int, Tensor)
 
 
 def at_least(count: Count, least: int) -> Count:
-    """Return the larger of both; a number stays a number, which no device has to be asked for."""
+    """Return the larger of both; a number stays a number, so no device is waited for."""
     return count.clamp_min(least) if isinstance(count, Tensor) else max(count, least)
 
 

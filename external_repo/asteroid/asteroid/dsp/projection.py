@@ -91,7 +91,7 @@ def project_centred(estimate: Tensor, target: Tensor, *, eps: float = 0.0) -> Pr
     Args:
         estimate: ``(batch, samples)``.
         target: ``(batch, samples)``.
-        eps: Added to the target's energy, absolute; only to reproduce published figures.
+        eps: Added to the target's energy, absolute; only to reproduce published values.
     """
     scale = _along(estimate, target, eps)
     return Projection(scale, torch.addcmul(estimate, scale[:, None], target, value=-1))

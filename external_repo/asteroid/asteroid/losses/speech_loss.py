@@ -89,7 +89,7 @@ class SpeechLoss(nn.Module):
             return values.mean() if self.reduction == "mean" else values
 
     def prepare(self, signals: Signals) -> Signals:
-        """Return the signals as :meth:`per_utterance` wants them; here with silent padding."""
+        """Return the signals as :meth:`per_utterance` takes them; here with silent padding."""
         if signals.lengths is None:
             return signals
         estimate, target, noise = (

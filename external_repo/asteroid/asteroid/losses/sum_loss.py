@@ -67,7 +67,7 @@ class SumLoss(nn.Module):
         parts: One mapping per part: ``name``, optionally ``weight`` (1), optionally ``label``, by
             which it is logged (its name; a second one of the same name is called ``name_2``), and
             the loss's own options.
-        sample_rate: Hz, for the losses that want to know.
+        sample_rate: Hz, for the losses that depend on it.
         balance_by: ``"range"`` or ``"gradient"``: the weights are shares that
             :meth:`balance_weights` is to turn into weights; None: they are the weights.
         balance_items: Over how many utterances.
@@ -172,7 +172,7 @@ class SumLoss(nn.Module):
         counting = [label for label, weight in self.weights.items() if weight]
         silent = [label for label in counting if not 0 < sizes[label] < math.inf]
         if silent:
-            raise ValueError(f"cannot balance {', '.join(silent)}: nothing of it is to be seen")
+            raise ValueError(f"cannot balance {', '.join(silent)}: its size is 0 or not finite")
         for label in counting:
             self.weights[label] *= sizes[counting[0]] / sizes[label]
         return sizes

@@ -17,7 +17,7 @@ def keep_freed_memory() -> bool:
     """Let this process reuse all the memory it frees; return whether its C library can.
 
     A training step allocates and frees the same large tensors again and again. By default glibc
-    gives each back to the system and gets it anew, page by page and filled with zeros: a fifth to a
+    returns each to the system and gets it again, page by page and filled with zeros: a fifth to a
     quarter of the processor time of a FaSNet-TAC step. The price is that the process never shrinks,
     and that large blocks of different sizes leave gaps: a third more memory.
 

@@ -44,7 +44,7 @@ def _first(root: Path, names: Sequence[str], part: str) -> Path:
 def dns_recordings(root: str | Path) -> tuple[list[Recording], list[Recording]]:
     """Return the speech and the noise of the DNS challenge, of which mixtures are to be made.
 
-    The speaker is the reader that a file's name tells, the noise type the class before
+    The speaker is the reader in a file's name, the noise type the class before
     ``_Freesound_``; noises without one (AudioSet) are one type.
 
     Raises:
@@ -65,7 +65,7 @@ def dns_recordings(root: str | Path) -> tuple[list[Recording], list[Recording]]:
 def dns_pairs(root: str | Path, seed: int = 0) -> Splits:
     """Return mixtures that the challenge's own synthesiser has made (``noisy`` and ``clean``).
 
-    A tenth of the readers (or of the files, where names tell none) is for validation; the test is
+    A tenth of the readers (or of the files, where names have none) is for validation; the test is
     the challenge's, where it lies beside.
 
     Raises:
@@ -161,7 +161,7 @@ def voicebank_pairs(root: str | Path, valid_speakers: Sequence[str] = VALID_SPEA
 
     ``clean_trainset_28spk_wav``, ``noisy_trainset_28spk_wav`` (56spk; or both, which are trained on
     together), ``clean_testset_wav`` and ``noisy_testset_wav``; ``log_trainset_28spk.txt`` and
-    ``log_testset.txt`` tell noise and SNR where they are.
+    ``log_testset.txt`` give noise and SNR where they are there.
 
     Args:
         root: Where these folders lie.

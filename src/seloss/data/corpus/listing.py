@@ -110,7 +110,7 @@ def _split_folders(folder: Path, files: Iterable[Path], part: str) -> set[Path]:
         if splits and others:
             shown = ", ".join(others[:_SHOWN])
             beside = ", ".join(sorted(splits))
-            message = "%s: %s beside %s is no name of a split: what it holds is dealt out anew"
+            message = "%s: %s beside %s is no name of a split: its recordings are split again"
             _LOG.warning(message, folder / parent, shown, beside)
         folders |= {parent / name for name in splits}
     return folders

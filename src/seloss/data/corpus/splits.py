@@ -175,7 +175,7 @@ def split_rooms(
 
     Args:
         recordings: The responses.
-        seed: Of the order in which rooms without a split are dealt out.
+        seed: Of the order in which rooms without a split are assigned.
         splits: Those that need a room.
 
     Raises:

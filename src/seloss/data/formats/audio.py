@@ -82,7 +82,7 @@ class _Forwards(sf.SoundFile):  # type: ignore[misc]
     """A file that is read from its start to its end.
 
     After each read of a file that can seek, soundfile seeks to where it is already, and a decoder
-    of MP3 then begins anew, without the bits that it had saved from earlier frames.
+    of MP3 then restarts, without the bits that it had saved from earlier frames.
     """
 
     def seekable(self) -> bool:
@@ -123,7 +123,7 @@ def _header(path: Path, size: int, mtime_ns: int) -> Header:
         raise EmptyAudioError(f"{path} is empty")
     if header.frames > _MOST_FRAMES:
         raise ValueError(
-            f"{path} does not say how long it is (written to a pipe?): convert it anew"
+            f"{path} does not say how long it is (written to a pipe?): convert it again"
         )
     return header
 
@@ -288,7 +288,7 @@ def check_written(path: str | Path, temporary: Path, frames: int) -> Iterator[No
     """See that the block wrote a whole file.
 
     Args:
-        path: The file's name in the end, for the message.
+        path: The file's final name, for the message.
         temporary: Its name till then.
         frames: Samples per channel that it must hold.
 

@@ -135,7 +135,7 @@ class FeatureStore:
                 return
             if stored is not None:
                 changed = _differences(stored, self.identity)
-                _LOG.warning("%s is stale and is made anew: %s", self.folder, changed)
+                _LOG.warning("%s is stale and is computed again: %s", self.folder, changed)
                 for shard in self._shards():
                     shard.unlink()
             write_text(self.folder / "identity.json", json.dumps(self.identity, indent=1))
@@ -172,7 +172,7 @@ class FeatureStore:
         """Write what waits.
 
         Raises:
-            ValueError: Another process has made the store anew from something else.
+            ValueError: Another process has filled the store from something else.
         """
         if not self._waiting:
             return

@@ -1,7 +1,7 @@
 """Mixtures of a manifest as tensors, random by nothing but seed, epoch and item.
 
 A loader asks the dataset for ``(epoch, index)``: what comes back is the same in whichever worker,
-order or resumed run it is asked for.
+order or resumed run it is requested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["MixtureDataset"]
 
 
 class MixtureDataset(Dataset[Item]):
-    """Read mixtures: the microphones asked for, the sources at the reference microphone only.
+    """Read mixtures: the requested microphones, the sources at the reference microphone only.
 
     Args:
         mixtures: What `read_manifest` or `validate_manifest` returned.
@@ -32,7 +32,7 @@ class MixtureDataset(Dataset[Item]):
             whole utterances.
         max_mics: Most microphones of an item; None: all.
         seed: Of everything random.
-        shuffle_mics: Whether each epoch orders an item's microphones anew, so that the reference
+        shuffle_mics: Whether each epoch reorders an item's microphones, so that the reference
             changes too.
     """
 

@@ -74,7 +74,7 @@ class OnTheFlyDataset(Dataset[Item]):
         seed: Of everything random.
         memory_mb: Most decoded audio that is kept in memory, in MiB; see `Recordings`.
         max_mics: Most microphones of an item; None: all.
-        shuffle_mics: Whether each item orders its microphones anew, so that the reference changes
+        shuffle_mics: Whether each item reorders its microphones, so that the reference changes
             too.
     """
 
@@ -181,7 +181,7 @@ class OnTheFlyDataset(Dataset[Item]):
         return group[int(draw.integers(len(group)))]
 
     def _speech(self, file: Path, draw: np.random.Generator) -> Samples:
-        """Return an excerpt of an utterance or all of it, played faster if that is asked for."""
+        """Return an excerpt of an utterance or all of it, played faster if requested."""
         factor = 1.0 if self.lists.speed is None else float(draw.uniform(*self.lists.speed))
         length = self.recordings.length(file)
         needed = length if self.segment is None else min(length, round(self.segment * factor))

@@ -92,7 +92,7 @@ def open_dataset(
         segment_s: Longest excerpt in seconds, at a random place; None: whole items.
         max_mics: Most microphones of an item; None: all.
         seed: Of everything random.
-        shuffle_mics: Whether each epoch orders an item's microphones anew.
+        shuffle_mics: Whether each epoch reorders an item's microphones.
         progress: Whether to show a progress bar; by default for much data on a terminal.
 
     Raises:

@@ -178,7 +178,9 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
     except (ValueError, TypeError) as error:
         raise DataError(str(path), [Problem(0, "lists", str(error))]) from None
     if spec["sample_rate"] != sample_rate:
-        what = f"'sample_rate' is {spec['sample_rate']} Hz, expected {sample_rate}; prepare it anew"
+        what = (
+            f"'sample_rate' is {spec['sample_rate']} Hz, expected {sample_rate}; prepare it again"
+        )
         raise DataError(str(path), [Problem(0, "lists", what)])
     counts = Counter(entry["id"] for _, entry in speech)
     problems = [Problem(0, name, "is given twice") for name, n in counts.items() if n > 1]

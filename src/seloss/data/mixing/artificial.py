@@ -24,7 +24,7 @@ __all__ = ["ARTIFICIAL", "TALKERS", "make_babble", "make_speech_shaped"]
 
 TALKERS = 6
 _N_FFT = 512
-#: Speech that is heard for the long-term spectrum, seconds.
+#: Speech from which the long-term spectrum is computed, seconds.
 _HEARD_S = 60.0
 _RMS = 0.05
 

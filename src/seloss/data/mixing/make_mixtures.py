@@ -203,7 +203,7 @@ def _run(
             plan = next(iter(left))
             problem = Problem(0, plan.id, f"{why}; there was one process only")
             raise DataError(str(left[plan].parents[1]), [problem]) from None
-        _LOG.warning("%s: going on with %d", why, jobs // 2)
+        _LOG.warning("%s: continuing with %d", why, jobs // 2)
         items |= _run(left, config, seen, jobs // 2, bar)
     return items
 

@@ -1,4 +1,4 @@
-"""Room responses put on speech: the reverberant image, and the part of it that is to be kept.
+"""Room responses put on speech: the reverberant image, and the part of it that is the target.
 
 Responses are aligned by their direct sound and scaled to it, so that the dry speech, its early
 reflections and the whole image are in time with each other and the direct sound has the level of

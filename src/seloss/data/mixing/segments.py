@@ -115,7 +115,7 @@ def cut_segments(length: int, config: ArrayConfig) -> Iterator[tuple[int, int]]:
 
 
 def choose(segments: Sequence[Segment], config: ArrayConfig) -> list[Segment]:
-    """Return the segments of the test: all, or as many as are asked for."""
+    """Return the segments of the test: all, or as many as requested."""
     if config.n_test is None or config.n_test >= len(segments):
         return list(segments)
     kept = set(rank([segment.name for segment in segments], config.seed, "test")[: config.n_test])

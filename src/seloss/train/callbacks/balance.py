@@ -74,7 +74,7 @@ class LossBalance(pl.Callback):
         _LOG.info("balanced the loss by %s: %s", loss.balance_by, chosen)
         note = (
             f"# Chosen by {loss.balance_by} over {loss.balance_items} training utterances so that\n"
-            "# the parts' sizes are in the ratio asked for. To use these very weights: "
+            "# the parts' sizes are in the requested ratio. To use these very weights: "
             "--loss THIS_FILE\n"
         )
         parts = json.loads(json.dumps(loss.described()))

@@ -140,7 +140,7 @@ class RunLog(pl.Callback):
         self.scores = {name: list(points) for name, points in state_dict["scores"].items()}
 
     def _row(self, trainer: pl.Trainer) -> tuple[dict[str, float], str]:
-        """Return the epoch's row, and those of its values that everybody wants to see."""
+        """Return the epoch's row, and the values of it that are logged."""
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         parts = sorted(filter(LOSS_PART.match, logged))
         names = ["train/loss", "val/loss", *sorted(n for n in logged if n.startswith("val/"))]

@@ -82,7 +82,7 @@ def training_loaders(
     in_order = build_loader(whole, training.valid_batch_size, shuffle=False, **options)
     sampler = shuffled.batch_sampler
     assert isinstance(sampler, StepSampler)
-    # Lightning starts the workers before it tells the sampler which epoch that is.
+    # Lightning starts the workers before it sets the sampler's epoch.
     sampler.sampler.set_epoch(*experiment.position())
     if padding := describe_padding(excerpts.lengths, sampler, data.bucket_steps):
         _LOG.info("%s", padding)

@@ -98,7 +98,7 @@ def build_trainer(
         optim: Warm-up and schedule of the learning rate.
 
     Raises:
-        ValueError: More GPUs are asked for than there are, or other numbers of nodes or processes
+        ValueError: More GPUs are requested than there are, or other numbers of nodes or processes
             than a launcher has started.
         ModuleNotFoundError: A logger's package is not installed.
     """

@@ -28,11 +28,11 @@ Tree = dict[str, Any]
 
 @dataclass(frozen=True)
 class Parsed(Generic[R]):
-    """What a recipe was asked to do.
+    """Configuration of a recipe, and what to do with an earlier run.
 
     Attributes:
         config: The configuration.
-        overwrite: Whether an existing run in its folder is to be thrown away.
+        overwrite: Whether an existing run in its folder is removed.
     """
 
     config: R
@@ -137,7 +137,7 @@ def _read_file(path: Path) -> tuple[str, Tree]:
 
 
 def _drop_other_networks(trees: list[tuple[str, Tree]], given: str | None) -> str:
-    """Return the network asked for; take options of others, named before it, out of the trees."""
+    """Return the requested network; take options of others, named before it, out of the trees."""
     named = [tree.get("network") for _, tree in trees]
     current: list[str | None] = list(itertools.accumulate(named, lambda before, own: own or before))
     network = given or current[-1] or ""

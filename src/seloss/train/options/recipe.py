@@ -73,14 +73,14 @@ class DataConfig:
             ``--dev_json``).
         sample_rate: Sampling rate of every file, Hz.
         segment: Length of the random excerpts of training, s; null: whole utterances. Validation
-            always hears whole utterances.
+            always uses whole utterances.
         max_mics: Most microphones of a mixture; null: all.
-        shuffle_mics: Order the microphones of training mixtures anew in each epoch, so that the
+        shuffle_mics: Reorder the microphones of training mixtures in each epoch, so that the
             reference microphone changes too.
-        remix: Deal out the noises of a training batch anew among its items, each at its SNR; for
+        remix: Exchange the noises of a training batch among its items, each at its SNR; for
             one microphone.
         bucket_steps: Make batches of mixtures of similar length, for training on whole utterances:
-            so many steps' mixtures, drawn at random, are sorted by length and dealt out to these
+            so many steps' mixtures, drawn at random, are sorted by length and divided among these
             steps, which come in random order; 0: mixtures come as they are drawn.
         gain_db: With remix, change the level of each item, and every part of the spectra of its
             speech and its noise, by up to so many dB, up or down.

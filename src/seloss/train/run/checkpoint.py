@@ -47,7 +47,8 @@ def newest_checkpoint(folder: Path) -> Path | None:
     else:
         advice = f"{saved.name} is good: to resume from it, cp {saved} {last}"
     raise ValueError(
-        f"{last} {damage}, so training cannot be resumed from it; {advice}. --overwrite starts anew"
+        f"{last} {damage}, so training cannot be resumed from it; {advice}. Or start again with "
+        "--overwrite"
     )
 
 

@@ -74,7 +74,7 @@ def find_layout(training: TrainingConfig) -> Layout:
     """Return the layout that the options ask for, or that torchrun or srun has made.
 
     Raises:
-        ValueError: More GPUs are asked for than there are, or other numbers of nodes or processes
+        ValueError: More GPUs are requested than there are, or other numbers of nodes or processes
             than the launcher started.
     """
     gpus = _count_gpus(training.gpus)

@@ -35,8 +35,8 @@ _LOG = logging.getLogger(__name__)
 STOP_FILE = "STOP"
 """In the experiment's folder: the run is to save and leave."""
 REQUEUE_FILE = "REQUEUE"
-"""There too: the run has left and is to be started again; holds the numbers of its last step and of
-the one it began after."""
+"""There too: the run has stopped and must be started again; holds the numbers of its last step and
+of the one it began after."""
 _KEPT_BY_OVERWRITE = {"logs", ".lock", STOP_FILE, REQUEUE_FILE}
 
 
@@ -113,7 +113,7 @@ def open_experiment(parsed: Parsed[Any]) -> Iterator[Experiment]:
     Raises:
         ConfigError: A manifest is missing; the folder holds a run with other options, or something
             else than a run; another process is training in it; or this machine has not got the
-            precision asked for.
+            requested precision.
     """
     config = plain(parsed.config)
     experiment = Experiment(Path(parsed.config.exp_dir))
@@ -202,12 +202,12 @@ def _refuse_orphan(experiment: Experiment) -> None:
     rows = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
     if len(rows) > 1:
         raise ConfigError(
-            f"{path} tells of {len(rows)} epochs, but {experiment.checkpoints} holds no checkpoint "
+            f"{path} has {len(rows)} epochs, but {experiment.checkpoints} holds no checkpoint "
             "to resume from. Restore last.ckpt from a copy, choose another --exp_dir, or throw the "
             "run away with --overwrite"
         )
     if rows:
-        _LOG.warning("starting anew: %s has one epoch, which left no checkpoint", path)
+        _LOG.warning("starting again: %s has one epoch, which left no checkpoint", path)
 
 
 def _meet(config: Recipe) -> None:

@@ -27,7 +27,7 @@ def remix(batch: Batch, *, gain_db: float = 0.0) -> Batch:
     """Return the batch with its noises exchanged among the items, and other levels and colours.
 
     Every item keeps the energies, and so the SNR, of its speech and its noise before the level is
-    changed: the noise that it is dealt is scaled, and repeated or cut to its length. Draws from
+    changed: the noise that it is given is scaled, and repeated or cut to its length. Draws from
     torch's global generator.
 
     Args:

@@ -1,4 +1,4 @@
-"""Transform-average-concatenate: what microphones of one array tell each other."""
+"""Transform-average-concatenate: exchange between the microphones of an array."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ class ComplexBatchNorm2d(nn.Module):
 
 
 class ComplexLeakyReLU(nn.LeakyReLU):
-    """Leaky ReLU of the real and the imaginary part, each by itself: no parameters to tell them."""
+    """Leaky ReLU of the real and the imaginary part, each by itself, without parameters."""
 
 
 class ComplexPReLU(nn.Module):
