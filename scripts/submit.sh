@@ -32,6 +32,45 @@ launch() {
   SELOSS_LAUNCHER=${0##*/} exec "$python" -m "seloss.cli.cluster.$1" "${@:2}"
 }
 
+# read_options "NAME ..." ARGUMENTS...: set $NAME for each --NAME VALUE, and to 1 for a switch NAME!.
+# --id chooses the GPUs, --dry-run sets DRY_RUN and ${dry[@]}, --help calls help; what follows -- is
+# ${extra[@]}.
+# shellcheck disable=SC2034 # extra and dry are for the scripts
+extra=() dry=()
+# shellcheck disable=SC2034
+read_options() {
+  local names=" $1 " name
+  shift
+  while (($#)); do
+    name=${1#--}
+    case $1 in
+      -h | --help) help; exit 0 ;;
+      --) shift; extra=("$@"); break ;;
+      --dry-run) export DRY_RUN=1 ;;
+      --*)
+        if [[ $names == *" $name! "* ]]; then
+          printf -v "$name" 1
+        elif [[ $names != *" $name "* ]]; then
+          usage_error "unknown argument $1"
+        else
+          (($# > 1)) || usage_error "$1 needs a value"
+          if [[ $name == id ]]; then export CUDA_VISIBLE_DEVICES=$2; else printf -v "$name" '%s' "$2"; fi
+          shift
+        fi
+        ;;
+      *) usage_error "unknown argument $1" ;;
+    esac
+    shift
+  done
+  [[ ${DRY_RUN:-0} != 1 ]] || dry=(--dry-run)
+}
+
+# Run a command, or with DRY_RUN=1 print it.
+run() { if [[ ${DRY_RUN:-0} == 1 ]]; then printf '%q ' "$@"; echo; else "$@"; fi; }
+
+# Whether a stage was requested; read_stages comes first.
+within() { ((stage <= $1 && $1 <= stop_stage)); }
+
 # read_stages FIRST LAST: check $stage and $stop_stage of a recipe; a stage A..B is both.
 read_stages() {
   if [[ $stage == ?..? ]]; then stop_stage=${stage#*..} stage=${stage%..*}; fi

@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
 
 metrics='si_sdr pesq_wb stoi csig cbak covl seg_snr dnsmos_sig dnsmos_bak dnsmos_ovrl'
-stage=1 stop_stage=3 tag=CNUNet source=noisy test='' jobs='' baseline=0
+stage=1 stop_stage=3 tag=CNUNet test='' jobs='' oracle=0 baseline=0
 
 help() {
   cat <<EOF
@@ -34,26 +34,11 @@ A small network that trains within minutes: run_.sh -- --config egs/CNUNet/conf_
 EOF
 }
 
-extra=()
-while (($#)); do
-  case $1 in
-    -h | --help) help; exit 0 ;;
-    --dry-run) DRY_RUN=1 ;;
-    --oracle) source=clean ;;
-    --baseline) baseline=1 ;;
-    --stage | --stop_stage | --tag | --test | --metrics | --jobs | --id)
-      (($# > 1)) || usage_error "$1 needs a value"
-      if [[ $1 == --id ]]; then export CUDA_VISIBLE_DEVICES=$2; else printf -v "${1#--}" '%s' "$2"; fi
-      shift
-      ;;
-    --) shift; extra=("$@"); break ;;
-    *) usage_error "unknown argument $1" ;;
-  esac
-  shift
-done
+read_options "stage stop_stage tag test metrics jobs id oracle! baseline!" "$@"
 read_stages 1 3
 plain=${tag}_plain
-[[ $source == noisy ]] || tag+=_oracle
+source=noisy
+if ((oracle)); then tag+=_oracle source=clean; fi
 [[ $jobs =~ ^([1-9][0-9]*)?$ ]] || usage_error "--jobs must be a number from 1 on; got '$jobs'"
 
 train_json=$(manifest train)
@@ -78,10 +63,8 @@ store() {
 }
 
 evaluate() {
-  local given=(--metrics "$metrics")
-  [[ -z $jobs ]] || given+=(--jobs "$jobs")
-  [[ ${DRY_RUN:-0} != 1 ]] || given+=(--dry-run)
-  bash "$PROJECT_ROOT/scripts/evaluate/evaluate_cnunet.sh" "${given[@]}" 1,2 "$1" ${test:+"$test"}
+  bash "$PROJECT_ROOT/scripts/evaluate/evaluate_cnunet.sh" --metrics "$metrics" \
+    ${jobs:+--jobs "$jobs"} ${dry[@]+"${dry[@]}"} 1,2 "$1" ${test:+"$test"}
 }
 
 for ((now = stage; now <= stop_stage; now++)); do

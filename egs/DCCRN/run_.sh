@@ -6,7 +6,7 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
 
 CLASSIC='mse si_snr lms pmsqe mse_lms mse_pmsqe si_snr_lms si_snr_pmsqe'
 OTHERS='sdr si_sdr mse_si_snr si_snr_si_sdr sdr_lms sdr_pmsqe'
-stage=0 stop_stage=3 losses=$CLASSIC prefix=DCCRN data=$PROJECT_ROOT/data/dccrn
+stage=0 stop_stage=3 losses=$CLASSIC tag=DCCRN data=$PROJECT_ROOT/data/dccrn
 cluster=local gpus='' walltime=24 sample='' device='' jobs=''
 
 help() {
@@ -39,39 +39,18 @@ Published otherwise too: $OTHERS.
 EOF
 }
 
-extra=()
-while (($#)); do
-  case $1 in
-    -h | --help) help; exit 0 ;;
-    --dry-run) DRY_RUN=1 ;;
-    --stage | --stop_stage | --losses | --data | --sample | --device | --jobs | --cluster | --gpus | --walltime | --tag | --id)
-      (($# > 1)) || usage_error "$1 needs a value"
-      case $1 in
-        --tag) prefix=$2 ;;
-        --id) export CUDA_VISIBLE_DEVICES=$2 ;;
-        *) printf -v "${1#--}" '%s' "$2" ;;
-      esac
-      shift
-      ;;
-    --) shift; extra=("$@"); break ;;
-    *) usage_error "unknown argument $1" ;;
-  esac
-  shift
-done
+read_options "stage stop_stage losses tag data sample device jobs cluster gpus walltime id" "$@"
 read_stages 0 3
 [[ $losses != all ]] || losses="$CLASSIC $OTHERS"
 read -r -a names <<<"$losses"
 ((${#names[@]})) || usage_error "--losses needs at least one loss"
 data=${data%/}
 python=$(project_python)
-dry=()
-[[ ${DRY_RUN:-0} != 1 ]] || dry=(--dry-run)
 
 # The experiment of a loss: its name, or what is a plain name in a sum or a path.
 tag_of() { local name=${1##*/}; printf '%s_%s' "$prefix" "${name//[^A-Za-z0-9_.-]/_}"; }
-tags=()
+prefix=$tag tags=()
 for name in "${names[@]}"; do tags+=("$(tag_of "$name")"); done
-within() { ((stage <= $1 && $1 <= stop_stage)); }
 say() { printf '\n== stage %s: %s\n' "$1" "$2" >&2; }
 
 if within 0; then
@@ -114,10 +93,10 @@ at = [row for row in rows if row.get("snr_db") and float(row["snr_db"]) >= 0]
 print((at or rows)[0]["Sample_ID"])' "$root/${tags[0]}/test/samples.csv")
   fi
   commands=("noise_table|-o|$out/noise_table" "compare_figure|--sample|${sample:-0}|-o|$out/compare.png" "report|-o|$out/report.html")
+  [[ ${DRY_RUN:-0} == 1 ]] || mkdir -p "$out"
   for line in "${commands[@]}"; do
     IFS='|' read -r -a parts <<<"$line"
-    command=("$python" -m "evaluation.${parts[0]}" "${common[@]}" "${parts[@]:1}")
-    if [[ ${DRY_RUN:-0} == 1 ]]; then printf '%q ' "${command[@]}"; echo; else mkdir -p "$out"; "${command[@]}"; fi
+    run "$python" -m "evaluation.${parts[0]}" "${common[@]}" "${parts[@]:1}"
   done
   [[ ${DRY_RUN:-0} == 1 ]] || cat "$out/noise_table.md"
 fi

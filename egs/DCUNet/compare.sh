@@ -27,22 +27,9 @@ EOT
 
 depths='DCUnet-10 DCUnet-16 DCUnet-20' masks='tanh sigmoid unbounded' forms=cRMCn
 losses='weighted_sdr mse mse_spectrum sdr' prefix=dcunet out='' metrics=''
-cluster=local gpus=- walltime=- tabulate=0 extra=()
-while (($#)); do
-  case $1 in
-    -h | --help) help; exit 0 ;;
-    --dry-run) export DRY_RUN=1 ;;
-    --tabulate) tabulate=1 ;;
-    --depths | --masks | --losses | --forms | --prefix | --out | --metrics | --cluster | --gpus | --walltime)
-      (($# > 1)) || usage_error "$1 needs a value"
-      printf -v "${1#--}" '%s' "${2//,/ }"
-      shift
-      ;;
-    --) shift; extra=("$@"); break ;;
-    *) usage_error "unknown argument $1" ;;
-  esac
-  shift
-done
+cluster=local gpus=- walltime=- tabulate=0
+read_options "depths masks losses forms prefix out metrics cluster gpus walltime tabulate!" "$@"
+depths=${depths//,/ } masks=${masks//,/ } losses=${losses//,/ } forms=${forms//,/ } metrics=${metrics//,/ }
 
 # Every requested network once: tag, depth, mask, loss, form.
 tags=() runs=()
@@ -70,24 +57,16 @@ if [[ $cluster != local && $tabulate == 0 ]]; then
   exit 0
 fi
 
-options=()
-[[ -z $metrics ]] || options+=(--metrics "$metrics")
 if [[ ${DRY_RUN:-0} != 1 ]]; then
   for tag in "${tags[@]}"; do
-    bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dcunet.sh" ${options[@]+"${options[@]}"} 1,2 "$tag"
+    bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dcunet.sh" ${metrics:+--metrics "$metrics"} 1,2 "$tag"
   done
 fi
 run_dir=$(experiment_folder "$prefix")
 out=${out:-$run_dir}
 python=$(project_python)
 for format in csv markdown; do
-  table=("$python" -m evaluation.table "${tags[@]}" --root "$(dirname -- "$run_dir")"
-    --format "$format" -o "$out/table.${format/markdown/md}")
-  if [[ ${DRY_RUN:-0} == 1 ]]; then
-    printf '%q ' "${table[@]}"
-    printf '\n'
-  else
-    "${table[@]}"
-  fi
+  run "$python" -m evaluation.table "${tags[@]}" --root "$(dirname -- "$run_dir")" \
+    --format "$format" -o "$out/table.${format/markdown/md}"
 done
 [[ ${DRY_RUN:-0} == 1 ]] || cat -- "$out/table.md"

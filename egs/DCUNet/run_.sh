@@ -4,7 +4,8 @@ set -euo pipefail
 # shellcheck source=scripts/submit.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
 
-stage=0 stop_stage=3 tag=DCUNet network=DCUnet-20 loss=weighted_sdr mask=tanh form=cRMCn id='' data=()
+stage=0 stop_stage=3 tag=DCUNet network=DCUnet-20 loss=weighted_sdr mask=tanh form=cRMCn
+tree='' speech='' noise=''
 
 help() {
   cat <<'EOT'
@@ -28,42 +29,20 @@ Data lie in data/voicebank.
 EOT
 }
 
-extra=()
-while (($#)); do
-  case $1 in
-    -h | --help) help; exit 0 ;;
-    --dry-run) export DRY_RUN=1 ;;
-    --stage | --stop_stage | --tag | --network | --loss | --mask | --form | --id)
-      (($# > 1)) || usage_error "$1 needs a value"
-      printf -v "${1#--}" '%s' "$2"
-      shift
-      ;;
-    --tree | --speech | --noise)
-      (($# > 1)) || usage_error "$1 needs a folder"
-      data+=("$1" "$2")
-      shift
-      ;;
-    --) shift; extra=("$@"); break ;;
-    *) usage_error "unknown argument $1" ;;
-  esac
-  shift
-done
+read_options "stage stop_stage tag network loss mask form tree speech noise id" "$@"
 read_stages 0 3
 [[ $form != RMRn ]] || mask=magnitude
-dry=()
-[[ ${DRY_RUN:-0} != 1 ]] || dry=(--dry-run)
-[[ -z $id ]] || export CUDA_VISIBLE_DEVICES=$id
 
-requested() { ((stage <= $1 && $1 <= stop_stage)); }
-if requested 0; then
+if within 0; then
   "$(project_python)" "$PROJECT_ROOT/scripts/data/voicebank_demand.py" --mini "$PROJECT_ROOT/data/mini" \
-    --out "$PROJECT_ROOT/data/voicebank" ${data[@]+"${data[@]}"} ${dry[@]+"${dry[@]}"}
+    --out "$PROJECT_ROOT/data/voicebank" ${tree:+--tree "$tree"} ${speech:+--speech "$speech"} \
+    ${noise:+--noise "$noise"} ${dry[@]+"${dry[@]}"}
 fi
-if requested 1; then
+if within 1; then
   bash "$PROJECT_ROOT/scripts/train/train_dcunet.sh" "$tag" "$network" "$loss" local - - \
     "$mask" "$form" -- ${extra[@]+"${extra[@]}"}
 fi
 for number in 2 3; do
-  ! requested "$number" ||
+  ! within "$number" ||
     bash "$PROJECT_ROOT/scripts/evaluate/evaluate_dcunet.sh" $((number - 1)) "$tag"
 done

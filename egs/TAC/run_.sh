@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=scripts/submit.sh
 source "$(dirname -- "${BASH_SOURCE[0]}")/../../scripts/submit.sh"
 
-stage=3 tag='' id='' loss='' scale='' n_fft=1024 hop_length=256 n_bins='' weights_type=''
+stage=3 tag='' loss='' scale='' n_fft=1024 hop_length=256 n_bins='' weights_type=''
 
 help() {
   cat <<'EOF'
@@ -28,20 +28,7 @@ Example: egs/TAC/run_.sh --stage 3 --tag TEST --id 0 --loss neg_sisdr --scale me
 EOF
 }
 
-extra=()
-while (($#)); do
-  case $1 in
-    -h | --help) help; exit 0 ;;
-    --stage | --tag | --id | --loss | --scale | --n_fft | --hop_length | --n_bins | --weights_type)
-      (($# > 1)) || usage_error "$1 needs a value"
-      printf -v "${1#--}" '%s' "$2"
-      shift
-      ;;
-    --) shift; extra=("$@"); break ;;
-    *) usage_error "unknown argument $1" ;;
-  esac
-  shift
-done
+read_options "stage tag id loss scale n_fft hop_length n_bins weights_type" "$@"
 [[ -n $loss ]] || usage_error "--loss is needed"
 [[ $stage =~ ^[0-3]$ ]] || usage_error "--stage must be 0 to 3; got '$stage'"
 if [[ -z $tag ]]; then
@@ -60,5 +47,4 @@ command=(
 [[ -z $scale ]] || command+=(--scale "$scale")
 [[ -z $n_bins ]] || command+=(--n_bins "$n_bins")
 [[ -z $weights_type ]] || command+=(--weights_type "$weights_type")
-[[ -z $id ]] || export CUDA_VISIBLE_DEVICES=$id
 submit local 0 0 train "$run_dir" "${command[@]}" ${extra[@]+"${extra[@]}"}
