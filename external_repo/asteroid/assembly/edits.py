@@ -1,4 +1,4 @@
-"""The edits that make upstream Asteroid 0.7.0 right on today's stack.
+"""Edits that repair upstream Asteroid 0.7.0 on today's stack.
 
 Each names one passage of one upstream file. The passage must occur exactly once, otherwise the
 build stops and says which edit no longer fits. Larger changes are whole files of ours instead.

@@ -144,6 +144,7 @@ class DCUnet(ComplexMaskModel):
         n_frames = spectrum.shape[-1]
         if self.form == "RMRn":
             spectrum = spectrum.square().sum(1, keepdim=True).clamp_min(1e-20).sqrt()
+        # Frames too must be one more than a multiple of the strides' product.
         x = F.pad(spectrum, (0, -(n_frames - 1) % self.frame_step))
         y: Tensor = self.masker(x)
         return y[..., :n_frames]

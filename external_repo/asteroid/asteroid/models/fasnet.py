@@ -244,6 +244,7 @@ class FasNetTAC(BaseModel):
             "padding": (self.chunk_size, 0),
             "stride": (self.hop_size, 1),
         }
+        # Each window lies in so many chunks; their mean is taken, as upstream does.
         overlap = self.chunk_size / self.hop_size
         columns = x.permute(0, 3, 1, 2).flatten(1, 2)  # rows, features * chunk, chunks
         y = F.fold(columns, **placing).squeeze(-1).transpose(1, 2) / overlap

@@ -120,6 +120,7 @@ class WaveStream:
         n_done = n_frames * self.hop_length
         total = frames.new_zeros(batch, n_done + length - self.hop_length)
         total[:, : self.delay_samples] = self._overlap
+        # Frames overlap, so they are added one after the other.
         for index in range(n_frames):
             start = index * self.hop_length
             total[:, start : start + length] += frames[:, index]

@@ -1,4 +1,4 @@
-"""What recordings suffer on their way: other colours, narrower bands, clipping.
+"""Effects on recordings: other colours, narrower bands, clipping.
 
 Draws come from the generator that is given, so that they follow from its key.
 """

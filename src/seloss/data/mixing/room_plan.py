@@ -1,4 +1,4 @@
-"""What mixtures are made of: settings, and for each mixture the recordings, SNR and level it gets.
+"""Plans of mixtures in rooms: settings, and recordings, SNR and level of each mixture.
 
 Everything about mixture ``i`` of a split is drawn from ``(seed, split, i)``, so it does not depend
 on how many there are or who makes them.

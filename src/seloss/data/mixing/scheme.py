@@ -1,4 +1,4 @@
-"""Who speaks in which noise at which ratio: schemes like that of Voice Bank + DEMAND.
+"""Schemes of speakers, noises and ratios, like that of Voice Bank + DEMAND.
 
 A scheme is a YAML file (``configs/voicebank_demand.yml``): speakers, noises and ratios of training
 and test, which have none in common, and the speakers kept for validation::

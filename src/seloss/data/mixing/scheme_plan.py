@@ -1,4 +1,4 @@
-"""What the mixtures of a scheme are made of: which utterance in which noise at which ratio."""
+"""Plans of a scheme's mixtures: utterance, noise and ratio of each."""
 
 from __future__ import annotations
 

@@ -73,6 +73,7 @@ def spectrogram_image(signal: torch.Tensor) -> torch.Tensor:
     window = torch.hann_window(N_FFT)
     spectrum = torch.stft(padded, N_FFT, HOP_LENGTH, window=window, return_complex=True).abs()
     level = 20 * torch.log10(spectrum / spectrum.max().clamp_min(1e-12) + 1e-12)
+    # 0 dB is 1, -70 dB is 0; row 0 of a picture is its top.
     shade = (level / RANGE_DB + 1).clamp(0, 1).flip(0)
     colours = matplotlib.colormaps["magma"](shade.numpy())
     return torch.from_numpy(colours[..., :3]).permute(2, 0, 1)

@@ -88,6 +88,7 @@ def _signals(
     dataset, collate = loader.dataset, loader.collate_fn
     size = len(dataset)  # type: ignore[arg-type]
     count = min(n_items, size)
+    # Evenly over the whole set, which may be sorted by speaker.
     chosen = [index * size // count for index in range(count)]
     for start in range(0, count, _BATCH):
         batch = collate([dataset[index] for index in chosen[start : start + _BATCH]])

@@ -89,6 +89,7 @@ class BestCheckpoints(ModelCheckpoint):
         }
         if not self.best_k_models:
             return
+        # Worst first, whichever direction is better.
         sign = 1.0 if self.mode == "max" else -1.0
         order = sorted(self.best_k_models, key=lambda p: sign * float(self.best_k_models[p]))
         self.kth_best_model_path, self.best_model_path = order[0], order[-1]

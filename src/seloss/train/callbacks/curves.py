@@ -77,6 +77,7 @@ def draw_curves(
     figure = Figure(figsize=(8, 2.6 * (1 + len(metrics))), layout="constrained")
     axes = figure.subplots(1 + len(metrics), 1, sharex=True, squeeze=False)[:, 0]
     positions, values = [row[2] for row in losses], [row[3] for row in losses]
+    # Positions are in epochs, so the last one says how many there were.
     per_epoch = len(losses) / max(1.0, positions[-1] if positions else 1.0)
     batches = {"color": "tab:blue", "alpha": 0.3, "linewidth": 0.6, "label": "training batches"}
     axes[0].plot(positions, values, **batches)

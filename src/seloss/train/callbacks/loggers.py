@@ -71,6 +71,7 @@ def _build(name: str, experiment: Experiment) -> Logger:
 
 def _tensorboard(experiment: Experiment) -> Logger:
     """Return the logger; what a killed run logged after its last checkpoint is removed."""
+    # None: nothing is purged from a new run.
     step = experiment.progress()[1] or None
     return TensorBoardLogger(
         experiment.folder, name="tensorboard_logs", version="", purge_step=step

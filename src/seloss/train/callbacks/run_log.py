@@ -148,6 +148,7 @@ class RunLog(pl.Callback):
         row = {"epoch": float(trainer.current_epoch)}
         row["lr"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         row |= {name: logged[name] for name in [*names, *parts]}
+        # _began lies back by what an interrupted epoch had taken.
         row["seconds"] = round(time.monotonic() - self._began, 2)
         return row, "  ".join(f"{name} {row[name]:.3f}" for name in names)
 

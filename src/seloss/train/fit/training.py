@@ -72,6 +72,7 @@ def fit(
             "data.remix makes new mixtures, of which nothing is stored: use it without stored "
             "features only"
         )
+    # A resumed run has weights of its own.
     if training.init and not experiment.started:
         load_initial_weights(network, training.init)
     learner = system(

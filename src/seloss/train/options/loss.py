@@ -115,6 +115,7 @@ def loss_from_text(text: str) -> dict[str, Any]:
             return {"parts": list(json.loads(text))}
         except json.JSONDecodeError as error:
             raise ConfigError(f"--loss: not a JSON list of losses: {error}; got {text}") from None
+    # A single name replaces any sum that a file has.
     if not re.search(r"[+*]", text):
         return {"name": text, "parts": []}
     terms = [_TERM.fullmatch(term) for term in re.split(r"(?<!\d[eE])\+", text)]  # not that of 1e+3

@@ -170,6 +170,7 @@ def _as(kind: Any, value: Any) -> Any:
         return tuple(_convert(inside[0], item) for item in value)
     if origin is dict and isinstance(value, dict):
         return {_convert(inside[0], key): _convert(inside[1], v) for key, v in value.items()}
+    # A name such as 32 is a number in YAML.
     if kind is str and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""From ``conf.yml`` and the command line to a recipe's configuration, or to a one-line refusal."""
+"""Parser of ``conf.yml`` and the command line: a recipe's configuration, or a one-line refusal."""
 
 from __future__ import annotations
 

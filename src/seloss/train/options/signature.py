@@ -44,6 +44,7 @@ def class_options(reference: str, prefix: str = "") -> Iterator[Option]:
     assert init is not None
     docs = descriptions(ast.get_docstring(node))
     arguments = [*init.args.posonlyargs, *init.args.args][1:]
+    # The syntax tree has defaults of the last arguments only.
     required = len(arguments) - len(init.args.defaults)
     defaults = [*[None] * required, *init.args.defaults, *init.args.kw_defaults]
     for argument, default in zip([*arguments, *init.args.kwonlyargs], defaults, strict=True):

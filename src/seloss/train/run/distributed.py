@@ -215,5 +215,6 @@ def _adopt_srun() -> None:
         WORLD_SIZE=str(n_tasks),
         LOCAL_WORLD_SIZE=str(n_tasks // n_nodes),
         MASTER_ADDR=root,
+        # Jobs that share a node must not share a port.
         MASTER_PORT=str(20000 + int(job) % 20000),
     )

@@ -94,6 +94,7 @@ class Experiment:
         path = self.last
         if path is None:
             return None
+        # Mapped: only the counters are read, not the tensors.
         content: dict[str, Any] = torch.load(path, "cpu", weights_only=True, mmap=True)
         return content
 

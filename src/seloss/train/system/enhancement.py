@@ -134,6 +134,7 @@ class EnhancementSystem(pl.LightningModule):
             losses = self.loss_values(estimate, batch)
             loss = losses["loss"].mean()
         own, weight = self._share(len(batch.ids), batch_idx)
+        # Checked after the backward pass has been queued: see on_after_backward.
         detached = {name: values.detach() for name, values in losses.items()}
         self._unchecked = detached, batch.ids, batch_idx, own
         if batch_idx % SHARES_EVERY == 0:
@@ -168,6 +169,7 @@ class EnhancementSystem(pl.LightningModule):
         if not isinstance(sampler, StepSampler):
             return n_items, 1.0
         own, everyone = sampler.real(batch_idx)
+        # DDP divides the sum of the ranks' gradients by their number.
         return own, own * sampler.world / everyone
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
@@ -188,6 +190,7 @@ class EnhancementSystem(pl.LightningModule):
         losses = self.loss_values(estimate, batch)
         check_losses(losses["loss"], batch.ids, self._where(batch_idx, "validation"))
         for name, values in losses.items():
+            # A loss that averages counts once for each utterance.
             self._values[name] += values.expand(len(batch.ids)).tolist()
         for name, metric in self.metrics.items():
             target, noise = batch.sources[:, 0], batch.sources[:, 1]

@@ -33,6 +33,7 @@ class EpochMeans:
             self._restored = [0.0] * len(self._restored)
         row: list[float] = []
         for name in self.names:
+            # Sums and counts, not means: ranks and batches may differ in size.
             row += [means[name] * count, count] if name in means else [0.0, 0.0]
         self._sums += self._sums.new_tensor(row)
 

@@ -81,6 +81,7 @@ def _call(module: nn.Module, plain: Callable[..., Any], *args: Any, **kwargs: An
         return plain(*args, **kwargs)
 
     def contexts() -> Contexts:
+        # The first pass counts the batch, the recomputed one must not.
         return nullcontext(), buffers_kept(module)
 
     return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)

@@ -57,6 +57,7 @@ def remix(batch: Batch, *, gain_db: float = 0.0) -> Batch:
         after = _coloured(after, gain_db)
     after = after * sample_mask(batch.lengths, n_samples)[:, None]
     energies = [signal.square().sum(-1, keepdim=True) for signal in (before, after)]
+    # Colouring and cutting have changed the energies: the SNR is that of before again.
     after = after * (energies[0] / (energies[1] + TINY)).sqrt()
     gain = 10 ** (gain_db * (2 * torch.rand(size, 1, 1) - 1).to(before.device) / 20)
     sources = gain * after

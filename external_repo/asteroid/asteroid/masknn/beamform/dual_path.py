@@ -79,6 +79,7 @@ class DualPathBlock(nn.Module):
 
     def _along(self, time: int, x: Tensor, rnn: _Recurrent, linear: nn.Linear) -> Tensor:
         steps = x.movedim(time, 0)
+        # Time first, all else is batch.
         flat = steps.flatten(1, 2)
         if type(rnn.rnn) is nn.LSTM and on_fast_path(x, linear.weight) and not self._drops():
             y = _project_each(flat, rnn.rnn, linear)
@@ -101,6 +102,7 @@ def _project_each(x: Tensor, rnn: nn.LSTM, linear: nn.Linear) -> Tensor:
     shares = linear.weight.chunk(len(rnn.all_weights), dim=1)
     y: Tensor = linear.bias
     for number, (weights, share) in enumerate(zip(rnn.all_weights, shares, strict=True)):
+        # Direction 1 runs backwards in time.
         steps = x.flip(0) if number else x
         hidden = torch.lstm(
             steps, (state, state), tuple(weights), True, 1, 0.0, rnn.training, False, False

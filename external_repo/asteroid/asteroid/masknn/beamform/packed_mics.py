@@ -78,6 +78,7 @@ class PackedMics:
     def add(self, rows: Tensor, per_array: Tensor) -> Tensor:
         """Add to every microphone what belongs to its array: rows ``(rows, ...)``."""
         groups = self.groups(rows)
+        # One share for the one group of equal arrays, else one for each array.
         shares = per_array.split(len(self.counts) if self.equal else 1)
         sums = [
             (group + share.unsqueeze(1)).flatten(0, 1)

@@ -236,5 +236,6 @@ def _by_part(x: Tensor, groups: int) -> Tensor:
     """Undo :func:`_by_group`."""
     if groups == 1:
         return x
+    # A grouped convolution leaves each group's parts side by side.
     by_group: Tensor = x.unflatten(1, (groups, 2, -1))
     return by_group.transpose(1, 2).flatten(1, 3)

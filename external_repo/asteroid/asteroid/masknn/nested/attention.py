@@ -101,6 +101,7 @@ class ComplexTimeFreqAttention(nn.Module):
         freq = self._freq_gates(flat, state)
         gates = (time * freq).unflatten(0, (-1, 2)).unsqueeze(3)  # batch, part, attention, 1, ...
         re, im = parts.unbind(1)
+        # gates[:, part, attention]: A_r of the real part, A_i of the imaginary one.
         y_re = re * gates[:, 0, 0] - im * gates[:, 1, 1]
         y_im = re * gates[:, 0, 1] + im * gates[:, 1, 0]
         return torch.cat([y_re, y_im], dim=1)

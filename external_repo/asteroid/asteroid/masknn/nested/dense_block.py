@@ -59,6 +59,7 @@ class ComplexDepthPoint(nn.Module):
         """Weight over (part of the input, channel, kernel), and bias, of the pointwise products."""
         re, im = self.point_re, self.point_im
         zero = torch.zeros_like(re.weight)
+        # Columns: kernel re and im of the real part, then of the imaginary part.
         to_re = [torch.stack([re.weight, zero], 2), torch.stack([zero, -im.weight], 2)]
         to_im = [torch.stack([zero, im.weight], 2), torch.stack([re.weight, zero], 2)]
         rows = [torch.cat([each.flatten(1, 2) for each in row], dim=1) for row in (to_re, to_im)]
@@ -129,6 +130,7 @@ class DilatedDenseBlock(nn.Module):
         self.activations = nn.ModuleList(PartsPReLU(half, parts) for _ in self.dilations)
         self.last = build_conv(parts, half, channels, KERNEL)
         self.last_activation = PartsPReLU(channels, parts, per_channel=per_channel)
+        # Kernels of 2 frames: one frame each for the first and the last, a dilation each between.
         self.reach = 2 + sum(self.dilations)
 
     def forward(self, x: Tensor, state: StreamState | None = None) -> Tensor:
@@ -140,6 +142,7 @@ class DilatedDenseBlock(nn.Module):
         ):
             y = conv(with_past(join(seen, self.parts), dilation, conv, state))
             y = activation(norm(y, state))
+            # Newest first: the order of the published weights' inputs.
             seen.insert(0, y)
         result: Tensor = self.last_activation(self.last(with_past(y, 1, self.last, state)))
         return result

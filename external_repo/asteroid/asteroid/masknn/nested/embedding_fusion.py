@@ -61,6 +61,7 @@ class EmbeddingFusion(nn.Module):
                 f"network's frames; got {tuple(embeddings.shape)}"
             )
         added = embeddings.transpose(1, 2).to(x.dtype)
+        # Channels and rows of a part become one axis: the mixing sees all of a frame.
         features = x.unflatten(1, (self.parts, -1)).flatten(2, 3)
         mixed = [
             mix(torch.cat([part, added], dim=1))

@@ -83,6 +83,7 @@ class NestedUnit(nn.Module):
         inner: list[Tensor] = []
         for up in self.ups:
             y = up(join([y, skips.pop()], self.parts), state)
+            # Most rows first, as the steps down of the crossed unit take them.
             inner.insert(0, y)
         if self.attention is not None:
             y = self.attention(y, state)

@@ -70,6 +70,7 @@ def gates(op: Gates, frame: int, weights: Floats, memory: Floats, products: Floa
         average_recent(memory, op.recent, frame % MEMORY, place, size)
     for i in range(size):
         value = memory[place + i] + weights[first_bias + i % 2]
+        # ReLU, in which NaN stays NaN.
         memory[place + i] = np.float32(0) if value < 0 else value
     for tap in range(TAPS):
         to = op.later + (frame + tap) % TAPS * size

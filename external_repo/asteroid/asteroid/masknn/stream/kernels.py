@@ -173,6 +173,8 @@ def find_scale(
         for i in range(begin, begin + channels):
             mean += np.float64(columns[i])
         mean /= count
+        # Distances from a number near the mean lose no digits in float32; what it is off is
+        # taken away below.
         near, variance = np.float32(mean), 0.0
         squares = columns[n + begin : n + begin + channels]
         for i in range(channels):

@@ -1,4 +1,4 @@
-"""Runs a :class:`.FrameProgram` frame by frame, for one or more signals side by side."""
+"""Machine that runs a :class:`.FrameProgram` frame by frame, for signals side by side."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class FrameMachine:
         self._products = np.zeros(program.products, np.float32)
         self._threads = ThreadpoolController().select(user_api="blas")
         self._frame = 0
+        # Compiles, so that the first real frame is not late.
         self.step(np.zeros((batch, program.source.rows, program.source.channels), np.float32))
         self.restart()
 
@@ -68,6 +69,7 @@ class FrameMachine:
             The result maps by name, ``(batch, rows, channels)``.
         """
         program, source = self.program, self.program.source
+        # Into the ring's slot of this frame; operations read it from there.
         self._now(source)[:] = frames.reshape(len(frames), -1)
         with self._threads.limit(limits=1):
             for memory, totals in zip(self._memory, self._totals, strict=True):

@@ -228,6 +228,7 @@ class FrameProgram:
         """Return the code of operations."""
         code = np.zeros((len(operations), FIELDS), np.int64)
         for line, operation in zip(code, operations, strict=True):
+            # Fields beyond the operation's own stay 0.
             line[: 1 + len(operation)] = OPERATIONS.index(type(operation)), *operation
         return code
 

@@ -1,4 +1,4 @@
-"""Writes a network out as a :class:`.FrameProgram`."""
+"""Writer of a network as a :class:`.FrameProgram`."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ class FrameWriter:
         rows = sources[0].map.rows // stride
         width, n_out = sum(each.re[0].numel() for each in sources), len(sources[0].re)
         three = rows * width * n_out >= FEWEST_PRODUCTS
+        # Block weights act on both parts side by side, three products on one at a time.
         column, used = 0, width if three else 2 * width
         for each in sources:
             place, taps = each.map, each.re.shape[2]
@@ -133,6 +134,7 @@ class FrameWriter:
                 for parts in zip(*((each.re, each.im) for each in sources), strict=True)
             )
             for i, weight in enumerate((re, im - re, re + im)):
+                # The gathered matrices lie in the order real, imaginary, sum.
                 self.multiply(rows, weight, (2, 0, 1)[i] * rows * width, i * rows * n_out)
         else:
             blocks = [_block(each.re, each.im, repeats) for each in sources]
@@ -187,6 +189,7 @@ class FrameWriter:
         shape = (place.rows, place.channels // 2, product.rows)
         rest = (start, kind, self.totals, int(product.three))
         self.operations.append(Finish(*place.ring, *shape, *rest))
+        # Sums of mean and power, for two parts.
         self.totals += 4 if norm == "cumulative" else 0
         self.columns = max(self.columns, 2 * place.channels)
         return place
