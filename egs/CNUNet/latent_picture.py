@@ -60,6 +60,7 @@ def place(features: np.ndarray, seed: int) -> np.ndarray:
     with needed_for("t-SNE"):
         from sklearn.manifold import TSNE
 
+    # It must be below the number of points, of which a demo has few.
     perplexity = min(30.0, max(2.0, (len(features) - 1) / 3))
     points: np.ndarray = TSNE(perplexity=perplexity, random_state=seed).fit_transform(features)
     return points

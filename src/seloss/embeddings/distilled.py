@@ -63,6 +63,7 @@ class DistilledXlsr(SpeechEmbedder):
     def hidden_states(self, signal: Tensor) -> Tensor:
         """Return ``(8, frames, 200)``."""
         n, half = len(self.times(len(signal))), WINDOW // 2
+        # The fewest windows, half a window apart, that cover the signal.
         n_windows = max(1, -(-(len(signal) - WINDOW) // half) + 1)
         padded = F.pad(signal, (0, (n_windows - 1) * half + WINDOW - len(signal)))
         windows = padded.unfold(0, WINDOW, half).to(self._device)

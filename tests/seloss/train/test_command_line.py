@@ -241,15 +241,24 @@ def test_a_flag_of_two_options_needs_its_whole_name(parse):
         parse("--network asteroid.models.dccrn:DCCRN --hop_length 3")
 
 
-def test_nothing_heavy_is_imported_for_the_command_line():
+@pytest.mark.parametrize(
+    ("recipe", "words", "message"),
+    [
+        ("TAC", ["--lrr", "1"], "did you mean --lr?"),
+        ("TAC", ["--norm_type", "LN"], "net.norm_type: must be one of gLN, cLN, fgLN, bN; got LN"),
+        ("DCCRN", ["--masking", "T"], "net.masking: must be one of E, C, R; got T"),
+        ("DCUNet", ["--form", "cRM"], "net.form: must be one of cRMCn, cRMRn, RMRn; got cRM"),
+    ],
+)
+def test_nothing_heavy_is_imported_for_the_command_line(recipe, words, message):
     code = (
         "import sys; from pathlib import Path; from seloss.cli.recipe import train_recipe\n"
-        "try: train_recipe(['--lrr', '1'], Path('egs/TAC/conf.yml'), '')\n"
+        f"try: train_recipe({words}, Path('egs/{recipe}/conf.yml'), '')\n"
         "except ValueError as error: print(error)\n"
         "print([m for m in ('torch', 'numpy', 'pytorch_lightning') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "did you mean --lr?" in done.stdout
+    assert message in done.stdout
     assert done.stdout.endswith("[]\n")
 
 

@@ -86,6 +86,7 @@ class ArrayWriter:
         self.done, self._measured = state["done"], state["measured"]
         if not self.done:
             self._file.write(self._header)
+        # A kill may have left part of an item behind the last whole one.
         self._file.truncate(len(self._header) + self.done * self._item_bytes)
         self._file.seek(0, os.SEEK_END)
         return self
@@ -121,6 +122,7 @@ class ArrayWriter:
             row[:, : pair.shape[-1]] = pair
             self._file.write(row.tobytes())
         self._file.flush()
+        # The state below must not promise rows that a power cut takes away.
         os.fsync(self._file.fileno())
         self.done += len(items)
         self._measured += [dict(row) for row in measured]
@@ -136,6 +138,7 @@ class ArrayWriter:
         names = list(self._measured[0]) if self._measured else []
         columns = {name: [row[name] for row in self._measured] for name in names}
         info = replace(self.info, columns={**self.info.columns, **columns})
+        # The description first: an array without one would count as foreign.
         write_info(info)
         self._part.replace(info.path)
         self._state.unlink(missing_ok=True)

@@ -213,6 +213,7 @@ def padding_share(sampler: EpochSampler, lengths: Sequence[int], batch_size: int
     """
     ordered = np.asarray(lengths)[sampler.order()]
     starts = np.arange(0, len(ordered), batch_size)
+    # The longest of each batch, to which its items are padded.
     longest = np.maximum.reduceat(ordered, starts)
     counts = np.minimum(batch_size, len(ordered) - starts)
     return 1 - float(ordered.sum()) / float((longest * counts).sum())

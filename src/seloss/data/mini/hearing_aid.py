@@ -33,6 +33,7 @@ def apply_head(field: Array, matrix: Array, responses: Array) -> Array:
         matrix: (directions, harmonics or more): the harmonics in each direction.
         responses: (directions, microphones, taps) of the head from these directions.
     """
+    # The weakest loudspeaker signals whose harmonics add up to the field.
     speakers = np.linalg.pinv(matrix[:, : len(field)]).T @ field
     images = fftconvolve(speakers[:, None], responses, axes=-1)
     return np.asarray(images.sum(axis=0))

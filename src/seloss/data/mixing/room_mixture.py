@@ -94,6 +94,7 @@ def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> 
         else:
             speech = read_audio(utterance.path, rate)[0]
         parts += [speech, pause]
+    # Without the pause behind the last utterance.
     signal = _faster(np.concatenate(parts[:-1]), _speed(plan, config))
     if not power(signal):
         path = plan.utterances[0].path
@@ -163,6 +164,7 @@ def render(plan: Plan, config: MixingConfig) -> Images:
     lead = max(len(response) for response in responses[1])
     draw = generator(config.seed, *plan.key, "noise")
     noise = read_lively(plan.noise.path, config.sample_rate, n_samples + lead, draw)
+    # The image is late by the onset: zeros behind the speech keep its end.
     padded = np.pad(speech, (0, onset))
     images = [fftconvolve(padded, response)[onset : onset + n_samples] for response in responses[0]]
     disturbing = [
