@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from asteroid.losses import LOSSES, PITLossWrapper
 from tests.asteroid.losses.signals import (
@@ -89,28 +88,6 @@ def test_value_and_gradient_are_finite_for_odd_signals(loss, level):
         value.sum().backward()
         assert value.isfinite().all()
         assert estimate.grad.isfinite().all()
-
-
-class _Waits(TorchDispatchMode):
-    """Counts what makes the host wait for a device: numbers read out of tensors."""
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.count += function in (torch.ops.aten._local_scalar_dense.default,)
-        return function(*args, **(kwargs or {}))
-
-
-@some_losses
-def test_a_loss_waits_for_its_device_once_to_check_lengths_and_never_else(loss):
-    est_targets, targets = make_signals(dtype=torch.float32)
-    module, estimate = make_loss(loss), est_targets[:, :1].clone().requires_grad_()
-    for lengths, allowed in ((None, 0), (torch.tensor([2000, 1500]), 1)):
-        with _Waits() as waits:
-            module(estimate, targets, lengths).backward()
-        assert waits.count == allowed
 
 
 @every_loss

@@ -20,7 +20,8 @@ def at_least(count: Count, least: int) -> Count:
 def check_lengths(lengths: Tensor, batch: int, n_samples: int) -> Tensor:
     """Return the lengths as a long tensor, after checking them.
 
-    Lengths on a GPU are waited for, once; those on the CPU cost no wait: check before moving them.
+    Those on a GPU are not waited for: a length outside the range ends the program there, by an
+    assertion of the device, some operations later.
 
     Args:
         lengths: Valid samples of each utterance, ``(batch,)``, each from 1 to ``n_samples``.
@@ -28,14 +29,17 @@ def check_lengths(lengths: Tensor, batch: int, n_samples: int) -> Tensor:
         n_samples: Samples of the padded batch.
 
     Raises:
-        ValueError: Wrong shape, or a length outside the range.
+        ValueError: Wrong shape, or a length outside the range (not on a GPU).
     """
     lengths = torch.as_tensor(lengths).long()
     if lengths.shape != (batch,):
         raise ValueError(
             f"lengths must have shape ({batch},), one per utterance; got {tuple(lengths.shape)}"
         )
-    if bool(((lengths < 1) | (lengths > n_samples)).any()):
+    inside = ((lengths >= 1) & (lengths <= n_samples)).all()
+    if lengths.device.type in ("cuda", "meta"):  # others cannot check without waiting
+        torch._assert_async(inside, f"lengths must be from 1 to {n_samples} samples")
+    elif not inside:
         raise ValueError(f"lengths must be from 1 to {n_samples} samples; got {lengths.tolist()}")
     return lengths
 

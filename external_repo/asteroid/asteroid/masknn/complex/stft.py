@@ -34,6 +34,10 @@ class ComplexStft(nn.Module):
         ValueError: A length does not fit, or ``edges`` is unknown.
     """
 
+    window: Tensor
+    analysis: Tensor
+    synthesis: Tensor
+
     def __init__(
         self, n_fft: int, hop_length: int, window_length: int | None = None, edges: str = "reflect"
     ) -> None:
@@ -52,6 +56,16 @@ class ComplexStft(nn.Module):
             raise ValueError(f"reflected edges need a window as long as n_fft; got {length}")
         self.n_fft, self.hop_length, self.window_length = n_fft, hop_length, length
         self.edges = edges
+        window = torch.hann_window(length, dtype=torch.float64)
+        self._keep("window", window.sqrt() if edges == "asteroid" else window)
+        # Asteroid's scaling of the bins, and what its transposed filters make of an analysed bin.
+        scale = 2 * (hop_length / (length * n_fft)) ** 0.5
+        self._keep("analysis", _but_ends(scale, 0.5**0.5, n_fft // 2 + 1))
+        self._keep("synthesis", _but_ends(2 * hop_length / length, 1.0, n_fft // 2 + 1))
+
+    def _keep(self, name: str, values: Tensor) -> None:
+        """Keep values that move with the network, so that no step sends them to its device."""
+        self.register_buffer(name, values, persistent=False)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Transform ``(batch, samples)`` to ``(batch, 2, n_fft // 2 + 1, frames)``."""
@@ -62,16 +76,16 @@ class ComplexStft(nn.Module):
         """Transform the complete frames of ``(batch, samples)``, without any padding."""
         frames = signal.unfold(-1, self.window_length, self.hop_length)
         first, last = self._around()
-        frames = F.pad(frames * self._window(signal), (first, last))
+        frames = F.pad(frames * self.window.to(signal), (first, last))
         spectrum = torch.fft.rfft(frames).transpose(1, 2)
         parts = torch.stack([spectrum.real, spectrum.imag], dim=1)
-        return parts * self._scale(parts) if self.edges == "asteroid" else parts
+        return parts * self.analysis.to(parts) if self.edges == "asteroid" else parts
 
     def inverse(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Return the signals ``(batch, n_samples)`` of ``(batch, 2, n_fft // 2 + 1, frames)``."""
         with torch.autocast(spectrum.device.type, enabled=False):
             spectrum = spectrum.to(_exact(spectrum))
-            frames, window = self.frames(spectrum), self._window(spectrum)
+            frames, window = self.frames(spectrum), self.window.to(spectrum)
             n_padded = (frames.shape[1] - 1) * self.hop_length + self.window_length
             signal = overlap_add(frames, self.hop_length, n_padded)
             if self.edges != "asteroid":
@@ -84,10 +98,10 @@ class ComplexStft(nn.Module):
     def frames(self, spectrum: Tensor) -> Tensor:
         """Return windowed frames ``(batch, frames, window_length)``, ready to be added up."""
         if self.edges == "asteroid":
-            spectrum = spectrum / self._scale(spectrum) * self._synthesis(spectrum)
+            spectrum = spectrum / self.analysis.to(spectrum) * self.synthesis.to(spectrum)
         re, im = spectrum.transpose(2, 3).unbind(1)
         frames = torch.fft.irfft(torch.complex(re, im), n=self.n_fft)
-        window, first = self._window(spectrum), self._around()[0]
+        window, first = self.window.to(spectrum), self._around()[0]
         windowed: Tensor = frames[..., first : first + self.window_length] * window
         return windowed
 
@@ -98,7 +112,7 @@ class ComplexStft(nn.Module):
 
     def repeated(self, frames: Tensor) -> Tensor:
         """Sum of squared windows at each sample of ``frames.shape[1]`` hops, all frames there."""
-        squares = F.pad(self._window(frames).square(), (0, -self.window_length % self.hop_length))
+        squares = F.pad(self.window.to(frames).square(), (0, -self.window_length % self.hop_length))
         sums: Tensor = squares.view(-1, self.hop_length).sum(0)
         return sums.repeat(frames.shape[1])
 
@@ -120,20 +134,6 @@ class ComplexStft(nn.Module):
         missing = self.n_fft - self.window_length
         first = missing // 2 if self.edges == "asteroid" else 0
         return first, missing - first
-
-    def _window(self, like: Tensor) -> Tensor:
-        window = torch.hann_window(self.window_length, dtype=torch.float64)
-        return (window.sqrt() if self.edges == "asteroid" else window).to(like)
-
-    def _scale(self, like: Tensor) -> Tensor:
-        """Asteroid's scaling of the bins, ``(bins, 1)``."""
-        scale = 2 * (self.hop_length / (self.window_length * self.n_fft)) ** 0.5
-        return _but_ends(scale, 0.5**0.5, self.n_fft // 2 + 1).to(like)
-
-    def _synthesis(self, like: Tensor) -> Tensor:
-        """What its transposed filters make of an analysed bin, ``(bins, 1)``."""
-        scale = 2 * self.hop_length / self.window_length
-        return _but_ends(scale, 1.0, self.n_fft // 2 + 1).to(like)
 
 
 def _exact(x: Tensor) -> torch.dtype:
