@@ -122,6 +122,37 @@ def test_a_stopped_run_goes_on_with_the_next_mixture(data, whole, tmp_path, stop
     assert not names & {"requeue.ckpt", "timed.ckpt"}
 
 
+def other_data(folder: Path, n_items: int, name: str) -> DataConfig:
+    """Return data of which the first items are those of `data`, as an edited manifest has them."""
+    train = make_manifest(folder, n_items=n_items, n_mics=1, seconds=0.05, name=name)
+    return DataConfig(str(train), str(train), segment=None)
+
+
+@pytest.mark.parametrize("n_items", [3, N_ITEMS + 4])
+def test_a_manifest_changed_in_the_middle_of_an_epoch_is_refused(data, tmp_path, n_items):
+    """The epoch's rest was empty, without a notice, or of other mixtures."""
+    with pytest.raises(Preempted):
+        run(tmp_path / "run", data, stop=3, batch_size=2)
+    other = other_data(tmp_path / "other", n_items, "train.json")
+    message = (
+        rf"training data have changed since \(was {N_ITEMS} mixtures, now {n_items}\).*in the "
+        rf"middle of an epoch, after 6 of its {N_ITEMS}"
+    )
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / "run", other, batch_size=2)
+    assert run(tmp_path / "run", data, batch_size=2).seen  # with the former one it is resumed
+
+
+def test_a_manifest_changed_between_two_epochs_is_said(data, tmp_path, caplog):
+    run(tmp_path / "run", data, batch_size=2, epochs=1)
+    other = other_data(tmp_path / "other", N_ITEMS + 1, "train.json")
+    seen = run(tmp_path / "run", other, batch_size=2, epochs=2).seen
+    assert len(seen) == N_ITEMS + 1
+    for part in ("training", "validation"):
+        change = f"the {part} data have changed since (was {N_ITEMS} mixtures, now {N_ITEMS + 1})"
+        assert change in caplog.text
+
+
 def test_a_run_stopped_again_and_again_ends_the_same(data, whole, tmp_path):
     for stop in (1, 3, 1, 1):
         with pytest.raises(Preempted):

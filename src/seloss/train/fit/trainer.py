@@ -20,6 +20,7 @@ from seloss.train.callbacks.checkpoints import (
     LastCheckpoint,
     ResumableEarlyStopping,
 )
+from seloss.train.callbacks.data_identity import DataIdentity
 from seloss.train.callbacks.interruption import Interruption
 from seloss.train.callbacks.loggers import build_loggers
 from seloss.train.callbacks.profiler import StepProfiler
@@ -160,6 +161,7 @@ def _before_saving(
         *([WeightAverage(training.ema_decay)] if training.ema_decay else []),
         budget,
         RunLog(experiment.folder, training.epochs),
+        DataIdentity(),
         Interruption(experiment.folder, experiment.checkpoints, training.checkpoint_minutes),
     ]
 
