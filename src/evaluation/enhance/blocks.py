@@ -2,7 +2,8 @@
 
 Networks with a stream of their own (causal ones) carry their memory from piece to piece and answer
 as for the whole signal. Others are run on blocks with context on both sides; neighbouring answers
-are cross-faded by raised cosines. A signal that fits into one block with its context is
+are cross-faded by raised cosines. Those that normalise over all they see run twice: the first time
+to gather mean and variance of the whole. A signal that fits into one block with its context is
 enhanced whole, exactly as `evaluation.infer` does.
 """
 
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from seloss.pretrained.whole_norm import select_channel
 
 from .network import enhance, n_inputs
 
@@ -145,7 +148,11 @@ class BlockEnhancer:
 
     def _answer(self, signal: Tensor) -> Tensor:
         if self._apart:
-            return torch.stack([enhance(self._network, one[None]) for one in signal])
+            answers = []
+            for channel, samples in enumerate(signal):
+                select_channel(self._network, channel)
+                answers.append(enhance(self._network, samples[None]))
+            return torch.stack(answers)
         return enhance(self._network, signal)[None]
 
     def _empty(self) -> Tensor:

@@ -1,13 +1,15 @@
-"""Enhancement of one file, in two passes of bounded memory.
+"""Enhancement of one file, in two passes of bounded memory, or three.
 
-First the signal goes through the resampler, the network and the resampler back into a file of
-floats; level and peak are known then, and the second pass writes the result at one gain.
+The signal goes through the resampler, the network and the resampler back into a file of floats;
+level and peak are known then, and another pass writes the result at one gain. For a network that
+normalises over time, and a file of several blocks, a pass before these gathers the statistics of
+the whole.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 
 from asteroid.utils.files import atomic_path
 from seloss.data.formats.audio import native_name
+from seloss.pretrained.whole_norm import freeze_statistics, with_whole_norms
 
 from . import audio
 from .audio import Clip, Resampler
@@ -154,9 +157,22 @@ def _first_pass(
     rate = round(float(getattr(network, "sample_rate", clip.sample_rate)))
     apart = n_inputs(network) == 1
     sums = _LevelSums(outputs=len(channels) if apart else 1)
-    to_network = Resampler(clip.sample_rate, rate, len(channels))
     back = Resampler(rate, clip.sample_rate, sums.outputs)
-    enhancer = build_enhancer(network, len(channels), rate, settings.block_s, settings.context_s)
+    sizes = (len(channels), rate, settings.block_s, settings.context_s)
+    measured = with_whole_norms(network) if clip.seconds > sum(sizes[2:]) else None
+    n_passes = 1 if measured is None else 2
+
+    def advance_pass(part: float) -> None:
+        advance(part / n_passes)
+
+    if measured is not None:
+        gathering = build_enhancer(measured, *sizes)
+        for piece, _ in _resampled(clip, channels, rate, advance_pass):
+            gathering.push(piece)
+        gathering.finish()
+        freeze_statistics(measured)
+        network = measured
+    enhancer = build_enhancer(network, *sizes)
     waiting: list[Tensor] = []  # the mixture whose estimate is not there yet
     left = clip.frames
 
@@ -172,16 +188,22 @@ def _first_pass(
     with soundfile.SoundFile(
         native_name(raw), "w", format="RAW", subtype="FLOAT", **layout
     ) as sink:
-        for piece in audio.pieces(clip, list(channels)):
-            left -= _write(sink, take(to_network.push(piece), last=False), left, sums)
-            advance(piece.shape[1] / clip.frames)
-        rest = to_network.push(torch.zeros(len(channels), 0), last=True)
-        if clip.sample_rate == rate:
-            rest = rest[:, :0]
-        left -= _write(sink, take(rest, last=True), left, sums)
+        for piece, last in _resampled(clip, channels, rate, advance_pass):
+            left -= _write(sink, take(piece, last=last), left, sums)
         # Two resamplings may lose or add a sample at the end.
         sink.write(np.zeros((left, sums.outputs), dtype=np.float32))
     return sums
+
+
+def _resampled(
+    clip: Clip, channels: Sequence[int], rate: int, advance: Callable[[float], object]
+) -> Iterator[tuple[Tensor, bool]]:
+    """Yield the chosen channels at another rate, `(channels, n)`, and whether it is the last."""
+    resampler = Resampler(clip.sample_rate, rate, len(channels))
+    for piece in audio.pieces(clip, list(channels)):
+        yield resampler.push(piece), False
+        advance(piece.shape[1] / clip.frames)
+    yield resampler.push(torch.zeros(len(channels), 0), last=True), True
 
 
 def _gather(sums: _LevelSums, waiting: list[Tensor], ready: Tensor) -> None:
