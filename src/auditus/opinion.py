@@ -13,8 +13,13 @@ clip is repeated to fill them, as the library does.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import importlib.util
 import io
+import os
+import shutil
+import tempfile
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -99,9 +104,33 @@ def _dnsmos_row(signal: NDArray[np.float64]) -> dict[str, float]:
     return {name: float(opinions[f"{name}_mos"]) for name in SCORES}
 
 
+def _let_librosa_compile() -> None:
+    """Give numba a folder to compile librosa into, which DNSMOS imports, where it has none.
+
+    Without one, as in a container whose environment and home are read-only, the import fails.
+    """
+    package = importlib.util.find_spec("librosa")
+    if package is None or package.origin is None:
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    if not (_is_writable(Path(package.origin).parent) or _is_writable(cache / "numba")):
+        import numba
+
+        folder = tempfile.mkdtemp(prefix="numba-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        numba.config.CACHE_DIR = folder
+
+
+def _is_writable(folder: Path) -> bool:
+    while not folder.exists():
+        folder = folder.parent
+    return os.access(folder, os.W_OK)
+
+
 @lru_cache(maxsize=1)
 def _dnsmos_model() -> Any:
     """Return the library's model on one thread: processes, not threads, fill the cores."""
+    _let_librosa_compile()
     with needed_for("DNSMOS"):
         import onnxruntime
         from speechmos import dnsmos as library

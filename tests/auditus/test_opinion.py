@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -21,6 +26,31 @@ def noisy_speech() -> tuple[np.ndarray, np.ndarray]:
     noise = np.resize(sf.read(babble())[0], 152000)
     noisy = clean + noise * np.sqrt(np.mean(clean**2) / np.mean(noise**2))
     return clean, noisy / max(1.0, np.abs(noisy).max())
+
+
+@pytest.mark.slow
+def test_dnsmos_scores_where_environment_and_home_are_read_only(tmp_path: Path) -> None:
+    """As in a container: librosa had nowhere to compile to, and every value was lost."""
+    unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("no mounts of one's own here")
+    readonly = (sys.prefix, sys.base_prefix, str(tmp_path))
+    mounts = "".join(
+        f"mount --bind '{folder}' '{folder}' && mount -o remount,ro,bind '{folder}' && "
+        for folder in dict.fromkeys(readonly)
+    )
+    code = (
+        "import torch; from auditus import dnsmos_ovrl; torch.manual_seed(0);"
+        "print('value', dnsmos_ovrl(0.1 * torch.randn(1, 32000), sample_rate=16000).item())"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("XDG_CACHE_HOME", None)
+    script = f"{mounts} exec '{sys.executable}' -c \"{code}\""
+    done = subprocess.run(
+        [*unshare, "bash", "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert 1 < float(done.stdout.split("value")[1]) < 5
 
 
 @pytest.mark.slow
