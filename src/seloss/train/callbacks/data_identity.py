@@ -64,7 +64,7 @@ class DataIdentity(pl.Callback):
         }
         identities = {}
         for part, source in sources.items():
-            dataset = getattr(source.instance, "dataset", None)
+            dataset: Any = getattr(source.instance, "dataset", None)
             if hasattr(dataset, "items") and hasattr(dataset, "lengths"):
                 if id(dataset) not in self._digests:  # once: it does not change within a run
                     ids = [item.id for item in dataset.items]
