@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "catalogue": ["DEFAULT", "load_model", "model_card", "model_names"],
         "enhance_array": ["enhance"],
+        "hub": ["pull_model", "push_model"],
         "weights_file": ["WeightsError", "read_weights", "write_weights"],
     },
 )

@@ -12,7 +12,7 @@ from asteroid.utils.registry import did_you_mean
 
 from .weights_file import WeightsError, read_weights
 
-__all__ = ["DEFAULT", "load_model", "model_card", "model_names", "model_package"]
+__all__ = ["DEFAULT", "find_weights", "load_model", "model_card", "model_names", "model_package"]
 
 FOLDER = Path(__file__).with_name("weights")
 """One ``NAME.safetensors`` and one ``NAME.md``, its model card, for each network."""
@@ -25,8 +25,8 @@ def model_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
-def _file(name: str | Path) -> Path:
-    """Return the file of a name or path.
+def find_weights(name: str | Path) -> Path:
+    """Return the file of a network's name, or a file.
 
     Raises:
         ValueError: There is no network of this name, and no such file.
@@ -49,7 +49,7 @@ def model_card(name: str) -> str:
     Raises:
         ValueError: There is no network of this name; lists those there are.
     """
-    return _file(name).with_suffix(".md").read_text(encoding="utf-8")
+    return find_weights(name).with_suffix(".md").read_text(encoding="utf-8")
 
 
 def model_package(name: str | Path) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def model_package(name: str | Path) -> dict[str, Any]:
         ValueError: There is no network of this name, and no such file; lists those there are.
         WeightsError: The file is damaged or foreign.
     """
-    return read_weights(_file(name))
+    return read_weights(find_weights(name))
 
 
 def load_model(name: str | Path = DEFAULT) -> nn.Module:
