@@ -15,6 +15,7 @@ import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from asteroid.utils.files import atomic_path
+from seloss.train.system.deferred import DeferredReads
 
 from .curves import LOSS_PART, Row, draw_curves, read_curves, write_csv
 
@@ -51,6 +52,7 @@ class RunLog(pl.Callback):
         self.rows: list[dict[str, float]] = []
         self.losses: list[Row] = []
         self.scores: dict[str, list[tuple[float, float]]] = {}
+        self._reads = DeferredReads()
         self._began = self._spent = 0.0
         self._n_written = 0
         self._drawn = self._reported = -math.inf
@@ -77,12 +79,16 @@ class RunLog(pl.Callback):
         if isinstance(loss, torch.Tensor):
             share = (batch_idx + 1) / max(1, trainer.num_training_batches)
             epoch = trainer.current_epoch
-            self.losses.append((epoch, batch_idx, epoch + share, float(loss.detach())))
+            place = (epoch, batch_idx, epoch + share)
+            self._reads.add(
+                loss.detach()[None], lambda numbers: self.losses.append((*place, numbers[0]))
+            )
         if time.monotonic() - self._reported >= _PROGRESS_EVERY_S:
             self._write_progress(trainer, batch_idx + 1)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row and validation values, write, draw and log them."""
+        self._reads.read()
         row, summary = self._row(trainer)
         self.rows.append(row)
         for name, value in row.items():
@@ -102,6 +108,7 @@ class RunLog(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write and draw all there is."""
+        self._reads.read()
         if trainer.is_global_zero and self.losses:
             self._write_curves()
             self._draw()
@@ -110,11 +117,13 @@ class RunLog(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Write the curves that belong to the checkpoint."""
+        self._reads.read()
         if trainer.is_global_zero and len(self.losses) != self._n_written:
             self._write_curves()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the record."""
+        self._reads.read()
         return {
             "rows": self.rows,
             "spent": time.monotonic() - self._began,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -20,8 +21,9 @@ from seloss.train.options.recipe import OptimConfig
 from seloss.train.run.distributed import average, gather_values
 
 from .batch_loss import BatchLoss, find_argument
+from .deferred import DeferredReads
 from .epoch_means import EpochMeans
-from .nan_guard import NonFiniteError, check_gradients, check_losses
+from .nan_guard import StepGuard, check_losses, check_norm, gradient_norm
 from .optimizer import build_optimizer, kernel_flags
 from .randomness import seed_step
 
@@ -97,6 +99,7 @@ class EnhancementSystem(pl.LightningModule):
         self._plateau: ReduceLROnPlateau | None = None
         self._plateau_state: dict[str, Any] | None = None
         self._step_ids: list[str] = []
+        self._reads, self._guard = DeferredReads(), StepGuard()
         self._unchecked: tuple[dict[str, torch.Tensor], tuple[str, ...], int, int] | None = None
         self.compiled: Callable[..., Any] | None = None
 
@@ -117,6 +120,13 @@ class EnhancementSystem(pl.LightningModule):
     def loss_values(self, estimate: torch.Tensor, batch: Batch) -> dict[str, torch.Tensor]:
         """Return what `BatchLoss.values` does; a stage with a loss of its own adds to it."""
         return self._batch_loss.values(estimate, batch)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Move a batch but for its numbers of microphones, which networks read on the CPU."""
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved._replace(n_mics=batch.n_mics)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed the step, so that it does not depend on what ran before it."""
@@ -144,7 +154,7 @@ class EnhancementSystem(pl.LightningModule):
         return loss if weight == 1 else weight * loss
 
     def on_after_backward(self) -> None:
-        """Check and add up the losses of the batch.
+        """Check and add up the losses of the batch, on a GPU those of some batches together.
 
         Not earlier: reading a number makes the CPU wait until the GPU has done all its work, and
         the GPU would then be idle while the backward pass is prepared.
@@ -152,11 +162,20 @@ class EnhancementSystem(pl.LightningModule):
         if self._unchecked is None:
             return
         (losses, ids, batch_idx, own), self._unchecked = self._unchecked, None
-        means = torch.stack([values.double().mean() for values in losses.values()]).tolist()
-        if not all(map(math.isfinite, means)):
-            check_losses(losses["loss"], ids, self._where(batch_idx))
-        self._means.add(dict(zip(losses, means, strict=True)), own, self.device, self.global_rank)
+        means = torch.stack([values.double().mean() for values in losses.values()])
+        where = self._where(batch_idx)
+
+        def add_up(numbers: list[float]) -> None:
+            if not all(map(math.isfinite, numbers)):
+                check_losses(losses["loss"], ids, where)
+            named = dict(zip(losses, numbers, strict=True))
+            self._means.add(named, own, self.device, self.global_rank)
+
+        self._reads.add(means, add_up)
+        if len(self._reads):
+            self._guard.note(means)
         if self.trainer.is_last_batch:
+            self._reads.read()
             for name, value in self._batch_loss.with_weights(self._means.pop()).items():
                 self.log(f"train/{name}", value, on_step=False, on_epoch=True, batch_size=1)
 
@@ -175,13 +194,15 @@ class EnhancementSystem(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse a gradient that is not finite before it reaches the weights."""
         ids, self._step_ids = self._step_ids, []
-        try:
-            norm = check_gradients(self.parameters(), ids, self._where())
-        except NonFiniteError:
-            scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-            if scaler is None or scaler.get_scale() < 1:
-                raise
+        norm = gradient_norm(self.parameters())
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        if scaler is not None and scaler.get_scale() >= 1 and not bool(torch.isfinite(norm)):
             return  # 16 bits were too few: the step is left out, and gradients are scaled less
+        self._reads.add(norm[None], partial(check_norm, ids=ids, where=self._where()))
+        if len(self._reads):
+            self._guard.note(norm[None])
+            if not self._guard.apply(optimizer):
+                self._reads.read()
         self.log("train/grad_norm", norm, on_step=False, on_epoch=True, batch_size=1)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
@@ -199,6 +220,10 @@ class EnhancementSystem(pl.LightningModule):
             self._values[name] += values.tolist()
         return estimate
 
+    def on_validation_start(self) -> None:
+        """Check what the training steps before have left to read."""
+        self._reads.read()
+
     def on_validation_epoch_end(self) -> None:
         """Log the averages over all utterances of all ranks."""
         means = {name: average(gather_values(values)) for name, values in self._values.items()}
@@ -209,6 +234,7 @@ class EnhancementSystem(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Let the learning rate follow the monitored metric (before the checkpoint is written)."""
+        self._reads.read()
         self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         monitored = self.trainer.callback_metrics.get(self.monitor)
         if self._plateau is not None and monitored is not None:
@@ -232,6 +258,7 @@ class EnhancementSystem(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the scheduler, the configuration and what rebuilds the network."""
+        self._reads.read()  # nothing is saved that is not checked
         checkpoint["config"] = self.config
         checkpoint["train_sum"] = self._means.state()
         if isinstance(self.loss, SumLoss):

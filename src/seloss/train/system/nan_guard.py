@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import torch
 
-__all__ = ["NonFiniteError", "check_gradients", "check_losses"]
+__all__ = ["NonFiniteError", "StepGuard", "check_losses", "check_norm", "gradient_norm"]
 
 
 class NonFiniteError(RuntimeError):
@@ -46,16 +47,33 @@ def check_losses(losses: torch.Tensor, ids: Sequence[str], where: str) -> None:
     raise NonFiniteError("the loss", guilty, where)
 
 
-def check_gradients(
-    parameters: Iterable[torch.nn.Parameter], ids: Sequence[str], where: str
-) -> torch.Tensor:
-    """Return the 2-norm ``()`` of all gradients.
+def gradient_norm(parameters: Iterable[torch.nn.Parameter]) -> torch.Tensor:
+    """Return the 2-norm ``()`` of all gradients."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
-    Raises:
-        NonFiniteError: If it is not finite; naming the utterances of the step.
-    """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    if not bool(torch.isfinite(norm)):
+
+def check_norm(norms: Sequence[float], ids: Sequence[str], where: str) -> None:
+    """Raise NonFiniteError, naming the utterances of the step, if a norm is not finite."""
+    if not all(map(math.isfinite, norms)):
         raise NonFiniteError("the gradient", ids, where)
-    return norm
+
+
+class StepGuard:
+    """Keeps weights from steps with numbers that are not finite before the host knows of them.
+
+    From the first such number on, fused optimisers leave out their steps on the device itself, by
+    the flag that PyTorch has for gradients of 16 bits.
+    """
+
+    def __init__(self) -> None:
+        self._found: torch.Tensor | None = None
+
+    def note(self, numbers: torch.Tensor) -> None:
+        """Look at numbers ``(n,)`` of a step without reading them."""
+        found = (~torch.isfinite(numbers)).any().float()
+        self._found = found if self._found is None else torch.maximum(self._found, found)
+
+    def apply(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Let the optimiser's next step know; return whether its kernel can."""
+        optimizer.found_inf = self._found  # type: ignore[attr-defined]
+        return bool(optimizer.defaults.get("fused"))
