@@ -66,11 +66,6 @@ def place(features: np.ndarray, seed: int) -> np.ndarray:
     return points
 
 
-def _title(score: Any) -> str:
-    value = "none: fewer than 2 groups" if np.isnan(score.silhouette) else f"{score.silhouette:.3f}"
-    return f"{score.label}, silhouette {value}"
-
-
 def _panel(axes: Axes, points: pd.DataFrame, label: str) -> None:
     strange = points[points[label].isna()]
     if len(strange):
@@ -106,7 +101,9 @@ def draw_latents(drawn: Sequence[pd.DataFrame], scores: Sequence[pd.DataFrame]) 
             axes = grid[row][column]
             _panel(axes, points, LABELS[row])
             head = f"{points['experiment'].iloc[0]}\n" if row == 0 else ""
-            axes.set_title(head + _title(score), fontsize=8)
+            silhouette: Any = score.silhouette
+            value = "none: fewer than 2 groups" if np.isnan(silhouette) else f"{silhouette:.3f}"
+            axes.set_title(f"{head}{score.label}, silhouette {value}", fontsize=8)
     for row, label in enumerate(LABELS):
         if drawn[0][label].nunique() <= MOST_NAMED:
             axes = grid[row][-1]

@@ -62,7 +62,7 @@ def test_two_nodes_of_which_both_fail_end_the_job(stopped):
 
 ARRAY = """
 import argparse, pathlib, sys
-from seloss.cli.cluster.job import Task
+from seloss.cli.cluster.plan import Task
 from seloss.cli.cluster.profile import make_request
 from seloss.cli.cluster.submit import carry_out
 root = pathlib.Path(sys.argv[1])

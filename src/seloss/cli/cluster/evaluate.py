@@ -21,7 +21,7 @@ from seloss.program import UsageError, run_command
 from seloss.root import ROOT
 
 from .folders import experiment_folder, interpreter
-from .job import Plan, Task
+from .plan import Plan, Task
 from .profile import add_dry_run
 from .recipes import RECIPES
 from .submit import Parser, make_parser, run_here, shard_suffix

@@ -16,7 +16,7 @@ from seloss.program import UsageError
 
 from .evaluate import SHARED, add_test_set, find_experiment, is_part_done, read_stages
 from .folders import interpreter
-from .job import Task
+from .plan import Task
 from .profile import add_options, count, make_request
 from .recipes import RECIPES
 from .submit import carry_out, make_parser, run_launcher

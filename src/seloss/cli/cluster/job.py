@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import json
 import os
 import shlex
 import signal
@@ -24,10 +23,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from .plan import Plan
 from .schedulers import PLACES, SchedulerError
 
 # A task of an array, from 1 on. Processes that oarsh starts on other nodes know only the first.
@@ -36,60 +35,6 @@ _POLL_S = 0.1
 # From a terminal Ctrl-C reaches the command too, which then ends by itself.
 _PATIENCE_S = 10.0
 PREEMPTED = 75
-
-
-@dataclass(frozen=True)
-class Task:
-    """A command, the folder of its experiment, and its name there (as train)."""
-
-    run_dir: str
-    name: str
-    command: list[str]
-
-    @property
-    def tag(self) -> str:
-        """Name of the experiment."""
-        return Path(self.run_dir).name
-
-    def path(self, suffix: str) -> Path:
-        """Return the path of one of its files in ``logs``, as ``.state``."""
-        return Path(self.run_dir, "logs", self.name + suffix)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is submitted: tasks, and the nodes and processes of each."""
-
-    scheduler: str
-    nodes: int
-    ranks: int
-    tasks: list[Task]
-
-    def to_json(self) -> str:
-        """Return the text of the submitted file."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n"
-
-    @classmethod
-    def read(cls, path: Path) -> Plan:
-        """Read a submitted file."""
-        content = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        return cls(**{**content, "tasks": [Task(**task) for task in content["tasks"]]})
-
-    def local_command(self, task: Task) -> list[str]:
-        """Return what runs a task on one node: its command, by torchrun for several processes."""
-        if self.ranks == 1:
-            return task.command
-        return self._torchrun(task, "--standalone", "--local-addr", "127.0.0.1")
-
-    def node_command(self, task: Task, rank: int, address: str) -> list[str]:
-        """Return what runs a task's processes on one node of several."""
-        host, _, port = address.rpartition(":")
-        words = ["--nnodes", str(self.nodes), "--node-rank", str(rank)]
-        return self._torchrun(task, *words, "--master-addr", host, "--master-port", port)
-
-    def _torchrun(self, task: Task, *rendezvous: str) -> list[str]:
-        words = [sys.executable, "-m", "torch.distributed.run", *rendezvous]
-        return [*words, f"--nproc-per-node={self.ranks}", "--no-python", "--", *task.command]
 
 
 class Job:
@@ -249,7 +194,15 @@ class Job:
         except OSError as error:
             self.say(f"error: {error}")
             return 127
-        copies = [copy for child in children for copy in self._tee(child)]
+        # What a command prints goes to this process's own streams and to the log.
+        copies = [
+            threading.Thread(target=_copy, args=(source, (target, self.log.fileno())), daemon=True)
+            for child in children
+            if self.log is not None
+            for source, target in ((child.stdout, 1), (child.stderr, 2))
+        ]
+        for copy in copies:
+            copy.start()
         status = self._wait(children)
         for copy in copies:
             copy.join(timeout=_PATIENCE_S)  # something that the command left may hold its output
@@ -282,19 +235,6 @@ class Job:
                     break
             time.sleep(_POLL_S)
         return next((child.returncode for child in children if child.returncode), self.leaving)
-
-    def _tee(self, child: subprocess.Popen[bytes]) -> list[threading.Thread]:
-        """Copy a command's output to this process's own and to the log."""
-        if self.log is None:
-            return []
-        log = self.log.fileno()
-        copies = [
-            threading.Thread(target=_copy, args=(source, (target, log)), daemon=True)
-            for source, target in ((child.stdout, 1), (child.stderr, 2))
-        ]
-        for copy in copies:
-            copy.start()
-        return copies
 
 
 def _copy(source: IO[bytes], targets: Sequence[int]) -> None:

@@ -20,8 +20,9 @@ from pathlib import Path
 from seloss.program import UsageError, run_command
 
 from .folders import interpreter
-from .job import Job, Plan, Task
+from .job import Job
 from .jobs import Submission, find_state, record
+from .plan import Plan, Task
 from .profile import Request, add_options, make_request
 from .schedulers import SCHEDULERS, SchedulerError, needs_own_log
 
@@ -134,7 +135,11 @@ def _submit(request: Request, plan: Plan) -> list[str]:
     request.folder.mkdir(parents=True, exist_ok=True)
     path = plan_path(request, plan)
     for suffix, text in ((".json", plan.to_json()), (".sh", script_text(request, path))):
-        _write_once(path.with_suffix(suffix), text)
+        target = path.with_suffix(suffix)
+        if not target.exists():  # under another name first: a waiting job reads only whole files
+            temporary = target.with_name(f".{target.name}.{os.getpid()}")
+            temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+            temporary.replace(target)
     scheduler = SCHEDULERS[request.scheduler]
     words = scheduler.submission(request, len(plan.tasks), path.with_suffix(".sh"))
     now = float(int(time.time()))  # whole seconds, as in NAME.state
@@ -193,14 +198,6 @@ def _show(request: Request, plan: Plan) -> None:
     words = SCHEDULERS[request.scheduler].submission(request, len(plan.tasks), script)
     print(shlex.join(words))
     print(f"\n# {script}:\n{script_text(request, path)}\n# {path}:\n{plan.to_json()}", end="")
-
-
-def _write_once(path: Path, text: str) -> None:
-    """Write a file that is not there yet, under another name first."""
-    if not path.exists():
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
-        temporary.replace(path)
 
 
 def _work(args: argparse.Namespace) -> int:

@@ -24,8 +24,8 @@ from seloss.root import ROOT
 from seloss.train.options.option import read_yaml
 
 from .folders import experiments_folder, interpreter
-from .job import Task
 from .jobs import find_state
+from .plan import Task
 from .profile import add_options, make_request
 from .recipes import RECIPES, Recipe
 from .submit import carry_out, make_parser

@@ -10,10 +10,10 @@ from seloss.root import ROOT
 from seloss.train.options.option import read_yaml
 
 from .folders import experiment_folder, interpreter
-from .job import Task
+from .plan import Task
 from .profile import add_options, make_request
-from .recipes import RECIPES, Recipe, Word
-from .submit import Parser, carry_out, make_parser, run_launcher
+from .recipes import RECIPES, Recipe
+from .submit import carry_out, make_parser, run_launcher
 
 _CLUSTER = """\
 CLUSTER is local (train here), auto (sbatch or oarsub if one is found, else here), or the name of a
@@ -64,12 +64,6 @@ def _work(args: argparse.Namespace) -> int:
     return carry_out(request, [Task(str(folder), "train", command)], dry_run=args.dry_run)
 
 
-def _add_words(parser: Parser, words: Sequence[Word]) -> None:
-    for name, _, text, default, choices in words:
-        shown = text if default in (None, "-") else f"{text} ({default})"
-        parser.add_word(name, shown, default, choices)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
     net, *words = sys.argv[1:] if argv is None else argv
@@ -79,11 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.epilog = f"{_CLUSTER}\nExample: bash scripts/train/train_{net}.sh {recipe.example}"
     parser.set_defaults(net=net)
     parser.add_word("TAG", "name of the experiment")
-    _add_words(parser, recipe.first)
+    for name, _, text, default, choices in recipe.first:
+        parser.add_word(name, text, default, choices)
     parser.add_word("CLUSTER", "local, auto, or a profile's name")
     parser.add_word("GPUS", "GPUs of each machine; 0: CPU; -: as the profile says")
     parser.add_word("WALLTIME", "hours, or H:MM:SS (for schedulers; not used locally)")
-    _add_words(parser, recipe.last)
+    for name, _, text, default, choices in recipe.last:
+        parser.add_word(name, text if default == "-" else f"{text} ({default})", default, choices)
     for part in ("train", "valid"):
         default = f"$SELOSS_{part.upper()}_JSON, else {recipe.data.format(part)}"
         parser.add_argument(f"--{part}_json", default="", metavar="FILE", help=default)

@@ -142,16 +142,13 @@ class ArrayDataset(Dataset[Item]):
         whole = [self.info.fact("length", index) or most for index in range(len(self))]
         return [min(length, self.segment or length) for length in whole]
 
-    def _mapped(self) -> NDArray[Any]:
-        if self._map is None or self._map[0] != os.getpid():
-            self._map = (os.getpid(), _rows(self.info))
-        return self._map[1]
-
     def __getitem__(self, key: int | Key) -> Item:
         """Return item ``(epoch, index)``; an index alone means epoch 0."""
         epoch, index = key if isinstance(key, tuple) else (0, key)
         name = self.info.ids[index]
-        row = self._mapped()[index]
+        if self._map is None or self._map[0] != os.getpid():  # each worker maps the file itself
+            self._map = (os.getpid(), _rows(self.info))
+        row = self._map[1][index]
         start, stop = 0, self.info.fact("length", index) or row.shape[-1]
         if self.segment is not None and self.segment < stop:
             draw = generator(self.seed, epoch, name)

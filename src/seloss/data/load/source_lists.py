@@ -84,10 +84,6 @@ class SourceLists:
     options: MixOptions = field(default_factory=MixOptions)
 
 
-def _span(spec: Any, name: str) -> Span | None:
-    return read_span(spec[name], name, _LIMITS[name]) if name in spec else None
-
-
 def _repeats(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"'repeats' must be a number from 1 on; got {value!r}")
@@ -165,7 +161,10 @@ def read_source_lists(path: str | Path, *, sample_rate: int) -> SourceLists:
         if not isinstance(spec, dict) or "sample_rate" not in spec:
             raise ValueError(_EXPECTED)
         choices, span = _ratios(spec.get("snr_db"))
-        spans = {name: _span(spec, name) for name in _LIMITS}
+        spans = {
+            name: read_span(spec[name], name, limits) if name in spec else None
+            for name, limits in _LIMITS.items()
+        }
         options, repeats = read_mix_options(spec), _repeats(spec.get("repeats", 1))
         speech = _entries(spec.get("speech"), "speech", folder, ("id", "path"))
         turns = [repeats * _repeats(entry.get("repeats", 1)) for _, entry in speech]

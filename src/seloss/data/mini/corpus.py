@@ -42,12 +42,6 @@ _PEAK = 0.9
 _MARK = ".prepared.json"
 
 
-def _high_pass(signal: Signal) -> Signal:
-    """Remove what lies below hearing, without delaying the rest."""
-    sections = butter(2, HIGH_PASS_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
-    return np.asarray(sosfiltfilt(sections, signal, axis=-1))
-
-
 def _make(take: Take, contents: Mapping[str, bytes]) -> Signal:
     """Return (channels, samples) of one file of the corpus."""
     channels = [decode(contents[m], SAMPLE_RATE, raw=m.endswith(".raw")) for m in take.members]
@@ -59,7 +53,9 @@ def _make(take: Take, contents: Mapping[str, bytes]) -> Signal:
     first, last = (None if at is None else round(at * SAMPLE_RATE) for at in take.cut)
     signal = signal[:, first:last]
     if take.part in ("speech", "noise"):
-        signal = _high_pass(signal[:1])
+        sections = butter(2, HIGH_PASS_HZ, "highpass", fs=SAMPLE_RATE, output="sos")
+        # Forwards and backwards, so that nothing is delayed.
+        signal = np.asarray(sosfiltfilt(sections, signal[:1], axis=-1))
     return signal * min(1.0, _PEAK / float(np.abs(signal).max()))
 
 

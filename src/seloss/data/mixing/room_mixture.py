@@ -74,13 +74,6 @@ def _speed(plan: Plan, config: MixingConfig) -> float:
     return round(float(generator(config.seed, *plan.key, "speed").uniform(*config.speed)), 3)
 
 
-def _faster(signal: Signal, factor: float) -> Signal:
-    """Return a signal (samples,) played ``factor`` times faster, its pitch rising with it."""
-    if factor == 1:
-        return signal
-    return np.asarray(soxr.resample(signal, factor, 1.0, quality="HQ"), dtype=np.float64)
-
-
 def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> tuple[Signal, bool]:
     """Return the dry speech (samples,) and whether it is one whole utterance."""
     rate = config.sample_rate
@@ -95,7 +88,9 @@ def _dry_speech(plan: Plan, config: MixingConfig, draw: np.random.Generator) -> 
             speech = read_audio(utterance.path, rate)[0]
         parts += [speech, pause]
     # Without the pause behind the last utterance.
-    signal = _faster(np.concatenate(parts[:-1]), _speed(plan, config))
+    signal: Signal = np.concatenate(parts[:-1])
+    if (speed := _speed(plan, config)) != 1:  # the pitch rises with it
+        signal = np.asarray(soxr.resample(signal, speed, 1.0, quality="HQ"), dtype=np.float64)
     if not power(signal):
         path = plan.utterances[0].path
         raise DataError(str(path), [Problem(0, "samples", "is silent: it holds no speech")])

@@ -109,12 +109,11 @@ def _top(operators: Operators | None) -> str:
         return "top operators: not traced, training ended before"
     total = sum(operators.seconds.values())
     ranked = sorted(operators.seconds.items(), key=lambda item: -item[1])[:5]
-    shares = ", ".join(f"{_short(name)} {100 * s / total:.0f} %" for name, s in ranked)
+    shares = ", ".join(
+        f"{name if len(name) <= 40 else name[:37] + '...'} {100 * s / total:.0f} %"
+        for name, s in ranked
+    )
     return f"top operators: {shares}"
-
-
-def _short(name: str, most: int = 40) -> str:
-    return name if len(name) <= most else f"{name[: most - 3]}..."
 
 
 def _use(times: StepTimes, operators: Operators | None, setting: Setting) -> str:

@@ -167,9 +167,13 @@ class LatentData(_StoredData):
         whole = self.embeddings.dataset(dataset, origin, self.network) if self.fill else None
         index = {facts.id: i for i, facts in enumerate(dataset.items)}
 
+        device = next(self.network.parameters()).device
+
+        @torch.no_grad()
         def compute(item: Item) -> Tensor:
             assert whole is not None
-            return self._latent(whole[index[item.id]].features, item)
+            layers = whole[index[item.id]].features[None].to(device)
+            return self.network.analyse(item.mixture[:1].to(device), layers)[1][0]
 
         return self._filled(
             dataset,
@@ -179,12 +183,6 @@ class LatentData(_StoredData):
             bytes_of=lambda n: 8 * inner.channels * rows * inner.n_frames(n),
             what="latents",
         )
-
-    @torch.no_grad()
-    def _latent(self, layers: Tensor, item: Item) -> Tensor:
-        device = next(self.network.parameters()).device
-        signal = item.mixture[:1].to(device)
-        return self.network.analyse(signal, layers[None].to(device))[1][0]
 
     def dataset(
         self,

@@ -81,15 +81,13 @@ class DualPathBlock(nn.Module):
         steps = x.movedim(time, 0)
         # Time first, all else is batch.
         flat = steps.flatten(1, 2)
-        if type(rnn.rnn) is nn.LSTM and on_fast_path(x, linear.weight) and not self._drops():
+        drops = self.training and self.dropout > 0
+        if type(rnn.rnn) is nn.LSTM and on_fast_path(x, linear.weight) and not drops:
             y = _project_each(flat, rnn.rnn, linear)
         else:
             y = linear(F.dropout(rnn(flat), self.dropout, self.training))
         features: Tensor = y.view(steps.shape)
         return features.movedim(0, time)
-
-    def _drops(self) -> bool:
-        return self.training and self.dropout > 0
 
 
 def _project_each(x: Tensor, rnn: nn.LSTM, linear: nn.Linear) -> Tensor:
