@@ -90,11 +90,11 @@ def as_published(scale: str, n_bins: int, weighting: str, n_fft: int, hop: int) 
         if scale != "critical":
             spectra = torch.stft(signals, n_fft, hop, window=window, return_complex=True).abs()
             return spectra if scale == "linear" else mel_bank() @ spectra
-        bank, found = critical_bank(), []
+        bank, values = critical_bank(), []
         for signal in signals:
             spectrum = torch.stft(signal, n_fft, hop, window=window, return_complex=True).abs()
-            found.append(bank.matmul(spectrum[:-1].to(torch.float64)))
-        return torch.stack(found)
+            values.append(bank.matmul(spectrum[:-1].to(torch.float64)))
+        return torch.stack(values)
 
     def loss(estimate: Tensor, speech: Tensor, noise: Tensor) -> Tensor:
         estimate, speech, noise = (x - x.mean(-1, keepdim=True) for x in (estimate, speech, noise))

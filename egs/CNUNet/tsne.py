@@ -79,7 +79,7 @@ def choose(speakers: list[str], most: int | None) -> list[int]:
     """Return the indices of at most ``most`` points of each speaker, drawn but always alike."""
     chosen: list[int] = []
     for speaker in dict.fromkeys(speakers):
-        mine = [index for index, one in enumerate(speakers) if one == speaker]
+        mine = [index for index, name in enumerate(speakers) if name == speaker]
         order = generator(SEED, 0, speaker, "picture").permutation(len(mine))
         chosen += sorted(mine[index] for index in order[:most])
     return sorted(chosen)
@@ -94,9 +94,9 @@ def points_of(data: list[Any], piece_s: float | None) -> pd.DataFrame:
             seconds = dataset[index].mixture.shape[-1] / dataset.sample_rate if piece_s else 0.0
             pieces = max(1, int(seconds / piece_s)) if piece_s else 1
             gender = extra[index].get("gender") if extra else None
-            known = {"id": facts.id, "speaker": facts.speaker, "gender": gender}
-            known |= {"set": number, "index": index, "pieces": pieces}
-            rows += [known | {"piece": piece} for piece in range(pieces)]
+            shared = {"id": facts.id, "speaker": facts.speaker, "gender": gender}
+            shared |= {"set": number, "index": index, "pieces": pieces}
+            rows += [shared | {"piece": piece} for piece in range(pieces)]
     return pd.DataFrame(rows)
 
 
