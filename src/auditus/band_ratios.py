@@ -79,11 +79,7 @@ def fw_frames(
 ) -> tuple[Tensor, Tensor]:
     """Return what these ratios are the mean of: each frame's value, and which frames count.
 
-    Args:
-        rows: The signals.
-        ratio: "sdr", "sir" or "sar".
-        variant: "default" or "published".
-        n_bands: Number of critical bands.
+    ``ratio`` is "sdr", "sir" or "sar".
 
     Returns:
         ``(rows, frames)`` in dB, limited to [-10, 35], and ``(rows, frames)``, bool. Frame ``i`` is

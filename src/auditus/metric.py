@@ -122,6 +122,11 @@ class Metric:
         return "variant" in inspect.signature(self.core).parameters
 
     @property
+    def title(self) -> str:
+        """Label and unit, as for an axis."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
     def needs_target(self) -> bool:
         """Whether the clean speech must be known."""
         return "target" in self.needs

@@ -28,11 +28,7 @@ _Array = NDArray[np.float64]
 def pesq_score(target: _Array, estimate: _Array, sample_rate: int, mode: str) -> tuple[float, str]:
     """Return the score, or NaN and why there is none.
 
-    Args:
-        target: ``(time,)``.
-        estimate: ``(time,)``, as long.
-        sample_rate: 8000 or 16000 Hz.
-        mode: "wb" or "nb".
+    Signals are ``(time,)``, both as long; ``mode`` is "wb" or "nb".
 
     Raises:
         ModuleNotFoundError: The library is not installed.

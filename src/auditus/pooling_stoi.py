@@ -50,10 +50,7 @@ _Array = NDArray[np.float64]
 def stoi_correlations(target: _Array, estimate: _Array, sample_rate: int) -> tuple[_Array, _Array]:
     """Return STOI's d(j, m) ``(bands, windows)`` and the windows' centres ``(windows,)`` in s.
 
-    Args:
-        target: ``(samples,)``, the clean speech.
-        estimate: ``(samples,)``.
-        sample_rate: In Hz.
+    Signals are ``(samples,)``.
     """
     x, y, times = _windows(target, estimate, sample_rate)
     gain = np.linalg.norm(x, axis=2, keepdims=True) / (

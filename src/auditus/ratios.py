@@ -125,10 +125,7 @@ def snr(rows: Rows) -> Scores:
 def energy_signals(rows: Rows, ratio: str, variant: str = "default") -> tuple[Tensor, Tensor]:
     """Return the two signals ``(rows, time)`` whose energies a ratio compares.
 
-    Args:
-        rows: The signals.
-        ratio: The name of a metric of this module.
-        variant: One of ``VARIANTS``; says how the estimate is split.
+    ``ratio`` is the name of a metric of this module; ``variant`` says how the estimate is split.
     """
     published = check_variant(variant)
     if ratio == "snr":

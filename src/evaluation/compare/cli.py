@@ -4,21 +4,20 @@
     python -m evaluation.compare base=B_s0,B_s1,B_s2 new=N_s0,N_s1,N_s2 --by snr_db
 
 takes experiments (or folders of other systems' audio) that utt_eval, ph_eval or recognise has
-evaluated on one test set, and writes, for each type of table that all of them have,
+evaluated on one test set, and writes, for each table that all of them have,
 
     means.csv         a row per metric, phoneme class, group and system
     differences.csv   a row per metric, class, group and pair: difference, interval, p, effect sizes
     tables.md, tables.tex
     forest_<level>.png, forest_<level>.csv
 
-Utterances are drawn by the bootstrap (bias-corrected and accelerated), with all their phones. Tests
-are corrected in families, per type of table: those over everything, those of classes of phones,
-those within groups (--by); p-values over everything do not depend on the others. NAME=TAG,TAG,...
-gathers seeds of one configuration: scores are averaged over them utterance by utterance, and the
-bootstrap draws seeds as well as utterances. A difference is significant if its corrected p-value is
-below the level *and* its interval does not hold 0 (a test of ranks can disagree with an interval of
-means). A star marks a mean that differs from the baseline's; the best one is bold only if it is
-better than every other it was tested against.
+The bootstrap (bias-corrected and accelerated) draws utterances with all their phones. P-values are
+corrected in families, per table: tests of all data, of phone classes, of groups (--by); those of
+all data do not depend on the others. NAME=TAG,TAG,... collects seeds of one configuration: scores
+are averaged over them utterance by utterance, and the bootstrap draws seeds as well as utterances.
+A difference is significant if its corrected p-value is below the level *and* its interval excludes
+0 (a rank test can disagree with an interval of means). A star marks a mean that differs from the
+baseline's; the best mean is bold only if it is better than every other it was tested against.
 """
 
 from __future__ import annotations
@@ -35,6 +34,7 @@ from asteroid.utils.files import write_text
 from evaluation.phonemes.classes import read_classes
 from evaluation.phonemes.options import FOLDER
 from evaluation.plots.drawing import figure_style, save_figure
+from evaluation.score.columns import GROUPS
 from evaluation.testset.options import add_experiment_options
 from evaluation.work.cli import positive_int, program
 from evaluation.work.tables import read_table, to_latex, to_markdown, write_table
@@ -49,8 +49,6 @@ from .tables import difference_grids, mean_grids
 __all__ = ["Comparison", "compare", "main", "write"]
 
 logger = logging.getLogger(__name__)
-
-GROUPS = ("snr_db", "noise_type", "seen", "speaker")
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def compare(
 
     Args:
         systems: at least two, with different names.
-        baseline: name of the one that the others are measured against; default: the first.
+        baseline: name of the system that the others are compared with; default: the first.
         every_pair: test every two, not only each against the baseline.
         levels: names out of `LEVELS`; default: those whose tables all systems have.
         scores: columns to compare; default: all that score the estimate.
@@ -98,19 +96,13 @@ def compare(
         raise ValueError(f"the baseline must be one of {', '.join(names)}; got {baseline!r}")
     check_same_testset(systems, ids_too=not common)
     pairs = pairs_of(names, baseline, every=every_pair)
-    chosen = [_level(name) for name in levels] if levels else _available(systems)
+    for name in levels or ():
+        if name not in LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}; got {name!r}")
+    chosen = [LEVELS[name] for name in levels] if levels else _available(systems)
     parts = [_compare_level(systems, level, pairs, scores, by, options) for level in chosen]
-    return Comparison(
-        pd.concat([part[0] for part in parts], ignore_index=True),
-        pd.concat([part[1] for part in parts], ignore_index=True),
-        baseline,
-    )
-
-
-def _level(name: str) -> Level:
-    if name not in LEVELS:
-        raise ValueError(f"level must be one of {', '.join(LEVELS)}; got {name!r}")
-    return LEVELS[name]
+    means, tests = (pd.concat(frames, ignore_index=True) for frames in zip(*parts, strict=True))
+    return Comparison(means, tests, baseline)
 
 
 def _available(systems: Sequence[System]) -> list[Level]:
@@ -126,7 +118,7 @@ def _available(systems: Sequence[System]) -> list[Level]:
     if not available:
         expected = ", ".join(f"{level.file} ({level.program})" for level in LEVELS.values())
         raise FileNotFoundError(
-            f"no type of table is in all of {', '.join(map(str, folders))}; expected {expected}"
+            f"no table is in all of {', '.join(map(str, folders))}; expected {expected}"
         )
     return available
 
@@ -141,15 +133,15 @@ def _compare_level(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     panel = read_panel(systems, level, scores, ids=common_ids(systems))
     if by is not None and by not in panel.units:
-        raise ValueError(f"{level.file} knows no {by!r}: name it in the manifest, or omit --by")
+        raise ValueError(f"{level.file} has no {by!r}: add it to the manifest, or omit --by")
     parts = list(slices(panel, by, read_classes()))
     tested = differences(panel, parts, pairs, options)
     whole = tested[(tested["class"] == ALL) & (tested["group"] == ALL)]
     fewest = int(whole["clusters"].min())
     if fewest < FEW:
         logger.warning(
-            "%s: only %d x %s: no two-sided test can find a difference with fewer than %d, and the "
-            "intervals are rough; nothing is called significant",
+            "%s: only %d x %s: no two-sided test can reach significance with fewer than %d, and "
+            "the intervals are rough; no difference is marked as significant",
             *(level.name, fewest, options.cluster, FEW),
         )
     if missing := int(whole["missing"].max()):
@@ -162,7 +154,7 @@ def _compare_level(
 
 
 def _sources(systems: Sequence[System]) -> str:
-    """Say where the phones of systems come from, if not all from the same alignments."""
+    """Return a warning that names the sources of the systems' phones, "" if all have the same."""
     sources = {}
     for system in systems:
         for tag, testset in system.testsets:
@@ -225,19 +217,21 @@ def _share(text: str) -> float:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("systems", nargs="+", metavar="SYSTEM", help="TAG, folder, or NAME=TAG,TAG,...")
-    add("-o", "--output", type=Path, default=Path("comparison"), metavar="FOLDER", help="where to")
-    add("--baseline", metavar="NAME", help="compare with this one (default: the first)")
-    add("--pairs", choices=("baseline", "all"), default="baseline", help="what is tested")
-    add("--levels", nargs="+", choices=tuple(LEVELS), metavar="LEVEL", help="default: all there")
+    add(
+        "-o", "--output", type=Path, default=Path("comparison"), metavar="FOLDER", help="of results"
+    )
+    add("--baseline", metavar="NAME", help="system to compare with (default: the first)")
+    add("--pairs", choices=("baseline", "all"), default="baseline", help="pairs that are tested")
+    add("--levels", nargs="+", choices=tuple(LEVELS), metavar="LEVEL", help="tables (default: all)")
     add("--metrics", nargs="+", metavar="COLUMN", help="default: all that score the estimate")
-    add("--by", choices=GROUPS, help="each group by itself as well")
+    add("--by", choices=GROUPS, help="compare within each group as well")
     add("--cluster", default="id", metavar="COLUMN", help="id: utterances (default), or speaker")
     add("--test", choices=TESTS, default=TESTS[0], help="default: %(default)s")
     add("--correction", choices=CORRECTIONS, default=CORRECTIONS[0], help="default: %(default)s")
     add("--alpha", type=_share, default=0.05, metavar="P", help="level (default: %(default)s)")
-    add("--draws", type=positive_int, default=10_000, metavar="N", help="of the bootstrap")
+    add("--draws", type=positive_int, default=10_000, metavar="N", help="bootstrap draws")
     add("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
-    add("--common", action="store_true", help="where some lack samples, compare what all have")
+    add("--common", action="store_true", help="compare only the samples that all systems have")
     add_experiment_options(parser, testset=True)
 
 

@@ -1,4 +1,4 @@
-"""Columns of scores: which way is better, in which unit, with how many decimals."""
+"""Columns of scores: their direction, unit and decimals."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ _RATES = ("WER_out", "PER_out", "WER", "PER")
 
 @dataclass(frozen=True)
 class ScoreColumn:
-    """A column of scores.
-
-    Attributes:
-        name: the column.
-        unit: "dB", "%" or "".
-        higher_is_better: whether more is better.
-    """
+    """A column of scores, with its unit ("dB", "%" or "") and direction."""
 
     name: str
     unit: str
@@ -29,7 +23,7 @@ class ScoreColumn:
 
     @property
     def decimals(self) -> int:
-        """Of differences and intervals: scores of small range need more."""
+        """Decimals of differences and intervals: scores of small range need more."""
         return 2 if self.unit in ("dB", "%") else 3
 
     @property
@@ -56,18 +50,16 @@ def is_outcome(column: str) -> bool:
 
 
 def describe(column: str) -> ScoreColumn:
-    """Return what is known of a column.
-
-    An improvement has the direction of its metric, a mixture's score as well.
+    """Return unit and direction of a column, which may be an improvement or a mixture's score.
 
     Raises:
-        ValueError: the column is no score of a known metric.
+        ValueError: the column is no score of a metric.
     """
     outcomes = _outcomes()
     bare = column.removeprefix("Delta_").removesuffix("_in")
     if bare not in outcomes:
         raise ValueError(
-            f"{column!r} is no score whose direction is known; known are "
-            f"{', '.join(METRICS.names())}, WER, PER, each with its column's name"
+            f"{column!r} is the column of no metric; metrics are {', '.join(METRICS.names())}, "
+            "WER, PER"
         )
     return ScoreColumn(column, outcomes[bare].unit, outcomes[bare].higher_is_better)

@@ -1,11 +1,12 @@
-"""Means, differences, intervals and tests of several systems: two long tables."""
+"""Means, differences, intervals and tests of several systems, as two long tables."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ __all__ = ["FEW", "CompareOptions", "differences", "means", "pairs_of"]
 FEW = 6
 # Scores are read from tables of six digits: relative error of a value and of a difference of two.
 RESOLUTION = 1e-5
-# Comparisons whose replicates are held at a time.
+# Comparisons whose replicates are held at a time: bounds the memory.
 AT_ONCE = 60
 
 
@@ -47,23 +48,16 @@ class CompareOptions:
     cluster: str = "id"
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Pair(NamedTuple):
     """One comparison before its bootstrap: the sums of both systems over the units both have."""
 
     row: dict[str, object]
     ours: ClusterSums
     theirs: ClusterSums
 
-    @property
-    def per_cluster(self) -> NDArray[np.float64]:
-        """Differences of cluster means `(clusters that have a unit,)`."""
-        gaps: NDArray[np.float64] = self.ours.cluster_means - self.theirs.cluster_means
-        return gaps
-
 
 def pairs_of(names: Sequence[str], baseline: str, *, every: bool) -> list[tuple[str, str]]:
-    """Return the pairs to compare: each with the baseline, or every two; the measure is second."""
+    """Return the pairs to compare: each with the baseline, or every two; the second is the base."""
     others = [name for name in names if name != baseline]
     pairs = [(name, baseline) for name in others]
     if every:
@@ -81,8 +75,8 @@ def cluster_codes(panel: Panel, column: str) -> NDArray[np.intp]:
         raise ValueError(f"{panel.level.file} has no column {column!r} to cluster by")
     codes, _ = pd.factorize(panel.units[column])
     if (codes < 0).any():
-        unknown = panel.units.loc[codes < 0, "id"].iloc[0]
-        raise ValueError(f"no {column} is known of {unknown!r}; every sample needs one")
+        sample = panel.units.loc[codes < 0, "id"].iloc[0]
+        raise ValueError(f"{sample!r} has no {column}; every sample needs one")
     return np.asarray(codes, dtype=np.intp)
 
 
@@ -98,27 +92,29 @@ def means(panel: Panel, parts: Sequence[Slice], options: CompareOptions) -> pd.D
     sums: list[ClusterSums] = []
     sides: list[int] = []
     for name in panel.scores:
-        known = {system: panel.known(system, name) for system in panel.values}
-        shared = np.logical_and.reduce(list(known.values()))
+        scored = {system: panel.scored(system, name) for system in panel.values}
+        shared = np.logical_and.reduce(list(scored.values()))
         for part in parts:
             chosen = shared & part.chosen & (panel.weights[name] > 0)
             for side, system in enumerate(panel.values):
-                one = panel.sums(system, name, chosen, codes)
+                total = panel.sums(system, name, chosen, codes)
                 values = panel.values[system][name].mean(0)[chosen]
                 row = _head(panel, name, part) | {"system": system, "n": int(chosen.sum())}
-                row["clusters"] = int((one.weights > 0).sum())
-                row["missing"] = int((part.chosen & ~known[system]).sum())
-                row |= {"mean": one.mean, "std": values.std(ddof=1) if len(values) > 1 else np.nan}
+                row["clusters"] = int(total.filled.sum())
+                row["missing"] = int((part.chosen & ~scored[system]).sum())
+                row["mean"] = total.mean
+                row["std"] = values.std(ddof=1) if len(values) > 1 else np.nan
                 rows.append(row)
-                sums.append(one)
+                sums.append(total)
                 sides.append(side)
     for start in range(0, len(rows), AT_ONCE):
         block = slice(start, start + AT_ONCE)
         drawn = statistics.bootstrap_means(sums[block], options.draws, options.seed, sides[block])
-        for row, one, replicates in zip(rows[block], sums[block], drawn, strict=True):
-            jackknife = _without_each(one)[_there(one)] if len(one.values) == 1 else None
-            low, high = statistics.interval(replicates, one.mean, jackknife, 1 - options.alpha)
-            row |= {"ci_low": low, "ci_high": high, **_seeds("", one)}
+        for row, total, replicates in zip(rows[block], sums[block], drawn, strict=True):
+            # With several seeds the bootstrap draws those too, which no jackknife describes.
+            jackknife = _without_each(total)[total.filled] if len(total.values) == 1 else None
+            low, high = statistics.interval(replicates, total.mean, jackknife, 1 - options.alpha)
+            row |= {"ci_low": low, "ci_high": high, **_seeds("", total)}
     return pd.DataFrame(rows)
 
 
@@ -137,14 +133,14 @@ def differences(
     codes = cluster_codes(panel, options.cluster)
     names = list(panel.values)
     compared = [
-        _pair(panel, name, part, names_of_pair, codes)
+        _pair(panel, name, part, pair, codes)
         for name in panel.scores
         for part in parts
-        for names_of_pair in pairs
+        for pair in pairs
     ]
     for start in range(0, len(compared), AT_ONCE):
         block = compared[start : start + AT_ONCE]
-        sums = [one for pair in block for one in (pair.ours, pair.theirs)]
+        sums = [total for pair in block for total in (pair.ours, pair.theirs)]
         sides = [
             names.index(str(pair.row[role])) for pair in block for role in ("system", "baseline")
         ]
@@ -158,8 +154,12 @@ def differences(
         lambda p: statistics.adjust(p.to_numpy(np.float64), options.correction)
     )
     table.insert(table.columns.get_loc("p") + 1, "p_adjusted", adjusted)
-    table["significant"] = _significant(table, options.alpha)
-    table["better"] = [_better(row) for row in table.to_dict("records")]
+    # The corrected p-value is small, and the interval (which includes the seeds) agrees.
+    low_p = (table["p_adjusted"] < options.alpha) & (table["clusters"] >= FEW)
+    table["significant"] = low_p & ((table["ci_low"] > 0) | (table["ci_high"] < 0))
+    ahead = (table["difference"] > 0) == table["higher_is_better"].astype(bool)
+    table["better"] = table["system"].where(ahead, table["baseline"])
+    table.loc[~table["significant"], "better"] = ""
     return table
 
 
@@ -178,11 +178,10 @@ def _head(panel: Panel, name: str, part: Slice) -> dict[str, object]:
 def _pair(
     panel: Panel, name: str, part: Slice, pair: tuple[str, str], codes: NDArray[np.intp]
 ) -> _Pair:
-    ours, theirs = (panel.known(system, name) for system in pair)
-    chosen = part.chosen & ours & theirs & (panel.weights[name] > 0)
+    both = panel.scored(pair[0], name) & panel.scored(pair[1], name)
+    chosen = part.chosen & both & (panel.weights[name] > 0)
     row = _head(panel, name, part) | {"system": pair[0], "baseline": pair[1]}
-    row["n"] = int(chosen.sum())
-    row["missing"] = int((part.chosen & ~(ours & theirs)).sum())
+    row |= {"n": int(chosen.sum()), "missing": int((part.chosen & ~both).sum())}
     return _Pair(row, *(panel.sums(system, name, chosen, codes) for system in pair))
 
 
@@ -190,17 +189,19 @@ def _compared(
     pair: _Pair, replicates: NDArray[np.float64], options: CompareOptions
 ) -> dict[str, object]:
     """Return the numbers of one comparison."""
-    ours, theirs = pair.ours, pair.theirs
-    gaps = pair.per_cluster
-    largest = max(np.abs(one.cluster_means).max(initial=0.0) for one in (ours, theirs))
+    row, ours, theirs = pair
+    gaps = ours.cluster_means - theirs.cluster_means
+    largest = max(np.abs(total.cluster_means).max(initial=0.0) for total in (ours, theirs))
     tied = statistics.with_ties(gaps, RESOLUTION * largest)
     difference = ours.mean - theirs.mean
     several = max(len(ours.values), len(theirs.values)) > 1
-    jackknife = None if several else (_without_each(ours) - _without_each(theirs))[_there(ours)]
+    jackknife = None if several else (_without_each(ours) - _without_each(theirs))[ours.filled]
     low, high = statistics.interval(replicates, difference, jackknife, 1 - options.alpha)
     # The permuted statistic is the difference of means itself: sums, not means, change sign.
-    summed = (ours.values.mean(0) - theirs.values.mean(0))[_there(ours)]
+    summed = (ours.values.mean(0) - theirs.values.mean(0))[ours.filled]
     tested = {"permutation": summed, "wilcoxon": tied}.get(options.test, gaps)
+    # Tests that are corrected together.
+    overall = "overall" if row["class"] == ALL else "classes"
     return {
         "clusters": len(gaps),
         "mean_system": ours.mean,
@@ -210,7 +211,7 @@ def _compared(
         "ci_high": high,
         "interval": "percentile, seeds drawn" if several else "BCa",
         "test": options.test,
-        "family": _family(pair.row),
+        "family": overall if row["group"] == ALL else "groups",
         "p": statistics.paired_test(tested, options.test, options.seed),
         "d_z": statistics.effect_size(gaps),
         "cliffs_delta": statistics.dominance(tied),
@@ -221,41 +222,15 @@ def _compared(
     }
 
 
-def _family(row: Mapping[str, object]) -> str:
-    """Return which tests a test is corrected with."""
-    if row["group"] != ALL:
-        return "groups"
-    return "overall" if row["class"] == ALL else "classes"
-
-
-def _there(one: ClusterSums) -> NDArray[np.bool_]:
-    there: NDArray[np.bool_] = one.weights > 0
-    return there
-
-
-def _without_each(one: ClusterSums) -> NDArray[np.float64]:
-    """Return the mean without each cluster in turn `(clusters,)`, NaN where nothing is left."""
-    left = one.weights.sum() - one.weights
+def _without_each(total: ClusterSums) -> NDArray[np.float64]:
+    """Return the mean without each cluster in turn `(clusters,)`, that of all if none is left."""
+    left = total.weights.sum() - total.weights
     left = np.where(left > 0, left, np.nan)
-    values = one.values.mean(0)
+    values = total.values.mean(0)
     rest: NDArray[np.float64] = (values.sum() - values) / left
-    return np.where(np.isfinite(rest), rest, one.mean)
+    return np.where(np.isfinite(rest), rest, total.mean)
 
 
-def _seeds(suffix: str, one: ClusterSums) -> dict[str, object]:
-    spread = one.seed_means.std(ddof=1) if len(one.values) > 1 else math.nan
-    return {f"seeds{suffix}": len(one.values), f"std_of_seeds{suffix}": spread}
-
-
-def _significant(table: pd.DataFrame, alpha: float) -> pd.Series:
-    """Decide: the corrected p-value is small, and the interval (which knows seeds too) agrees."""
-    tested = (table["p_adjusted"] < alpha) & (table["clusters"] >= FEW)
-    return tested & ((table["ci_low"] > 0) | (table["ci_high"] < 0))
-
-
-def _better(row: dict[object, object]) -> str:
-    """Name the better system where the difference is significant."""
-    if not row["significant"]:
-        return ""
-    higher = float(str(row["difference"])) > 0
-    return str(row["system"] if higher == bool(row["higher_is_better"]) else row["baseline"])
+def _seeds(suffix: str, total: ClusterSums) -> dict[str, object]:
+    spread = total.seed_means.std(ddof=1) if len(total.values) > 1 else math.nan
+    return {f"seeds{suffix}": len(total.values), f"std_of_seeds{suffix}": spread}

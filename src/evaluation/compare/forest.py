@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,25 +21,20 @@ def forest_plot(tests: pd.DataFrame, baseline: str) -> Figure:
     """Draw one panel per metric; rows are pairs, and classes or groups where there are any.
 
     Filled points are significant after correction. An arrow at the axis says which side is better.
-
-    Args:
-        tests: rows of one level of the table of differences.
-        baseline: named in the title.
     """
     metrics = list(dict.fromkeys(tests["metric"]))
     columns = min(len(metrics), MOST_COLUMNS)
-    lines = -(-len(metrics) // columns)
+    lines = -(-len(metrics) // columns)  # rounded up
     height = ROW_INCHES * int(tests.groupby("metric").size().max()) + 0.9
-    drawn = Figure(
-        figsize=(PANEL_INCHES * columns + 1.6, height * lines + 0.4), layout="constrained"
-    )
-    axes = drawn.subplots(lines, columns, squeeze=False, sharey=len(metrics) > 1).ravel()
-    for one, metric in zip(axes, metrics, strict=False):
-        _draw(one, tests[tests["metric"] == metric], str(metric))
+    size = (PANEL_INCHES * columns + 1.6, height * lines + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False, sharey=len(metrics) > 1).ravel()
+    for place, metric in zip(axes, metrics, strict=False):
+        _draw(place, tests[tests["metric"] == metric], str(metric))
     for spare in axes[len(metrics) :]:
         spare.set_visible(False)
-    drawn.suptitle(f"Differences ({tests['level'].iloc[0]}), baseline {baseline}")
-    return drawn
+    figure.suptitle(f"Differences ({tests['level'].iloc[0]}), baseline {baseline}")
+    return figure
 
 
 def _draw(axes: Axes, part: pd.DataFrame, metric: str) -> None:
@@ -54,21 +47,16 @@ def _draw(axes: Axes, part: pd.DataFrame, metric: str) -> None:
         axes.plot([record["ci_low"], record["ci_high"]], [row, row], color=colour)
         fill = colour if record["significant"] else "white"
         axes.plot(record["difference"], row, "o", color=colour, markerfacecolor=fill, markersize=5)
-    axes.set_yticks(rows, _labels(part), fontsize=7)
-    axes.set_ylim(len(part) - 0.5, -0.5)
+    labels = []
+    for record in part.to_dict("records"):
+        names = [f"{record['system']} − {record['baseline']}"]  # noqa: RUF001
+        names += [str(record[key]) for key in ("class", "group") if set(part[key]) != {ALL}]
+        labels.append(", ".join(names))
+    axes.set_yticks(rows, labels, fontsize=7)
+    axes.set_ylim(len(part) - 0.5, -0.5)  # the first row at the top
     side = "better →" if column.higher_is_better else "← better"
     unit = f" ({column.unit})" if column.unit else ""
     axes.set_title(metric.removesuffix("_out"), fontsize=9)
     axes.set_xlabel(f"difference{unit}, {side}", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
     axes.grid(axis="x", alpha=0.3)
-
-
-def _labels(part: pd.DataFrame) -> Sequence[str]:
-    """Name each row by what varies: pair, class, group."""
-    labels = []
-    for row in part.to_dict("records"):
-        names = [f"{row['system']} − {row['baseline']}"]  # noqa: RUF001
-        names += [str(row[key]) for key in ("class", "group") if set(part[key]) != {ALL}]
-        labels.append(", ".join(names))
-    return labels

@@ -13,12 +13,13 @@ from pathlib import Path
 import pandas as pd
 
 from asteroid.utils.files import write_text
+from evaluation.score.columns import read_sample_table
 from evaluation.testset.experiment import ExperimentFolder, find_experiment
 from evaluation.testset.options import add_experiment_options
 from evaluation.work.cli import program
-from evaluation.work.tables import Cell, Grid, number, read_table, to_markdown
+from evaluation.work.tables import Cell, Grid, number, to_markdown
 
-__all__ = ["common_samples", "comparison_table", "main", "read_metrics"]
+__all__ = ["common_samples", "comparison_table", "main"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +42,9 @@ DECIMALS = {"n": 0, "PESQ": 2, "STOI": 3, **dict.fromkeys(OPINIONS, 2)}
 def comparison_table(
     experiments: Sequence[ExperimentFolder], testset: str | None = None
 ) -> pd.DataFrame:
-    """Return means by experiment, `n` the number of samples they have in common.
+    """Return means by experiment; `n` is the number of samples they have in common.
 
-    A metric that is not defined for a sample is left out of its mean, in every row alike.
+    A sample for which a metric is undefined in one row is left out of its mean in all.
 
     Raises:
         FileNotFoundError: an experiment has not been evaluated.
@@ -75,7 +76,10 @@ def common_samples(
         FileNotFoundError: an experiment has not been evaluated.
         ValueError: the experiments have no sample in common.
     """
-    tables = {one.label(testset): read_metrics(one, testset) for one in experiments}
+    tables = {
+        experiment.label(testset): read_sample_table(experiment.testset(testset))
+        for experiment in experiments
+    }
     common = sorted(set.intersection(*(set(table.index) for table in tables.values())))
     if not common:
         tags = ", ".join(tables)
@@ -95,15 +99,6 @@ def to_grid(table: pd.DataFrame) -> Grid:
         for name, row in table.iterrows()
     ]
     return Grid("", ["", *table.columns], rows)
-
-
-def read_metrics(experiment: ExperimentFolder, testset: str | None) -> pd.DataFrame:
-    """Return metrics_by_sample.csv by the manifest's id."""
-    path = experiment.testset(testset).metrics / "metrics_by_sample.csv"
-    if not path.is_file():
-        hint = f"run evaluation.utt_eval --experiment_tag {experiment.tag}"
-        raise FileNotFoundError(f"no {path}: {hint}")
-    return read_table(path).set_index("id")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

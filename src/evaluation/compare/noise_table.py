@@ -1,4 +1,4 @@
-"""Table per metric: noises and SNRs down, the noisy speech and each experiment across.
+"""Tables of means by noise and SNR: rows of noises and SNRs, columns of systems.
 
     python -m evaluation.noise_table DCCRN_mse DCCRN_si_snr DCCRN_si_snr_lms -o tables
 
@@ -36,7 +36,7 @@ METRICS = {
     "SI-SDR": ("SI-SDR (dB)", 2, "SI-SDR_in"),
 }
 AVERAGE = "mean"
-# Of the index: what `seen` is called.
+# Names of the values of `seen` in the index.
 CLASSES = {"True": "seen", "False": "unseen"}
 
 
@@ -44,16 +44,12 @@ def noise_tables(
     experiments: Sequence[ExperimentFolder],
     testset: str | None = None,
     *,
-    figures: Sequence[str] = ("PESQ", "STOI"),
+    metrics: Sequence[str] = ("PESQ", "STOI"),
     rows: str = "seen",
 ) -> dict[str, pd.DataFrame]:
     """Return a table for each metric, indexed by noise and SNR, with the number of samples first.
 
-    Args:
-        experiments: The columns.
-        testset: Its name; None if the experiments have only one.
-        figures: Some of `METRICS`.
-        rows: ``seen`` or ``noise_type``: what the blocks are.
+    ``metrics`` are some of ``METRICS``; ``rows``, `seen` or `noise_type`, is what the blocks are.
 
     Raises:
         FileNotFoundError: An experiment has not been evaluated.
@@ -64,13 +60,13 @@ def noise_tables(
     first = next(iter(tables.values()))
     groups = _groups(first, rows)
     result = {}
-    for figure in figures:
-        title, _, before = METRICS[figure]
-        after = f"{figure}_out" if f"{figure}_out" in first else figure
+    for metric in metrics:
+        title, _, before = METRICS[metric]
+        after = f"{metric}_out" if f"{metric}_out" in first else metric
         lacking = [tag for tag, table in tables.items() if after not in table]
         if lacking:
             raise ValueError(
-                f"{figure} of {', '.join(lacking)} is not known: see utt_eval --metrics"
+                f"{', '.join(lacking)} was not scored by {metric}: see utt_eval --metrics"
             )
         columns = {NOISY: first[before]} if before in first else {}
         columns |= {tag: table[after] for tag, table in tables.items()}
@@ -79,10 +75,10 @@ def noise_tables(
 
 
 def _groups(table: pd.DataFrame, rows: str) -> pd.DataFrame:
-    """Return each sample's noise and SNR, as they are to be called."""
+    """Return each sample's noise and SNR, as the index names them."""
     for name in (rows, "snr_db"):
         if name not in table or table[name].isna().any():
-            raise ValueError(f"the samples do not all say their {name}: the test set must know it")
+            raise ValueError(f"not all samples have a {name}: the manifest must name it")
     noise = table[rows].astype(str)
     return pd.DataFrame(
         {"noise": noise.map(CLASSES).fillna(noise), "snr_db": snr_classes(table["snr_db"])}
@@ -151,7 +147,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _work(args: argparse.Namespace) -> int:
     experiments = [find_experiment(tag, args.root) for tag in args.tags]
-    tables = noise_tables(experiments, args.testset, figures=args.figures, rows=args.rows)
+    tables = noise_tables(experiments, args.testset, metrics=args.figures, rows=args.rows)
     if args.output is None:
         print(_to_markdown(tables), end="")
         return 0

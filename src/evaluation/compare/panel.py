@@ -1,13 +1,13 @@
 """Scores of several systems side by side, unit by unit.
 
-A unit is what has scores of its own: an utterance, or a segment of one phone. Units are paired by
-the utterance's id (and the segment's times), never by their order in a file.
+A unit has scores of its own: an utterance, or a segment of one phone. Units are paired by the
+utterance's id (and the segment's times), never by their order in a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,25 +31,21 @@ TIME_DECIMALS = 3
 
 @dataclass(frozen=True)
 class Level:
-    """A kind of table to compare.
+    """Type of table to compare.
 
     Attributes:
         name: `utterance`, `phoneme` or `recognition`.
         file: the table, in a test set's folder of metrics.
         program: what writes it.
         key: the columns that name a unit.
-        weights: by score, the column whose value a unit counts with; others count once.
+        weights: by score, the column of the units' weights; units of other scores count once.
     """
 
     name: str
     file: str
     program: str
     key: tuple[str, ...]
-    weights: tuple[tuple[str, str], ...] = ()
-
-    def weight_of(self, score: str) -> str | None:
-        """Return the column of a score's weights."""
-        return dict(self.weights).get(score)
+    weights: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 LEVELS = {
@@ -62,7 +58,7 @@ LEVELS = {
             "recognition_by_sample.csv",
             "recognise",
             ("id",),
-            (("WER_out", "words"), ("PER_out", "phones")),
+            {"WER_out": "words", "PER_out": "phones"},
         ),
     )
 }
@@ -89,7 +85,7 @@ class Panel:
         """The scores that are compared, in the order of the first system's table."""
         return list(next(iter(self.values.values())))
 
-    def known(self, system: str, score: str) -> NDArray[np.bool_]:
+    def scored(self, system: str, score: str) -> NDArray[np.bool_]:
         """Return which units have the score in every seed of the system."""
         return np.asarray(np.isfinite(self.values[system][score]).all(0))
 
@@ -128,19 +124,15 @@ class Slice:
 def slices(panel: Panel, by: str | None, classes: PhoneClasses) -> Iterator[Slice]:
     """Yield the whole and the parts: every class, every group, every class in every group.
 
-    Args:
-        panel: whose units.
-        by: the column of `units` that groups them.
-        classes: the order of the classes of phones, and their unions (consonant, vowel), which are
-            parts as well.
+    Parts are the unions of classes (consonant, vowel) too. ``by`` is the column that groups units.
     """
     everything = np.ones(len(panel.units), dtype=bool)
     by_class = {ALL: everything}
     if "class" in panel.units:
         labels = panel.units["class"].astype(str)
-        there = set(labels)  # with another table of classes perhaps one of a group's name
+        present = set(labels)  # of another table of classes perhaps, with one of a group's name
         for name in classes.ordered([*labels, *classes.groups]):
-            members = (name,) if name in there else classes.groups[name]
+            members = (name,) if name in present else classes.groups[name]
             by_class[name] = labels.isin(members).to_numpy()
     by_group = {ALL: everything}
     if by is not None:
@@ -161,12 +153,8 @@ def read_panel(
 ) -> Panel:
     """Read one level's tables of all systems and bring them onto the same units.
 
-    Args:
-        systems: at least one.
-        level: which table.
-        scores: the columns to compare; None: all that say how good the estimate is and that every
-            system has.
-        ids: the utterances that count; None: all.
+    ``scores`` are the columns to compare; None: all that score the estimate and that every system
+    has. Of the utterances only ``ids`` count; None: all.
 
     Raises:
         FileNotFoundError: a system has not been evaluated so.
@@ -192,20 +180,16 @@ def read_panel(
         units = units.combine_first(table).reindex(index)
     weights = {
         score: np.ones(len(index))
-        if (column := level.weight_of(score)) is None
-        else _column(units, column, index).clip(min=0)
+        if score not in level.weights
+        else np.nan_to_num(_column(units, level.weights[score], index).clip(min=0))
         for score in columns
     }
-    weights = {score: np.nan_to_num(weight) for score, weight in weights.items()}
-    return _only(Panel(level, _described(units.reset_index(), systems), values, weights), ids)
-
-
-def _described(units: pd.DataFrame, systems: Sequence[System]) -> pd.DataFrame:
-    """Add what samples.csv knows of each utterance and the table does not."""
+    units = units.reset_index()
+    # Facts of the utterances that samples.csv has and the table has not.
     samples = systems[0].testsets[0][1].samples().set_index("id")
     for column in samples.columns.difference(units.columns, sort=False):
         units[column] = units["id"].map(samples[column])
-    return units
+    return _only(Panel(level, units, values, weights), ids)
 
 
 def _only(panel: Panel, ids: Collection[str] | None) -> Panel:
@@ -216,10 +200,10 @@ def _only(panel: Panel, ids: Collection[str] | None) -> Panel:
     if kept.all():
         return panel
     values = {
-        system: {name: one[:, kept] for name, one in scores.items()}
+        system: {name: score[:, kept] for name, score in scores.items()}
         for system, scores in panel.values.items()
     }
-    weights = {name: one[kept] for name, one in panel.weights.items()}
+    weights = {name: weight[kept] for name, weight in panel.weights.items()}
     return Panel(panel.level, panel.units[kept].reset_index(drop=True), values, weights)
 
 
@@ -248,19 +232,19 @@ def _column(table: pd.DataFrame, name: str, index: pd.Index) -> NDArray[np.float
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _columns(tables: list[pd.DataFrame], level: Level, asked: Sequence[str] | None) -> list[str]:
+def _columns(tables: list[pd.DataFrame], level: Level, names: Sequence[str] | None) -> list[str]:
     """Return the columns to compare."""
     common = [name for name in tables[0] if all(name in table for table in tables)]
     numeric = [name for name in common if is_outcome(name)]
-    if asked is None:
+    if names is None:
         chosen = numeric
     else:
-        chosen = [name for name in dict.fromkeys(asked) if name in common]
-        longer = [f"{name}_out" for name in asked if name not in common]
+        chosen = [name for name in dict.fromkeys(names) if name in common]
+        longer = [f"{name}_out" for name in names if name not in common]
         chosen += [name for name in longer if name in common]
     if not chosen:
         raise ValueError(
-            f"no score to compare is in {level.file} of every system; asked for "
-            f"{', '.join(asked or ['all'])}, there are {', '.join(numeric) or 'none'} in all"
+            f"no score to compare is in {level.file} of every system; requested: "
+            f"{', '.join(names or ['all'])}; in all tables: {', '.join(numeric) or 'none'}"
         )
     return chosen

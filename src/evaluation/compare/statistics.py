@@ -56,6 +56,11 @@ class ClusterSums:
     weights: Array
 
     @property
+    def filled(self) -> NDArray[np.bool_]:
+        """Whether each cluster has a unit `(clusters,)`."""
+        return np.asarray(self.weights > 0)
+
+    @property
     def mean(self) -> float:
         """The mean over seeds and units; NaN without a unit."""
         total = self.weights.sum()
@@ -70,8 +75,7 @@ class ClusterSums:
     @property
     def cluster_means(self) -> Array:
         """The mean of each cluster that has a unit, over the seeds."""
-        there = self.weights > 0
-        means: Array = self.values[:, there].mean(0) / self.weights[there]
+        means: Array = self.values[:, self.filled].mean(0) / self.weights[self.filled]
         return means
 
 
@@ -112,17 +116,18 @@ def bootstrap_means(
     """
     sides = sides or [0] * len(sums)
     n_clusters = len(sums[0].weights)
-    rows = np.concatenate([np.vstack([one.values, one.weights]) for one in sums])
-    ends = np.cumsum([len(one.values) + 1 for one in sums])
+    # One product for all means: the seeds' rows of each, then its weights.
+    rows = np.concatenate([np.vstack([total.values, total.weights]) for total in sums])
+    ends = np.cumsum([len(total.values) + 1 for total in sums])
     shares = [
-        _seed_draws(len(one.values), n_draws, seed, side)
-        for one, side in zip(sums, sides, strict=True)
+        _seed_draws(len(total.values), n_draws, seed, side)
+        for total, side in zip(sums, sides, strict=True)
     ]
     replicates = np.empty((len(sums), n_draws))
     for place, drawn in _draws(n_clusters, n_draws, seed):
         totals = drawn @ rows.T
-        for index, (end, one) in enumerate(zip(ends, sums, strict=True)):
-            part = totals[:, end - len(one.values) - 1 : end]
+        for index, (end, total) in enumerate(zip(ends, sums, strict=True)):
+            part = totals[:, end - len(total.values) - 1 : end]
             values = (part[:, :-1] * shares[index][place]).sum(1)
             with np.errstate(invalid="ignore", divide="ignore"):
                 replicates[index, place] = values / part[:, -1]
@@ -161,14 +166,12 @@ def interval(
 
 
 def with_ties(differences: Array, resolution: float) -> Array:
-    """Return differences with those equal that are equal but for rounding.
+    """Return differences in which those that are equal but for rounding are exactly equal.
 
     Ranks need it: scores are kept with six digits, and the same mean of several seeds in another
     order differs in its last bit, which would make zeros positive and break ties.
 
-    Args:
-        differences: `(clusters,)`.
-        resolution: what differs by no more in its absolute value is equal, what is no larger is 0.
+    Values that differ by no more than ``resolution`` are equal, those no larger are 0.
     """
     sizes = np.abs(differences)
     tied = np.zeros_like(sizes)
@@ -207,10 +210,10 @@ def paired_test(differences: Array, test: str = "wilcoxon", seed: int = 0) -> fl
 
 def _sign_flips(differences: Array, seed: int) -> float:
     n = len(differences)
-    # ClusterSums that differ by rounding alone count as equal.
+    # Sums that differ by rounding alone count as equal.
     observed = abs(differences.sum()) - 1e-12 * np.abs(differences).sum()
     if n <= EXACT_CLUSTERS:
-        patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1  # the bits of every number
         return float(np.mean(np.abs((2.0 * patterns - 1) @ differences) >= observed))
     generator = np.random.default_rng([seed, 2])
     extreme = 0
@@ -218,7 +221,7 @@ def _sign_flips(differences: Array, seed: int) -> float:
         count = min(DRAWS_AT_ONCE, FLIPS - start)
         signs = 2.0 * generator.integers(0, 2, size=(count, n), dtype=np.int8) - 1
         extreme += int(np.sum(np.abs(signs @ differences) >= observed))
-    return (extreme + 1) / (FLIPS + 1)
+    return (extreme + 1) / (FLIPS + 1)  # the observed signs are one of the draws: never 0
 
 
 def seed_test(first: Array, second: Array) -> float:
@@ -267,10 +270,10 @@ def adjust(p_values: Array, method: str = "holm") -> Array:
     if method not in CORRECTIONS:
         raise ValueError(f"correction must be one of {', '.join(CORRECTIONS)}; got {method!r}")
     adjusted = np.array(p_values, dtype=np.float64)
-    known = np.isfinite(adjusted)
-    if method == "none" or not known.any():
+    defined = np.isfinite(adjusted)
+    if method == "none" or not defined.any():
         return adjusted
     with needed_for("correction for multiple tests"):
         from statsmodels.stats.multitest import multipletests
-    adjusted[known] = multipletests(adjusted[known], method=method)[1]
+    adjusted[defined] = multipletests(adjusted[defined], method=method)[1]
     return adjusted

@@ -22,13 +22,7 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True)
 class System:
-    """One row of the comparison.
-
-    Attributes:
-        name: what tables call it.
-        testsets: tag and evaluated test set of each trained network: several seeds of one
-            configuration, or one.
-    """
+    """System to compare: its name, and tag and test set of each seed of its configuration."""
 
     name: str
     testsets: tuple[tuple[str, TestSet], ...]
@@ -58,7 +52,7 @@ def parse_system(text: str, testset: str | None = None, root: str | Path | None 
 
 def common_ids(systems: Sequence[System]) -> set[str]:
     """Return the ids that every test set has."""
-    sets = [set(testset.samples()["id"]) for one in systems for _, testset in one.testsets]
+    sets = [set(testset.samples()["id"]) for system in systems for _, testset in system.testsets]
     return set.intersection(*sets)
 
 
@@ -66,18 +60,18 @@ def check_same_testset(systems: Sequence[System], *, ids_too: bool = True) -> No
     """Refuse systems that were evaluated on different test sets.
 
     Args:
-        systems: to compare; the first is the measure.
-        ids_too: whether every system must have every sample; if not, those that two systems share
-            must have the same audio all the same.
+        systems: to compare, each with the first.
+        ids_too: whether every system must have every sample; if not, the samples that two systems
+            share must still have the same audio.
 
     Raises:
         ValueError: ids, lengths or the audio of speech or mixture differ; the message says which.
     """
     flat = [pair for system in systems for pair in system.testsets]
-    (first, given), *others = flat
-    ids, ours = _ids(given, first), given.signals()
+    (first, reference), *others = flat
+    ids, ours = _ids(reference, first), reference.signals()
     for tag, testset in others:
-        theirs, found = _ids(testset, tag), testset.signals()
+        theirs, signals = _ids(testset, tag), testset.signals()
         if ids_too and set(ids) != set(theirs):
             raise ValueError(_differing_ids(first, set(ids), tag, set(theirs)))
         shared = [name for name in ids if name in theirs]
@@ -87,7 +81,7 @@ def check_same_testset(systems: Sequence[System], *, ids_too: bool = True) -> No
             )
         for name in shared:
             for signal in GIVEN:
-                reason = _differ(ours[ids[name]].get(signal), found[theirs[name]].get(signal))
+                reason = _differ(ours[ids[name]].get(signal), signals[theirs[name]].get(signal))
                 if reason:
                     raise ValueError(
                         f"{first} and {tag} were not given the same test set: {signal} of {name!r} "
@@ -116,7 +110,7 @@ def _differing_ids(first: str, ours: set[str], second: str, theirs: set[str]) ->
 
 
 def _differ(first: Path | None, second: Path | None) -> str:
-    """Say how two files differ as audio, "" if they do not (or one of them is not kept)."""
+    """Return how two files differ as audio, "" if they do not (or one of them does not exist)."""
     if first is None or second is None or not (first.is_file() and second.is_file()):
         return ""
     if first.samefile(second) or content_digest(first) == content_digest(second):

@@ -1,12 +1,10 @@
-"""Grids of a comparison: means with marks, and the differences behind them."""
+"""Tables of a comparison: means with marks, and the differences behind them."""
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
-from evaluation.work.tables import DASH, Cell, Grid, number
+from evaluation.work.tables import Cell, Grid, number
 
 from .columns import describe
 from .panel import ALL
@@ -53,7 +51,7 @@ def _by_class(means: pd.DataFrame, tests: pd.DataFrame, baseline: str, caption: 
 
 
 def marked_mean(mean: dict[object, object], tests: pd.DataFrame, baseline: str) -> Cell:
-    """Return a mean, starred if it differs from the baseline's, bold if it is shown to be best."""
+    """Return a mean, starred if it differs from the baseline's, bold if it is proven the best."""
     same = tests
     for key in ("level", "metric", "class", "group"):
         same = same[same[key] == mean[key]]
@@ -63,27 +61,17 @@ def marked_mean(mean: dict[object, object], tests: pd.DataFrame, baseline: str) 
     with_baseline = same[[{*pair} == named for pair in sides]]
     star = system != baseline and bool(with_baseline["significant"].any())
     own = same[(same["system"] == system) | (same["baseline"] == system)]
-    best = len(own) > 0 and bool((own["better"] == system).all()) and _leads(same, mean)
     value = float(str(mean["mean"]))
+    sign = 1 if mean["higher_is_better"] else -1
+    others = pd.concat([same["mean_system"], same["mean_baseline"]]) * sign
+    # Pairwise means may rest on other units than the common ones: equal within rounding counts.
+    leads = (others <= sign * value + 1e-9 * (1 + abs(value))).all()
+    best = len(own) > 0 and bool((own["better"] == system).all() and leads)
     return Cell(number(value, describe(str(mean["metric"])).decimals), best, star)
 
 
-def _leads(same: pd.DataFrame, mean: dict[object, object]) -> bool:
-    """Return whether no other system's mean is better."""
-    sign = 1 if mean["higher_is_better"] else -1
-    own = sign * float(str(mean["mean"]))
-    others = pd.concat([same["mean_system"], same["mean_baseline"]]) * sign
-    # Pairwise means may rest on other units than the common ones: equal within rounding counts.
-    return bool((others <= own + 1e-9 * (1 + abs(own))).all())
-
-
 def difference_grids(tests: pd.DataFrame, alpha: float = 0.05) -> list[Grid]:
-    """Return a table of differences per level, class by class, group by group.
-
-    Args:
-        tests: as `differences` returns them.
-        alpha: the intervals have 1 - alpha.
-    """
+    """Return a table of differences per level, class by class, group by group."""
     grids = []
     for (level, group), part in tests.groupby(["level", "group"], sort=False):
         where = "" if group == ALL else f", {group}"
@@ -111,13 +99,7 @@ def _difference_row(row: dict[object, object], *, classes: bool) -> list[Cell]:
         Cell(f"{row['n']}{few}"),
         Cell(number(values["difference"], column.decimals), star=bool(row["significant"])),
         Cell(f"[{', '.join(bounds)}]"),
-        Cell(_p_value(values["p_adjusted"])),
+        Cell("< 0.001" if values["p_adjusted"] < 0.001 else number(values["p_adjusted"], 3)),
         Cell(number(float(str(row["d_z"])), 2)),
         Cell(number(float(str(row["cliffs_delta"])), 2)),
     ]
-
-
-def _p_value(value: float) -> str:
-    if not math.isfinite(value):
-        return DASH
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

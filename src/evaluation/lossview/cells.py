@@ -20,15 +20,7 @@ WINDOW_S = 0.032
 
 
 class CellMap(NamedTuple):
-    """A quantity over time and frequency.
-
-    Attributes:
-        name: What it is.
-        unit: Of the values.
-        values: ``(freq or bands, frames)``.
-        centres_hz: Of the rows.
-        hop_s: Between frames, s.
-    """
+    """Quantity over time and frequency: ``values`` are ``(freq or bands, frames)``."""
 
     name: str
     unit: str
@@ -48,7 +40,7 @@ def gradient_of(loss: nn.Module, example: Example) -> Tensor:
 
 
 def maps_of(loss: nn.Module, example: Example) -> Iterator[CellMap]:
-    """Yield what the loss looks at: the signal, weights and shares where it has them, gradient.
+    """Yield the maps of a loss: the signal, weights and shares where it has them, the gradient.
 
     Weights and shares are those of frequency-weighted SI-SDR, also as a part of a sum: a cell's
     share of the distortion is its weighted distortion over that of all cells.
@@ -69,9 +61,9 @@ def _weighted(loss: NegSISDRLoss, example: Example, label: str) -> Iterator[Cell
         weights = loss.weights_of(speech, noise)
         distortion = loss.scale(loss.stft.magnitude(projection.distortion)).square()
     share = (weights * distortion)[0].double()
-    share = share / share.sum().clamp_min(1e-30)
     hop_s = loss.stft.hop_length / example.sample_rate
     centres = loss.scale.centres_hz
+    # 1e-8 and 1e-6: nothing is shown below -80 and -60 dB, and an empty cell has a level.
     weight_db = 10 * weights[0].double().clamp_min(1e-8).log10()
     yield CellMap(f"{label}weight", "dB re. highest", weight_db, centres, hop_s)
     share_db = 10 * (share / share.max().clamp_min(1e-30)).clamp_min(1e-6).log10()

@@ -1,16 +1,16 @@
-"""Properties of losses, tried on a few utterances before days of training are spent on them.
+"""Check of losses on a few utterances, before days of training are spent on them.
 
     python -m evaluation.loss_check --loss neg_sisdr --scale mel --weights_type speech_norm
     python -m evaluation.loss_check --loss si_snr --loss si_snr+0.5*lms -o check
 
-tries each loss on a few utterances: its value and gradient over SNRs from -40 to 50 dB, from random
-starts, at other levels, on silence, clipping and DC. It says in words what that means, and writes
+computes each loss on a few utterances: its value and gradient over SNRs from -40 to 50 dB, from
+random starts, at other levels, on silence, clipping and DC. It explains the findings and writes
 
     verdict.md        the findings
     probes.csv        a row per loss, utterance and condition
     loss_check.png    value, slope and gradient over SNR and level, the losses side by side
     cells_<loss>.png  for one utterance: weights, shares of the loss and gradient over time and
-                      frequency, phones drawn in where they are known; the numbers as .csv
+                      frequency, with phones where there are some; the numbers as .csv
 
 Exit status 1 if a loss has a PROBLEM, so that a script can stop there.
 """
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +30,7 @@ from evaluation.work.cli import program
 from evaluation.work.tables import write_table
 
 from .cells import maps_of
-from .examples import Example, add_example_options, load_examples
+from .examples import add_example_options, load_examples
 from .losses import add_loss_options, losses_from
 from .plot import cells_drawing, probes_drawing
 from .probe import probe_loss
@@ -55,7 +54,10 @@ def _work(args: argparse.Namespace) -> int:
     for name, loss in tqdm(losses.items(), unit="loss", disable=None):
         tables[name] = probe_loss(loss, examples)
     findings = {name: verdict(table) for name, table in tables.items()}
-    text = _report(findings, examples)
+    lines = [f"Tried on {', '.join(example.id for example in examples)}.", ""]
+    for name, sentences in findings.items():
+        lines += [f"## {name}", "", *(f"- {sentence}" for sentence in sentences), ""]
+    text = "\n".join(lines)
     probes = pd.concat(
         [table.assign(loss=name) for name, table in tables.items()], ignore_index=True
     )
@@ -68,15 +70,8 @@ def _work(args: argparse.Namespace) -> int:
         drawings.append(cells_drawing(f"cells_{file}", name, examples[0], maps))
     save_drawings(drawings, args.output)
     print(text)
-    print(f"figures and numbers: {args.output}")
-    return int(any(line.startswith("PROBLEM") for lines in findings.values() for line in lines))
-
-
-def _report(findings: Mapping[str, Sequence[str]], examples: Sequence[Example]) -> str:
-    lines = [f"Tried on {', '.join(example.id for example in examples)}.", ""]
-    for name, sentences in findings.items():
-        lines += [f"## {name}", "", *(f"- {sentence}" for sentence in sentences), ""]
-    return "\n".join(lines)
+    print(f"plots and numbers: {args.output}")
+    return int("- PROBLEM" in text)
 
 
 main = program("loss_check", __doc__, _add_options, _work)

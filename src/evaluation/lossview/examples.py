@@ -1,4 +1,4 @@
-"""Examples to try a loss on: of a manifest, or of a test set with estimates and phones."""
+"""Utterances to try a loss on: of a manifest, or of a test set with estimates and phones."""
 
 from __future__ import annotations
 
@@ -28,16 +28,9 @@ DEFAULT_MANIFEST = Path("data/mini_mixtures/test.json")
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance.
+    """One utterance: signals ``(samples,)`` in float64, the rate in Hz, phones if there are some.
 
-    Attributes:
-        id: Its name.
-        mixture: ``(samples,)``, float64, as all signals.
-        speech: Its speech.
-        noise: Its noise.
-        estimate: What a system made of it; None if there is none.
-        sample_rate: Hz.
-        phones: In order; empty if they are not known.
+    The estimate is None where no system enhanced it.
     """
 
     id: str
@@ -61,7 +54,7 @@ class Example:
 
 def add_example_options(parser: argparse.ArgumentParser, *, utterances: int) -> None:
     """Add the options that say which utterances to use."""
-    group = parser.add_argument_group("what the loss is tried on")
+    group = parser.add_argument_group("utterances")
     group.add_argument(
         "--input_json",
         type=Path,
@@ -76,9 +69,9 @@ def add_example_options(parser: argparse.ArgumentParser, *, utterances: int) -> 
         type=positive_int,
         default=utterances,
         metavar="N",
-        help="how many, from the first on (default: %(default)s)",
+        help="their number, from the first on (default: %(default)s)",
     )
-    group.add_argument("--ids", nargs="+", metavar="ID", help="these instead")
+    group.add_argument("--ids", nargs="+", metavar="ID", help="these utterances instead")
     group.add_argument(
         "--alphabet",
         choices=ALPHABETS,
@@ -89,7 +82,7 @@ def add_example_options(parser: argparse.ArgumentParser, *, utterances: int) -> 
 
 
 def load_examples(args: argparse.Namespace) -> list[Example]:
-    """Return the utterances that the options ask for.
+    """Return the utterances that the options name.
 
     Raises:
         FileNotFoundError: No manifest, experiment or audio.
@@ -133,17 +126,17 @@ def _of_manifest(path: Path, ids: list[str] | None) -> Iterator[Example]:
 
 
 def _classified(examples: list[Example], alphabet: str) -> list[Example]:
-    """Give phones their classes; the labels of all utterances tell the alphabet."""
+    """Give phones their classes; the alphabet follows from the labels of all utterances."""
     classes = read_classes()
     if alphabet == "auto":
         labels = [phone.label for example in examples for phone in example.phones]
         alphabet = classes.alphabet_of(labels)
 
-    def class_of(phone: ClassedPhone) -> ClassedPhone:
+    def classed(phone: ClassedPhone) -> ClassedPhone:
         name = classes.classify(phone.label, alphabet)
         return phone._replace(phone_class="" if name == SILENCE else name)
 
-    return [replace(one, phones=tuple(map(class_of, one.phones))) for one in examples]
+    return [replace(example, phones=tuple(map(classed, example.phones))) for example in examples]
 
 
 def _of_testset(testset: TestSet, ids: list[str] | None) -> Iterator[Example]:
@@ -162,7 +155,7 @@ def _of_testset(testset: TestSet, ids: list[str] | None) -> Iterator[Example]:
 
 
 def _example(name: str, files: Mapping[str, Path], phones: tuple[ClassedPhone, ...]) -> Example:
-    """Read an utterance; its noise is what the mixture has beside the speech."""
+    """Read an utterance; its noise is the mixture less the speech."""
     try:
         rows, rate = SignalFiles(files).read(*files)
     except ValueError as error:

@@ -1,9 +1,8 @@
-"""Loss modules of the command line, named as in training."""
+"""Losses of the command line, named as in training."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from torch import nn
 
@@ -25,13 +24,13 @@ _BANDS = {
 
 
 def add_loss_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--loss``, which may be repeated, and the options that say more of it."""
+    """Add ``--loss``, which may be repeated, and the options of ``neg_sisdr``."""
     parser.add_argument(
         "--loss",
         action="append",
         metavar="LOSS",
         help="as in training: a name, a sum such as si_snr+0.5*lms, a JSON list, a file .yml or "
-        "FILE.py:CLASS; give several to see them side by side",
+        "FILE.py:CLASS; several are shown side by side",
     )
     parser.add_argument(
         "--loss_preset", action="append", metavar="NAME", help="one of configs/losses.yml"
@@ -48,20 +47,15 @@ def losses_from(args: argparse.Namespace, sample_rate: int) -> dict[str, nn.Modu
         ValueError: None is named, one twice, or one that cannot be built.
     """
     bands = {name: value for name in _BANDS if (value := getattr(args, name)) is not None}
-    found: dict[str, nn.Module] = {}
+    losses: dict[str, nn.Module] = {}
     named = [(text, loss_from_text(text)) for text in args.loss or []]
     named += [(name, loss_from_preset(name)) for name in args.loss_preset or []]
     if not named:
         raise ValueError("name a loss: --loss NAME or --loss_preset NAME")
+    details = " x ".join(str(bands[name]) for name in ("scale", "weights_type") if name in bands)
     for text, options in named:
-        if text in found:
+        label = f"{text} {details}" if text == "neg_sisdr" and details else text
+        if label in losses:
             raise ValueError(f"the loss {text} is named twice")
-        config = LossConfig(**{**bands, **options})
-        found[_label(text, bands, named)] = build_training_loss(config, sample_rate)
-    return found
-
-
-def _label(text: str, bands: dict[str, object], named: Sequence[object]) -> str:
-    """Return what the loss is called; a single neg_sisdr by its scale and weighting."""
-    details = [str(bands[name]) for name in ("scale", "weights_type") if name in bands]
-    return f"{text} {' x '.join(details)}" if text == "neg_sisdr" and details else text
+        losses[label] = build_training_loss(LossConfig(**{**bands, **options}), sample_rate)
+    return losses

@@ -1,4 +1,4 @@
-"""Figures of losses: values and gradients, maps over time and frequency, spectra, classes."""
+"""Plots of losses: values and gradients, maps over time and frequency, spectra, classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def probes_drawing(probes: pd.DataFrame) -> Drawing:
             style = {"marker": MARKERS[index % len(MARKERS)], "label": name}
             mean = part.groupby("at_db")[["value", "step"]].mean()
             axes[0].plot(mean.index, mean["value"], **style)
-            middle = (mean.index[1:] + mean.index[:-1]) / 2
+            middle = (mean.index[1:] + mean.index[:-1]) / 2  # a slope lies between two SNRs
             axes[1].plot(middle, -np.diff(mean["value"]) / np.diff(mean.index), **style)
             axes[2].semilogy(mean.index, mean["step"].clip(lower=1e-12), **style)
         gains = probes[probes["kind"] == "gain"]
@@ -142,15 +142,16 @@ def class_drawing(table: pd.DataFrame) -> Drawing:
     """Draw each phone class's share of the gradient's energy over its share of the time."""
     part = table[table["class"] != ALL]
     numbers = part.groupby(["loss", "class"], sort=False).agg({"share": "sum", "time": "first"})
-    numbers = numbers.reset_index().assign(density=lambda one: one["share"] / one["time"])
+    numbers = numbers.reset_index().assign(density=lambda table: table["share"] / table["time"])
 
     def draw() -> Figure:
         classes = read_classes().ordered(numbers["class"])
         figure = Figure(figsize=(6.5, 1 + 0.35 * len(classes)), layout="constrained")
         axes = figure.subplots()
-        for index, (name, one) in enumerate(numbers.groupby("loss", sort=False)):
-            rows = [classes.index(of_class) + 0.08 * index for of_class in one["class"]]
-            axes.plot(one["density"], rows, MARKERS[index % len(MARKERS)], label=name)
+        for index, (name, rows) in enumerate(numbers.groupby("loss", sort=False)):
+            # 0.08: losses side by side, so that equal values can be seen
+            places = [classes.index(of_class) + 0.08 * index for of_class in rows["class"]]
+            axes.plot(rows["density"], places, MARKERS[index % len(MARKERS)], label=name)
         axes.axvline(1, color="gray", linewidth=0.8)
         axes.set_xscale("log")
         axes.set_yticks(range(len(classes)), classes)
@@ -159,5 +160,5 @@ def class_drawing(table: pd.DataFrame) -> Drawing:
         axes.legend(fontsize="small")
         return figure
 
-    caption = "How much each phone class counts: 1 is as much as its share of the time."
+    caption = "Weight of each phone class in the gradient: 1 is its share of the time."
     return Drawing("gradient_classes", draw, caption, numbers)

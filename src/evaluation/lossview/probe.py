@@ -1,9 +1,9 @@
-"""Value and gradient of a loss under conditions whose effect is known."""
+"""Value and gradient of a loss under conditions with a known effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -23,16 +23,10 @@ CLIP = 0.1  # of the peak
 DC = 0.1  # of full scale
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What a loss is given.
+class Condition(NamedTuple):
+    """Input of a loss: estimate ``(samples,)``, speech and noise as targets ``(1, 2, samples)``.
 
-    Attributes:
-        kind: snr, gain, level, start or special.
-        name: What it is, in words.
-        value: The SNR or gain in dB; NaN for others.
-        estimate: ``(samples,)``.
-        targets: Speech and noise ``(1, 2, samples)``.
+    Its type is snr, gain, level, start or special, its value the SNR or gain in dB, else NaN.
     """
 
     kind: str
@@ -46,11 +40,13 @@ def conditions(example: Example) -> Iterator[Condition]:
     """Yield all conditions of one utterance.
 
     snr: the speech with the noise at an SNR. gain: the estimate of 0 dB SNR made louder or softer.
-    level: that with the targets alike. start: what an untrained network may give: the mixture
-    through a random filter, or noise of its own. special: silence, clipping, DC.
+    level: estimate and targets made louder or softer alike. start: a possible output of an
+    untrained network: the mixture through a random filter, or unrelated noise. special: silence,
+    clipping, DC.
     """
     speech, noise = example.speech, example.noise
     even = noise * (speech.norm() / noise.norm().clamp_min(1e-12))
+    # Of the speech's energy, so that all SNRs are relative to 0 dB.
     targets, mixture = torch.stack([speech, even])[None], speech + even
     nan, silence = float("nan"), torch.zeros_like(speech)
     for snr in SNRS_DB:
@@ -63,7 +59,9 @@ def conditions(example: Example) -> Iterator[Condition]:
     for seed in range(RANDOM_STARTS):
         draw = torch.Generator().manual_seed(seed)
         taps = torch.randn(FILTER_TAPS, generator=draw, dtype=speech.dtype) / FILTER_TAPS**0.5
-        filtered = _filtered(mixture, taps)
+        # Causal: zeros before the first sample; conv1d correlates, hence the flip.
+        padded = nn.functional.pad(mixture[None, None], (FILTER_TAPS - 1, 0))
+        filtered = nn.functional.conv1d(padded, taps.flip(0)[None, None])[0, 0]
         yield Condition("start", f"random filter {seed}", nan, filtered, targets)
         own = 0.1 * torch.randn(len(speech), generator=draw, dtype=speech.dtype)
         yield Condition("start", f"unrelated noise {seed}", nan, own, targets)
@@ -115,9 +113,3 @@ def _values(loss: nn.Module, condition: Condition) -> dict[str, float]:
         shares = loss.gradient_shares(estimate.detach(), targets)
         values |= {f"share_{name}": share for name, share in shares.items()}
     return values
-
-
-def _filtered(signal: Tensor, taps: Tensor) -> Tensor:
-    # causal: what a filter adds before its first tap is zero; conv1d correlates, hence the flip
-    padded = nn.functional.pad(signal[None, None], (len(taps) - 1, 0))
-    return nn.functional.conv1d(padded, taps.flip(0)[None, None])[0, 0]

@@ -1,12 +1,12 @@
-"""Energy of losses' gradients over frequency and phones: where they push an estimate.
+"""Energy of losses' gradients over frequency and phones.
 
     python -m evaluation.loss_spectrum --loss xp1 --loss neg_sisdr --scale mel -o pushes
     python -m evaluation.loss_spectrum --loss si_snr --experiment_tag XP1 --utterances 50
 
-takes the gradient of each loss at the unprocessed mixtures (where training begins) or at an
-experiment's estimates (where it got to) and sums its energy in one-third-octave bands, and in phone
-classes where the manifest has `phones`, or evaluation.ph_eval was run on the experiment. Each
-utterance counts alike. Written:
+computes the gradient of each loss at the unprocessed mixtures (the start of training) or at an
+experiment's estimates (its end) and sums its energy in one-third-octave bands, and in phone classes
+where the manifest has `phones`, or evaluation.ph_eval was run on the experiment. All utterances
+have equal weight. It writes
 
     loss_spectrum.csv        share of the gradient's energy per loss, class and band
     gradient_spectra.png     the losses side by side, with the speech and the residual for scale
@@ -72,7 +72,7 @@ def gradient_shares(losses: Mapping[str, nn.Module], examples: Sequence[Example]
 def _energies(signal: Tensor, example: Example) -> dict[str, Array]:
     """Return the signal's energy by class and band, as shares of its whole energy."""
     (bands,), times, (total,) = band_energies(signal[None], example.sample_rate)
-    shares = bands / max(total, 1e-300)
+    shares = bands / max(total, 1e-300)  # a gradient of zeros has no share anywhere
     energies = {ALL: shares.sum(1)}
     for start, end, _, of_class in example.phones:
         if of_class:

@@ -18,7 +18,6 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,10 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from asteroid.utils.files import atomic_path
+from asteroid.utils.files import write_text
 from asteroid.utils.optional import needed_for
 from evaluation.testset.spoken_text import normalise
+from evaluation.work.ledger import package_version
 from seloss.data.mini.archives import cache_folder
 
 from .alignment import Alignment, Phone, alignment_of
@@ -42,10 +42,10 @@ RATE = 16000
 FRAME_S = 0.01
 #: README.md says how often right and wrong transcripts are above it.
 DOUBTFUL_FIT = -32.0
-#: Of this module: alignments kept by another edition are made again.
+#: Edition of this module: alignments in the cache from another one are not used.
 EDITION = "1"
 _PAUSES = ("SIL", "+NSN+", "+SPN+")
-# Of full scale: the model's features follow the level, so that all speech comes at one.
+# Of full scale: the model's features follow the level, so all speech is brought to one.
 _PEAK = 0.5
 
 _Array = NDArray[np.float64]
@@ -85,7 +85,7 @@ def align(
         decoder.end_utt()
         placed = decoder.alignment
     except RuntimeError as error:
-        _decoder.cache_clear()  # its state is unknown now
+        _decoder.cache_clear()  # its state is undefined now
         raise ValueError(f"soundswallower: {error}") from None
     if placed is None:
         seconds = len(speech) / sample_rate
@@ -121,18 +121,14 @@ def aligned(
     lexicon: Mapping[str, str] | None = None,
     cache: Path | None = None,
 ) -> Alignment:
-    """Return what ``align`` gives; what was aligned once is read from the cache.
+    """Return the alignment of ``align``, from the cache where it is there.
 
-    Args:
-        speech: See ``align``.
-        sample_rate: See ``align``.
-        transcript: See ``align``.
-        lexicon: See ``align``.
-        cache: Folder; by default ``alignments`` in the user's cache folder.
+    The cache is by default the folder ``alignments`` in the user's cache folder.
     """
     words = normalise(transcript)
     own = {word: lexicon[word] for word in sorted({*words}) if lexicon and word in lexicon}
-    digest = hashlib.sha256(json.dumps([EDITION, _version(), sample_rate, words, own]).encode())
+    release = package_version("soundswallower")
+    digest = hashlib.sha256(json.dumps([EDITION, release, sample_rate, words, own]).encode())
     digest.update(np.ascontiguousarray(speech, dtype=np.float64).tobytes())
     folder = cache_folder() / "alignments" if cache is None else cache
     file = folder / digest.hexdigest()[:2] / f"{digest.hexdigest()}.json"
@@ -141,25 +137,19 @@ def aligned(
         alignment = align(speech, sample_rate, transcript, lexicon)
         phones = [[phone.start, phone.end, phone.label] for phone in alignment.phones]
         content = {"phones": phones, "notes": alignment.notes, "fit": alignment.fit}
-        _keep(file, json.dumps(content))
+        try:
+            write_text(file, json.dumps(content))
+        except OSError as error:  # costs time, no result
+            logger.warning("the alignment is not kept for the next run: %s", error)
     return alignment
 
 
-def _keep(file: Path, text: str) -> None:
-    """Write to the cache; a folder that cannot be written to costs time, no result."""
-    try:
-        with atomic_path(file) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    except OSError as error:
-        logger.warning("the alignment is not kept for the next run: %s", error)
-
-
 def _read(file: Path) -> Alignment | None:
-    """Return what is in the cache, None if there is nothing or it is damaged."""
+    """Return an alignment of the cache, None if there is none or it is damaged."""
     try:
-        kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        phones = tuple(Phone(*entry) for entry in kept["phones"])
-        return Alignment(phones, "aligner", tuple(kept["notes"]), kept["fit"])
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        phones = tuple(Phone(*entry) for entry in content["phones"])
+        return Alignment(phones, "aligner", tuple(content["notes"]), content["fit"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -167,17 +157,17 @@ def _read(file: Path) -> Alignment | None:
 def _teach(
     decoder: Any, words: Sequence[str], lexicon: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
-    """Add the words that the decoder lacks; return the words' names there, and those guessed."""
+    """Add the words that the decoder lacks; return the decoder's names, and the guessed words."""
     names, guessed = [], []
     for word in words:
         phones = lexicon.get(word)
-        # a name of its own, so that the dictionary's entry stays for runs without the lexicon
+        # A name of its own, so that the dictionary's entry stays for runs without the lexicon.
         name = f"{word}@{phones.replace(' ', '-')}" if phones else word
         if not decoder.lookup_word(name):
             if not phones:
                 phones = guess(word, decoder.lookup_word)
                 if not phones:
-                    raise ValueError(f"no pronunciation for {word!r}: name one by --lexicon")
+                    raise ValueError(f"no pronunciation for {word!r}: give one in --lexicon")
                 name = f"{word}@guess"
             if not decoder.lookup_word(name):
                 decoder.add_word(name, phones, True)
@@ -192,12 +182,5 @@ def _decoder() -> Any:
     """Return the decoder of this process, made once (0.2 s)."""
     with needed_for("alignment from transcripts"):
         from soundswallower import Decoder, get_model_path
-    # FATAL: its complaint about an impossible transcript is our error
+    # FATAL: its message about an impossible transcript is our error.
     return Decoder(hmm=os.path.join(get_model_path(), "en-us"), loglevel="FATAL")
-
-
-def _version() -> str:
-    try:
-        return version("soundswallower")
-    except PackageNotFoundError:
-        return "none"

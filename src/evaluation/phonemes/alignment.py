@@ -1,4 +1,4 @@
-"""Alignments: the phones of an utterance in time, in the one form that every source gives."""
+"""Alignments: the phones of an utterance in time, in one form for all sources."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ from dataclasses import dataclass
 
 __all__ = ["Alignment", "Phone", "alignment_of", "fitted", "phones_from_list"]
 
-# An alignment that goes on longer behind the audio is of other audio, more likely than not.
+# An alignment that extends further behind the audio's end is probably of other audio.
 OVERHANG_S = 0.05
 
 
 @dataclass(frozen=True, order=True)
 class Phone:
-    """One phone, or a pause.
-
-    Attributes:
-        start: In seconds.
-        end: In seconds.
-        label: As the source has it.
-    """
+    """One phone, or a pause: start and end in seconds, the label of the source."""
 
     start: float
     end: float
@@ -35,7 +29,7 @@ class Alignment:
     Attributes:
         phones: Pauses may be among them, or gaps between them.
         source: textgrid, manifest or aligner.
-        notes: What was repaired or is to be doubted, for the user.
+        notes: Repairs and doubts, for the user.
         fit: Of the built-in aligner: how well the transcript fits the audio; see ``aligner``.
         seconds: Where a TextGrid ends, as long as the audio it was made of.
     """
@@ -82,8 +76,7 @@ def _without_overlap(phones: Sequence[Phone]) -> tuple[list[Phone], int]:
     cut, n_cut = [], 0
     following = [*(phone.start for phone in phones[1:]), math.inf]
     for phone, start in zip(phones, following, strict=True):
-        # what decimals of a text file leave is no overlap
-        n_cut += phone.end > start + 1e-4
+        n_cut += phone.end > start + 1e-4  # less is the rounding of a text file
         end = min(phone.end, start)
         if end > phone.start:
             cut.append(Phone(phone.start, end, phone.label))
@@ -91,7 +84,7 @@ def _without_overlap(phones: Sequence[Phone]) -> tuple[list[Phone], int]:
 
 
 def fitted(alignment: Alignment, seconds: float) -> Alignment:
-    """Cut an alignment at the end of the audio, and say so where it goes on for long behind.
+    """Cut an alignment at the end of the audio, with a note where much of it was behind.
 
     Raises:
         ValueError: All of it lies behind the end.
@@ -112,7 +105,7 @@ def fitted(alignment: Alignment, seconds: float) -> Alignment:
         lost = len(alignment.phones) - len(phones)
         notes = (
             *notes,
-            f"goes on to {last:.2f} s, the audio ends at {seconds:.2f} s: cut, {lost} phone(s) "
+            f"ends at {last:.2f} s, the audio at {seconds:.2f} s: cut, {lost} phone(s) "
             "lost; is it of this recording?",
         )
     return dataclasses.replace(alignment, phones=tuple(phones), notes=notes)
@@ -132,14 +125,12 @@ def phones_from_list(value: object) -> list[Phone]:
         raise ValueError(f"'phones' must be a list of [start, end, label]; got {value!r:.60}")
     phones = []
     for number, entry in enumerate(value, start=1):
-        if not (isinstance(entry, list) and len(entry) == 3 and _are_times(entry[:2])):
+        valid = isinstance(entry, list) and len(entry) == 3
+        # bool is a subclass of int
+        if not (valid and all(type(time) in (int, float) for time in entry[:2])):
             raise ValueError(
                 f"'phones', entry {number}: expected [start, end, label], times in seconds; "
                 f"got {entry!r:.60}"
             )
         phones.append(Phone(float(entry[0]), float(entry[1]), str(entry[2])))
     return phones
-
-
-def _are_times(values: list[object]) -> bool:
-    return all(isinstance(time, (int, float)) and not isinstance(time, bool) for time in values)

@@ -1,9 +1,9 @@
-"""Classes of phones: from a label of any alphabet to plosive, nasal, close, ...
+"""Phone classes: from a label of any alphabet to plosive, nasal, close, ...
 
-The table is ``configs/phoneme-classes.json``, which users may edit. IPA (with the diacritics of the
-Montreal Forced Aligner's dictionaries), ARPAbet (with stress digits, upper or lower case) and SAMPA
-(as WebMAUS writes it) are understood. A label that is in no class is kept apart from silence, so
-that it can be reported.
+The table is ``configs/phoneme-classes.json``, which users may edit. Labels may be IPA (with the
+diacritics of the Montreal Forced Aligner's dictionaries), ARPAbet (with stress digits, upper or
+lower case) or SAMPA (as WebMAUS writes it). A label in no class is unmapped, which is not silence,
+and is reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["ALPHABETS", "DEFAULT_FILE", "SILENCE", "UNMAPPED", "PhoneClasses", "
 DEFAULT_FILE = ROOT / "configs" / "phoneme-classes.json"
 ALPHABETS = ("auto", "ipa", "arpabet", "sampa")
 SILENCE, UNMAPPED = "silence", "unmapped"
-#: What a command line may ask for beside the names of classes and groups.
+#: Names that are no classes on a command line.
 _RESERVED = (SILENCE, UNMAPPED, "all")
 _KEYS = ("about", "classes", "groups", "arpabet", "sampa", "silence")
 # IPA marks that do not change which class a phone is in: combining ones but the cedilla of ç, ties,
@@ -32,11 +32,11 @@ _KEYS = ("about", "classes", "groups", "arpabet", "sampa", "silence")
 _MARKS = re.compile(r"[\u0300-\u0326\u0328-\u036f\u02b0-\u02ff\u207f\u203f'.:]")
 # Kaldi's position in the word.
 _POSITION = re.compile(r"_[BIES]$")
-# Aligners put what is no phone in brackets: <p:>, <usb>, {LG}, +NSN+.
+# Brackets of aligners around labels that are no phones: <p:>, <usb>, {LG}, +NSN+.
 _BRACKETED = re.compile(r"<.*>|\{.+\}|\+.+\+")
 # Stress and diacritics of SAMPA.
 _SAMPA_MARKS = re.compile(r"^[\"%']+|_\S")
-# What SAMPA writes and IPA does not.
+# Characters of SAMPA that IPA does not have.
 _SAMPA_ONLY = re.compile(r"[A-Z0-9@{}&?]")
 
 
@@ -60,7 +60,7 @@ class PhoneClasses:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that can be asked for: classes, then groups."""
+        """Classes, then groups."""
         return (*self.classes, *self.groups)
 
     def members(self, name: str) -> tuple[str, ...]:
@@ -111,13 +111,13 @@ class PhoneClasses:
         return order[0](text) or order[1](text) or UNMAPPED
 
     def alphabet_of(self, labels: Iterable[str]) -> str:
-        """Tell the alphabet of labels, since ``y``, ``r`` and ``T`` mean different phones.
+        """Return the alphabet of labels, since ``y``, ``r`` and ``T`` mean different phones.
 
-        It is the one that explains most of the different labels. ARPAbet is written in one case;
-        SAMPA shows by letters, digits and signs that IPA does not have.
+        It is the one that has most of the different labels. ARPAbet is written in one case; SAMPA
+        has letters, digits and signs that IPA does not have.
 
         Raises:
-            ValueError: Two alphabets explain as many and put a label into different classes.
+            ValueError: Two alphabets have as many and put a label into different classes.
         """
         phones = sorted({text for text in map(_normal, labels) if not self._is_silence(text)})
         arpabet = [text for text in phones if self._arpabet(text)]
@@ -135,7 +135,7 @@ class PhoneClasses:
                 if first != second:
                     raise ValueError(
                         f"the labels {', '.join(phones[:8])} may be {best} or {other}, in which "
-                        f"{text!r} is {first} or {second}: say which by --alphabet"
+                        f"{text!r} is {first} or {second}: give --alphabet"
                     )
         return best
 
@@ -239,8 +239,8 @@ def _checked(table: Mapping[str, Any]) -> PhoneClasses:
     for name, members in groups.items():
         missing = [member for member in members if member not in classes]
         if missing or name in classes:
-            what = f"of {missing[0]!r}, which is no class" if missing else "has a class's name"
-            raise ValueError(f"group {name!r} {what}; classes are {', '.join(classes)}")
+            reason = f"of {missing[0]!r}, which is no class" if missing else "has a class's name"
+            raise ValueError(f"group {name!r} {reason}; classes are {', '.join(classes)}")
     silence = table.get("silence", [])
     if not _is_texts(silence):
         raise ValueError(f"'silence' must be a list of labels; got {silence!r}")

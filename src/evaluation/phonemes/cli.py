@@ -1,4 +1,4 @@
-"""Score a test set by class of phone: plosives, nasals, close vowels, ...
+"""Scores of a test set by phone class: plosives, nasals, close vowels, ...
 
     python -m evaluation.ph_eval --experiment_tag XP1 --testset test
     python src/evaluation/ph_eval.py --testset test --loss XP1 --phoneme all
@@ -6,13 +6,13 @@
 writes, in <root>/<tag>/<testset>/metrics/,
 
     metrics_by_phoneme.csv         a row per class: published columns, then others
-    phoneme_segments.csv           a row per phone: what, where, and its values
+    phoneme_segments.csv           a row per phone: label, class, times, and its values
     metrics_by_sample_phoneme.csv  a row per utterance and class
     phoneme_summary.csv            a row per class and value: means over utterances, over segments
-    phoneme_failures.csv           values that are not defined, and why
+    phoneme_failures.csv           values that are not defined, and the reasons
     metrics_by_phoneme_concatenated.csv   with --method concatenated or both
 
-and figures/phonemes.png with its numbers. Two ways of computing: `pooled` (default) scores whole
+and figures/phonemes.png with its numbers. There are two methods: `pooled` (default) scores whole
 utterances and sums the samples, frames or windows that lie in each phone; `concatenated`, as
 published, cuts all segments of a class out of all utterances, joins them and scores the result.
 Finished utterances are kept, so that a stopped run resumes.
@@ -50,9 +50,9 @@ logger = logging.getLogger(__name__)
 
 METHODS = ("pooled", "concatenated", "both")
 DEFAULT = ("si_sir", "si_sar", "si_sdr", "fw_sir", "fw_sar", "fw_sdr", "stoi", "estoi")
-#: What every table of failures says of a missing value.
+#: Columns of the table of failures.
 FAILURES = ["Sample_ID", "phoneme", "Metric", "Method", "Reason"]
-# Of the table of classes: all other columns are values.
+# Columns of the table of classes that are no values.
 _FACTS = ("testset", "loss", "phoneme", "utterances", "segments", "duration_s", "method")
 
 
@@ -99,7 +99,7 @@ def _pooled(
     args: argparse.Namespace,
     failures: list[tuple[str, ...]],
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables by their file; draw the figure; add to the failures."""
+    """Return the tables by file name; draw the plot; add to the failures."""
     metrics = [name for name in args.metrics if name in POOLED]
     keys = keys_of(get_metrics(metrics), testset.signals())
     pooled = pool_testset(testset, segments, keys, jobs=args.jobs)
@@ -128,7 +128,7 @@ def _concatenated(
     args: argparse.Namespace,
     failures: list[tuple[str, ...]],
 ) -> dict[str, pd.DataFrame]:
-    """Return the table by its file; add to the failures."""
+    """Return the table by file name; add to the failures."""
     keys = keys_of(get_metrics(args.metrics), testset.signals())
     joined, reasons = join_testset(
         testset, segments, names, keys, variant=args.variant, jobs=args.jobs
@@ -159,8 +159,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=[*mono, "all"],
         default=list(DEFAULT),
         metavar="NAME",
-        help=f"default: {' '.join(DEFAULT)}; pooled or joined: {', '.join(POOLED)}; joined only: "
-        f"{', '.join(name for name in mono if name not in POOLED)}; all: every one of the method",
+        help=f"default: {' '.join(DEFAULT)}; for both methods: {', '.join(POOLED)}; concatenated "
+        f"only: {', '.join(name for name in mono if name not in POOLED)}; all: all of the method",
     )
     parser.add_argument(
         "--variant",
@@ -168,17 +168,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=VARIANTS[0],
         help="published: SI and FW ratios as the original computed them; concatenated only",
     )
-    parser.add_argument("--bars", default="si_sdr", metavar="NAME", help="metric of the bars")
-    parser.add_argument("--no_figure", action="store_true", help="draw nothing")
+    parser.add_argument("--bars", default="si_sdr", metavar="NAME", help="metric of the bar plot")
+    parser.add_argument("--no_figure", action="store_true", help="draw no plot")
     add_phone_options(parser)
 
 
 def _checked(args: argparse.Namespace) -> None:
-    """Complete and check what belongs together.
-
-    Raises:
-        ValueError: A metric or variant that the method does not have.
-    """
+    """Complete the metrics and check them against the method."""
     if "all" in args.metrics:
         mono = [name for name in METRICS.names() if METRICS.get(name).channels == 1]
         args.metrics = list(POOLED) if args.method == "pooled" else mono
@@ -207,7 +203,7 @@ def _work(args: argparse.Namespace) -> int:
         print(shown.to_string(float_format="%.2f", na_rep="-"))
     if not scored:
         raise RuntimeError(
-            "no value could be computed: see phoneme_failures.csv; tables of an earlier run stay"
+            "no value could be computed: see phoneme_failures.csv; earlier tables are unchanged"
         )
     return 0
 

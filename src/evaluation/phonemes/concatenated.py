@@ -1,8 +1,9 @@
-"""Values of classes as published: all segments of a class, of all utterances, cut and joined.
+"""Scores of phone classes as published: all segments of a class, of all utterances, are joined.
 
-Every signal (clean, noise, mix, est) becomes one long one, and each metric scores it once. One gain
-for all utterances, frames across the joints, and the loudest utterances in charge: the pooled way
-is the default for good reason. What cannot be pooled, as PESQ, is there in this way only.
+Every signal (clean, noise, mix, est) becomes one long one, which each metric scores once. The
+estimate thus has one gain for all utterances, frames cross the joints, and loud utterances dominate
+the result: the pooled method is the default for good reason. Metrics that cannot be pooled, as
+PESQ, exist in this method only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import soundfile
@@ -44,14 +45,10 @@ LEDGER = ".phonemes_concatenated.jsonl"
 
 @dataclass(frozen=True)
 class ClassTask:
-    """One class to cut, join and score.
+    """One class or group to cut, join and score by keys ``<side>/<metric>``.
 
-    Attributes:
-        name: Of the class or group.
-        samples: Of each utterance its ``Sample_ID``, signals and files as pairs, and the segments'
-            start and end in seconds.
-        keys: ``<side>/<metric>``.
-        variant: Of the metrics that have a published one.
+    Of each utterance there are its ``Sample_ID``, signals and files as pairs, and the segments'
+    start and end in seconds.
     """
 
     name: str
@@ -61,7 +58,7 @@ class ClassTask:
 
     @property
     def key(self) -> str:
-        """What the results depend on, see ``Ledger``."""
+        """Key of the results, see ``Ledger``."""
         times = [[sample, times] for sample, _, times in self.samples]
         files = {f"{sample} {role}": at for sample, paths, _ in self.samples for role, at in paths}
         return digest([metric_settings(self.variant), times], files)
@@ -70,7 +67,7 @@ class ClassTask:
 def score_class(task: ClassTask) -> dict[str, dict[str, Any]]:
     """Return the results of a class by key: value (None if not defined), reason, left_out.
 
-    An utterance that lacks what a metric needs is left out: ``left_out`` says of each why.
+    An utterance that lacks what a metric needs is left out, with the reason in ``left_out``.
     """
     joined: dict[tuple[str, tuple[str, ...]], _Joined] = {}
     results = {}
@@ -93,9 +90,8 @@ def score_class(task: ClassTask) -> dict[str, dict[str, Any]]:
     return results
 
 
-@dataclass(frozen=True)
-class _Joined:
-    """Joined signals ``(1, time)`` by role, their rate, and of each utterance left out why."""
+class _Joined(NamedTuple):
+    """Joined signals ``(1, time)`` by role, their rate, and why utterances were left out."""
 
     signals: dict[str, Tensor]
     sample_rate: int
@@ -105,10 +101,7 @@ class _Joined:
 def _join(task: ClassTask, read: Callable[[SignalFiles], tuple[dict[str, Tensor], int]]) -> _Joined:
     """Cut a class's segments out of all utterances that can be used, and join them.
 
-    Args:
-        task: The utterances and segments.
-        read: Gives an utterance's signals ``(1, time)`` by role and their rate, or raises
-            ValueError.
+    ``read`` gives an utterance's signals ``(1, time)`` by role and their rate, or a ValueError.
     """
     parts: dict[str, list[Tensor]] = defaultdict(list)
     left_out: dict[str, str] = {}
@@ -144,14 +137,6 @@ def join_testset(
 ) -> tuple[pd.DataFrame, list[tuple[str, str, str, str]]]:
     """Score every class that is not scored yet.
 
-    Args:
-        testset: The samples.
-        segments: Their phones.
-        names: Classes and groups.
-        keys: ``<side>/<metric>``.
-        variant: "published" for the original's SI and FW numbers.
-        jobs: Number of processes.
-
     Returns:
         A row per class: phoneme, utterances, segments, duration_s and a column per key; and sample,
         class, key, reason where a value is not defined ("all" samples), or lacks a sample.
@@ -175,7 +160,7 @@ def join_testset(
             ledger.add(name, stamps[name], outcome.result)
     ledger.compact(stamps)
     rows = []
-    left_out: dict[tuple[str, str, str, str], None] = {}  # of all classes alike: named once
+    left_out: dict[tuple[str, str, str, str], None] = {}  # the same in all classes: listed once
     for name in names:
         results = ledger.results(name, stamps[name])
         mine = segments.of_class(name)
@@ -197,13 +182,9 @@ def _task(
     samples = []
     for sample, part in segments.of_class(name).groupby("Sample_ID", sort=False):
         paths = signals.get(str(sample), {})
-        samples.append(
-            (
-                str(sample),
-                tuple((role, paths[role]) for role in SIGNAL_TYPES.values() if role in paths),
-                tuple(zip(part["start_s"], part["end_s"], strict=True)),
-            )
-        )
+        files = tuple((role, paths[role]) for role in SIGNAL_TYPES.values() if role in paths)
+        times = tuple(zip(part["start_s"], part["end_s"], strict=True))
+        samples.append((str(sample), files, times))
     return ClassTask(name, tuple(samples), tuple(keys), variant)
 
 
@@ -220,7 +201,7 @@ def write_cuts(
     """
     written = []
     left_out: dict[str, str] = {}
-    roles = {kind: SIGNAL_TYPES[kind] for kind in signal_types}
+    roles = {signal_type: SIGNAL_TYPES[signal_type] for signal_type in signal_types}
     for name in names:
         task = _task(testset, segments, name, (), "default")
         if not task.samples:
@@ -229,16 +210,16 @@ def write_cuts(
         joined = _join(task, lambda files: files.read(*roles.values()))
         left_out |= joined.left_out
         if not joined.signals:
-            sample, why = next(iter(joined.left_out.items()))
+            sample, reason = next(iter(joined.left_out.items()))
             raise ValueError(
-                f"no utterance has {', '.join(signal_types)} of {name}: {sample}: {why}"
+                f"no utterance has {', '.join(signal_types)} of {name}: {sample}: {reason}"
             )
-        for kind, role in roles.items():
-            path = testset.folder / FOLDER / kind / f"{name}.wav"
+        for signal_type, role in roles.items():
+            path = testset.folder / FOLDER / signal_type / f"{name}.wav"
             samples = joined.signals[role][0].numpy()
             with atomic_path(path) as temporary:
                 soundfile.write(temporary, samples, joined.sample_rate, subtype="FLOAT")
             written.append(path)
-    for sample, why in left_out.items():
-        logger.warning("%s is left out of the joined signals: %s", sample, why)
+    for sample, reason in left_out.items():
+        logger.warning("%s is left out of the joined signals: %s", sample, reason)
     return written

@@ -1,4 +1,4 @@
-"""Options of the two programs of phones: which classes, and where alignments come from."""
+"""Options of the phone programs: classes, and sources of alignments."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "remember_options",
 ]
 
-#: Of a test set: what is known of its phones.
+#: Folder of a test set's phones.
 FOLDER = "phonemes"
 SOURCES = ("auto", "textgrid", "manifest", "aligner")
 _REMEMBERED = "options.json"
@@ -35,7 +35,7 @@ _REMEMBERED = "options.json"
 
 @dataclass(frozen=True)
 class AlignmentOptions:
-    """Where alignments come from.
+    """Sources of alignments.
 
     Attributes:
         source: One of ``SOURCES``; auto: of the others the first that a sample has, in their order.
@@ -44,9 +44,9 @@ class AlignmentOptions:
         tier: Regular expression for the tier of phones.
         transcripts: A table (CSV: id, transcript) instead of the manifest's transcripts.
         lexicon: Pronunciations for the aligner.
-        alphabet: One of ``ALPHABETS``; auto: as the labels of each source look.
+        alphabet: One of ``ALPHABETS``; auto: by the labels of each source.
         classes: Table of classes.
-        cache: Where the aligner keeps its results.
+        cache: Folder of the aligner's results.
     """
 
     source: str = "auto"
@@ -59,12 +59,7 @@ class AlignmentOptions:
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        """Check that the files are there, before any work.
-
-        Raises:
-            ValueError: An unknown source.
-            FileNotFoundError: A file or folder is missing.
-        """
+        """Check that the files exist, before any work."""
         if self.source not in SOURCES:
             raise ValueError(f"source must be one of {', '.join(SOURCES)}; got {self.source!r}")
         if self.textgrids is not None and not Path(self.textgrids).is_dir():
@@ -88,7 +83,7 @@ def add_phone_options(parser: argparse.ArgumentParser) -> None:
         "--jobs", type=positive_int, default=available_cpus(), help="processes (default: all cores)"
     )
     group = parser.add_argument_group(
-        "alignments", "what is not given is as in the last run of either program on the test set"
+        "alignments", "default: as in the last run of either program on the test set"
     )
     add = group.add_argument
     add(
@@ -100,7 +95,7 @@ def add_phone_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--textgrids",
         metavar="FOLDER",
-        help="a TextGrid per utterance: <id>.TextGrid, or as the Montreal Forced Aligner leaves "
+        help="a TextGrid per utterance: <id>.TextGrid, or as the Montreal Forced Aligner writes "
         "them: SPEAKER/<recording of the speech>.TextGrid, <id>/speech.TextGrid, or .json",
     )
     add("--tier", metavar="REGEX", help=f"name of the tier of phones (default: {PHONE_TIER})")
@@ -108,20 +103,15 @@ def add_phone_options(parser: argparse.ArgumentParser) -> None:
     add("--lexicon", metavar="FILE", help="pronunciations: word, ARPAbet phones")
     add("--alphabet", choices=ALPHABETS, help="of the labels (default: auto)")
     add("--classes", metavar="JSON", help="default: configs/phoneme-classes.json")
-    add(
-        "--alignment_cache",
-        dest="cache",
-        metavar="FOLDER",
-        help="where the aligner keeps its results",
-    )
+    add("--alignment_cache", dest="cache", metavar="FOLDER", help="folder of aligner results")
 
 
 def options_of(args: argparse.Namespace, testset: TestSet) -> AlignmentOptions:
     """Return the options of the last run, changed by those that are given.
 
     Raises:
-        FileNotFoundError: A file or folder they name is not there (any more).
-        ValueError: An option is wrong, or what was remembered is damaged.
+        FileNotFoundError: A file or folder that they name does not exist (any more).
+        ValueError: An option is wrong, or the file of the last run's options is damaged.
     """
     fields = [field.name for field in dataclasses.fields(AlignmentOptions)]
     given = {name: value for name in fields if (value := getattr(args, name)) is not None}
@@ -137,7 +127,7 @@ def options_of(args: argparse.Namespace, testset: TestSet) -> AlignmentOptions:
     try:
         return AlignmentOptions(**{**remembered, **given})  # type: ignore[arg-type]
     except FileNotFoundError as error:
-        hint = f"; options of earlier runs are in {file}: name another, or delete that file"
+        hint = f"; options of earlier runs are in {file}: give another, or delete that file"
         raise FileNotFoundError(f"{error}{hint if remembered else ''}") from None
 
 

@@ -1,8 +1,8 @@
-"""Values of phones by pooling: each utterance is scored whole, its parts summed by phone.
+"""Scores of phones by pooling: each utterance is scored whole, its parts summed by phone.
 
-Two values come of it: one for each phone (segment), and one for each class in each utterance, for
-which the sums of its phones are added up before the ratio or mean is taken, so that a longer phone
-weighs more and a class that is everything has the metric of the utterance.
+There is a value for each phone (segment), and one for each class in each utterance, for which the
+sums of its phones are added up before the ratio or mean is taken: a longer phone weighs more, and a
+class that contains all has the metric of the utterance.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from auditus import get_metric
@@ -38,12 +40,11 @@ LEDGER = ".phonemes_finished.jsonl"
 
 @dataclass(frozen=True)
 class PoolTask:
-    """One utterance to score by phone.
+    """One utterance to score by phone, with keys ``<side>/<metric>``.
 
     Attributes:
         sample: Its ``Sample_ID``.
         paths: Signal and file, as pairs.
-        keys: ``<side>/<metric>``.
         times: Start and end of each segment in seconds.
         groups: Class or group and the indices of its segments.
     """
@@ -56,7 +57,7 @@ class PoolTask:
 
     @property
     def key(self) -> str:
-        """What the results depend on, see ``Ledger``."""
+        """Key of the results, see ``Ledger``."""
         settings = [metric_settings("default"), self.times, self.groups]
         return digest(settings, dict(self.paths))
 
@@ -81,7 +82,7 @@ def score_phones(task: PoolTask) -> dict[str, dict[str, Any]]:
     """Return the results of an utterance by key.
 
     Those of a key are ``segments``, a value each, and ``classes``, a value by name, None where it
-    is not defined; or ``reason``: why there is none at all.
+    is not defined; or, if there is none at all, the ``reason``.
     """
     signals = SignalFiles(dict(task.paths))
     return {key: _score(key, signals, task) for key in task.keys}
@@ -90,7 +91,7 @@ def score_phones(task: PoolTask) -> dict[str, dict[str, Any]]:
 def _score(key: str, signals: SignalFiles, task: PoolTask) -> dict[str, Any]:
     try:
         return _pool(key, signals, task)
-    except Exception as error:  # one metric's trouble is not the others'
+    except Exception as error:  # one metric's failure is not the others'
         return {"reason": str(error) or type(error).__name__}
 
 
@@ -108,25 +109,19 @@ def _pool(key: str, signals: SignalFiles, task: PoolTask) -> dict[str, Any]:
     for group, indices in task.groups:
         members = torch.full((len(task.times),), -1)  # -1: of no group
         members[list(indices)] = 0
-        classes[group] = _defined(float(sums.grouped(members, 1).values[0]))
-    return {"segments": list(map(_defined, sums.values.tolist())), "classes": classes}
+        classes[group] = _defined(sums.grouped(members, 1).values)[0]
+    return {"segments": _defined(sums.values), "classes": classes}
 
 
-def _defined(value: float) -> float | None:
-    return value if value == value else None
+def _defined(values: Tensor) -> list[float | None]:
+    """Return values for JSON, which has no NaN."""
+    return [value if value == value else None for value in values.tolist()]
 
 
 def pool_testset(
     testset: TestSet, segments: Segments, keys: Sequence[str], *, jobs: int = 1
 ) -> Pooled:
-    """Score every utterance that has phones and is not scored yet; return all values.
-
-    Args:
-        testset: The samples.
-        segments: Their phones.
-        keys: ``<side>/<metric>``.
-        jobs: Number of processes.
-    """
+    """Score every utterance that has phones and is not scored yet; return all values."""
     ledger = Ledger(testset.metrics / LEDGER)
     signals = testset.signals()
     utterances = {
@@ -155,9 +150,16 @@ def pool_testset(
     for sample, task in utterances.items():
         results = ledger.results(sample, stamps[sample])
         values = {key: results.get(key, {}) for key in keys}
-        failures += [(sample, key, one["reason"]) for key, one in values.items() if "reason" in one]
-        by_segment += _segment_rows(task, values)
-        by_class += _class_rows(task, values)
+        failures += [(sample, key, of["reason"]) for key, of in values.items() if "reason" in of]
+        columns = {key: of["segments"] for key, of in values.items() if "segments" in of}
+        by_segment += [
+            {key: column[at] for key, column in columns.items()} for at in range(len(task.times))
+        ]
+        for name, indices in task.groups:
+            duration = sum(task.times[at][1] - task.times[at][0] for at in indices)
+            row = {"Sample_ID": sample, "phoneme": name, "segments": len(indices)}
+            row |= {key: of.get("classes", {}).get(name) for key, of in values.items()}
+            by_class.append(row | {"duration_s": duration})
     return Pooled(
         pd.DataFrame(by_segment, columns=list(keys), dtype="float64"),
         pd.DataFrame(by_class, columns=["Sample_ID", "phoneme", "segments", "duration_s", *keys]),
@@ -172,9 +174,8 @@ def _task(
     keys: Sequence[str],
     classes: PhoneClasses,
 ) -> PoolTask:
-    kinds = list(part["class"])
     groups = [
-        (name, tuple(at for at, kind in enumerate(kinds) if kind in classes.members(name)))
+        (name, tuple(np.flatnonzero(part["class"].isin(classes.members(name))).tolist()))
         for name in classes.names
     ]
     return PoolTask(
@@ -184,20 +185,3 @@ def _task(
         tuple(zip(part["start_s"], part["end_s"], strict=True)),
         tuple((name, indices) for name, indices in groups if indices),
     )
-
-
-def _segment_rows(
-    task: PoolTask, values: Mapping[str, Mapping[str, Any]]
-) -> list[dict[str, object]]:
-    columns = {key: of["segments"] for key, of in values.items() if "segments" in of}
-    return [{key: of[at] for key, of in columns.items()} for at in range(len(task.times))]
-
-
-def _class_rows(task: PoolTask, values: Mapping[str, Mapping[str, Any]]) -> list[dict[str, object]]:
-    rows = []
-    for name, indices in task.groups:
-        row: dict[str, object] = {"Sample_ID": task.sample, "phoneme": name}
-        row |= {"segments": len(indices)}
-        row |= {"duration_s": sum(task.times[at][1] - task.times[at][0] for at in indices)}
-        rows.append(row | {key: of.get("classes", {}).get(name) for key, of in values.items()})
-    return rows

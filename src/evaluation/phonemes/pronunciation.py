@@ -1,4 +1,4 @@
-"""Pronunciations of words: a dictionary, the user's lexicon, and rules for what both lack."""
+"""Pronunciations of words: a dictionary, the user's lexicon, and rules for other words."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import csv
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from asteroid.utils.optional import needed_for
 
@@ -33,21 +33,15 @@ _PHONES = frozenset(f"{_VOWELS} {_CONSONANTS}".split())
 Lookup = Callable[[str], "str | None"]
 
 
-@dataclass(frozen=True)
-class Pronunciation:
-    """A text as phones.
-
-    Attributes:
-        phones: ARPAbet without stress.
-        guessed: The words that the dictionary lacks: inflected, composed or spelled out by rules.
-    """
+class Pronunciation(NamedTuple):
+    """Phones of a text, ARPAbet without stress, and the words pronounced by rules."""
 
     phones: tuple[str, ...]
     guessed: tuple[str, ...]
 
 
 def read_lexicon(path: str | Path) -> dict[str, str]:
-    """Read pronunciations: a word and its ARPAbet phones per line, apart by blanks or tabs.
+    """Read pronunciations: a word and its ARPAbet phones per line, separated by blanks or tabs.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -64,8 +58,8 @@ def read_lexicon(path: str | Path) -> dict[str, str]:
         phones = [re.sub(r"[0-2]$", "", phone.upper()) for phone in phones]
         wrong = [phone for phone in phones if phone not in _PHONES]
         if not phones or wrong:
-            what = f"{wrong[0]!r} is no ARPAbet phone" if wrong else "no phones"
-            raise ValueError(f"{file}, line {number}: {what}; expected a word and its phones")
+            reason = f"{wrong[0]!r} is no ARPAbet phone" if wrong else "no phones"
+            raise ValueError(f"{file}, line {number}: {reason}; expected a word and its phones")
         lexicon[word.lower()] = " ".join(phones)
     return lexicon
 
@@ -73,9 +67,8 @@ def read_lexicon(path: str | Path) -> dict[str, str]:
 def read_dictionary(lexicon: str | Path | None = None) -> Mapping[str, str]:
     """Return phones by word, the first pronunciation of each.
 
-    Args:
-        lexicon: Pronunciations that go before those of the dictionary, which is the American
-            English one (CMU's, 126 000 words) that soundswallower carries.
+    That of a lexicon goes before that of the dictionary, the American English one (CMU's, 126 000
+    words) that soundswallower carries.
 
     Raises:
         ModuleNotFoundError: Soundswallower is not installed.
@@ -94,7 +87,7 @@ def _carried_dictionary() -> Mapping[str, str]:
         for line in file:
             word, _, phones = line.strip().partition(" ")
             if phones and not word.startswith(";;"):
-                # "read(2)" is a further pronunciation: the first one counts
+                # "read(2)" is a further pronunciation: the first one counts.
                 entries.setdefault(re.sub(r"\(\d+\)$", "", word), phones)
     return entries
 
@@ -116,10 +109,6 @@ def guess(word: str, lookup: Lookup) -> str:
     """Return a pronunciation for a word that the dictionary lacks; "" if there is none.
 
     From an inflected form's stem, from two words written as one, else by rules from its letters.
-
-    Args:
-        word: Lower case.
-        lookup: Word -> phones of the dictionary, None where it has none.
     """
     return _inflected(word, lookup) or _compound(word, lookup) or letters_to_phones(word)
 

@@ -1,4 +1,4 @@
-"""Find the phones of a test set's utterances, and cut them out on request.
+"""Phones of a test set's utterances, with their joined audio on request.
 
     python -m evaluation.ph_retrieve --experiment_tag XP1 --testset test
     python src/evaluation/ph_retrieve.py --signal_type all --testset test --phoneme all --loss XP1
@@ -6,15 +6,15 @@
 writes, in <root>/<tag>/<testset>/phonemes/,
 
     segments.csv           a row per phone: utterance, phone, class, start, end, neighbours
-    alignments.csv         a row per utterance: where its phones come from, what to doubt
-    unmapped.csv           labels that are in no class of phones, and how often
-    failures.csv           utterances without phones, and why
-    <Sample_ID>.TextGrid   to look at in Praat
+    alignments.csv         a row per utterance: source of its phones, doubts
+    unmapped.csv           labels that are in no phone class, and their counts
+    failures.csv           utterances without phones, and the reasons
+    <Sample_ID>.TextGrid   for Praat
     <signal>/<class>.wav   with --signal_type: all segments of a class, cut and joined
 
-Alignments come from TextGrids, from phone times in the manifest, or are made from transcripts and
-the clean speech, offline; the README of evaluation/phonemes says more. The aligner's results are
-kept, so that a stopped run resumes and other systems' runs on the same speech cost nothing.
+Alignments come from TextGrids, from phone times in the manifest, or from transcripts and the clean
+speech by forced alignment, offline; see the README of evaluation/phonemes. The aligner's results
+are kept, so that a stopped run resumes and other systems' runs on the same speech cost nothing.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Table of a test set's phones, with what could not be aligned and what is in no class.
+"""Table of a test set's phones, with utterances without alignment and labels in no class.
 
 <testset>/phonemes/
     segments.csv       a row per phone: utterance, phone, class, start, end, duration, neighbours
-    alignments.csv     a row per utterance: source, fit of the transcript, what to doubt
-    unmapped.csv       labels that are in no class, how often, how long
-    failures.csv       utterances without an alignment, and why
-    <Sample_ID>.TextGrid  to look at in Praat
-    options.json       where the alignments came from
+    alignments.csv     a row per utterance: source, fit of the transcript, doubts
+    unmapped.csv       labels that are in no class, their count and duration
+    failures.csv       utterances without an alignment, and the reasons
+    <Sample_ID>.TextGrid  for Praat
+    options.json       sources of the alignments
 """
 
 from __future__ import annotations
@@ -35,21 +35,10 @@ __all__ = ["ClassedPhone", "Segments", "read_segments", "retrieve"]
 
 logger = logging.getLogger(__name__)
 
+#: Alignments that take as long as the start of a process.
 PER_PROCESS = 50
-#: What stands for a pause or the edge of the audio beside a phone.
+#: Label of a pause or the edge of the audio beside a phone.
 PAUSE = "sil"
-COLUMNS = [
-    "Sample_ID",
-    "id",
-    "speaker",
-    "phone",
-    "class",
-    "start_s",
-    "end_s",
-    "duration_s",
-    "preceding",
-    "following",
-]
 
 
 class ClassedPhone(NamedTuple):
@@ -66,9 +55,9 @@ class Segments:
     """The phones of a test set.
 
     Attributes:
-        table: A row per phone, in the order of samples and time; the columns are ``COLUMNS``.
+        table: A row per phone, in the order of samples and time; columns as in ``_rows``.
         classes: The table of classes.
-        failures: ``Sample_ID`` -> why it has no phones.
+        failures: ``Sample_ID`` -> the reason why it has no phones.
     """
 
     table: pd.DataFrame
@@ -83,11 +72,6 @@ class Segments:
 def retrieve(testset: TestSet, options: AlignmentOptions, *, jobs: int = 1) -> Segments:
     """Find the phones of every sample and write the files above; alignments are made once.
 
-    Args:
-        testset: The samples.
-        options: Where alignments come from.
-        jobs: Number of processes.
-
     Raises:
         FileNotFoundError: There is no sample.
         ValueError: No sample could be aligned, or a table is wrong; then files of an earlier run
@@ -95,7 +79,7 @@ def retrieve(testset: TestSet, options: AlignmentOptions, *, jobs: int = 1) -> S
     """
     classes = read_classes(options.classes)
     tasks = tasks_of(testset, options)
-    # a process starts in the time of some dozen alignments, or of any number that are kept
+    # A process starts in the time of some dozen alignments, or of any number from the cache.
     outcomes = run_each(find_alignment, tasks, jobs=min(jobs, 1 + len(tasks) // PER_PROCESS))
     alignments: dict[str, Alignment] = {}
     failures: dict[str, str] = {}
@@ -118,7 +102,7 @@ def retrieve(testset: TestSet, options: AlignmentOptions, *, jobs: int = 1) -> S
     ]
     if not rows:
         raise ValueError(f"no sample of {testset.folder} has a phone within its audio")
-    segments = Segments(pd.DataFrame(rows, columns=COLUMNS), classes, failures)
+    segments = Segments(pd.DataFrame(rows), classes, failures)
     _write(testset, segments, alignments, samples)
     remember_options(options, testset)
     return segments
@@ -142,17 +126,19 @@ def _rows(
 ) -> Iterator[dict[str, object]]:
     """Yield the rows of one utterance; pauses are neighbours only."""
     labels = [phone.label.strip() for phone in alignment.phones]
-    kinds = [classes.classify(label, alphabet) for label in labels]
-    names = [PAUSE if kind == SILENCE else label for label, kind in zip(labels, kinds, strict=True)]
+    of_class = [classes.classify(label, alphabet) for label in labels]
+    names = [
+        PAUSE if name == SILENCE else label for label, name in zip(labels, of_class, strict=True)
+    ]
     beside = [PAUSE, *names, PAUSE]  # shifted by one: the label before phone i is beside[i]
-    for at, (phone, kind) in enumerate(zip(alignment.phones, kinds, strict=True)):
-        if kind != SILENCE:
+    for at, phone in enumerate(alignment.phones):
+        if of_class[at] != SILENCE:
             yield {
                 "Sample_ID": facts["Sample_ID"],
                 "id": facts["id"],
                 "speaker": facts.get("speaker"),
                 "phone": names[at],
-                "class": kind,
+                "class": of_class[at],
                 "start_s": round(phone.start, 6),
                 "end_s": round(phone.end, 6),
                 "duration_s": round(phone.end - phone.start, 6),
@@ -167,7 +153,7 @@ def _write(
     alignments: Mapping[str, Alignment],
     samples: pd.DataFrame,
 ) -> None:
-    """Write everything, and say in the log what a user must know."""
+    """Write everything, and log counts and warnings."""
     folder = testset.folder / FOLDER
     counts = segments.table["Sample_ID"].value_counts()
     about, failed = [], []
@@ -195,7 +181,7 @@ def _write(
     logger.info("%s: %d phones; utterances: %s", folder, len(segments.table), shown)
     doubtful = sum(bool(alignment.notes) for alignment in alignments.values())
     if doubtful:
-        logger.warning("%d utterance(s) to look at: see 'notes' in alignments.csv", doubtful)
+        logger.warning("%d utterance(s) with doubts: see 'notes' in alignments.csv", doubtful)
     if failed:
         most = Counter(segments.failures.values()).most_common(1)[0][0]
         logger.warning(
@@ -207,7 +193,7 @@ def _write(
 
 
 def read_segments(testset: TestSet) -> dict[str, tuple[ClassedPhone, ...]]:
-    """Return the phones of each id that ``ph_eval`` left; empty if it did not run."""
+    """Return the phones of each id from the tables of ``ph_eval``; empty if it did not run."""
     path = testset.metrics / "phoneme_segments.csv"
     if not path.is_file():
         return {}

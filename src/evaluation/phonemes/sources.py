@@ -29,7 +29,7 @@ __all__ = ["AlignTask", "find_alignment", "pair_textgrids", "tasks_of"]
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".textgrid", ".json")
-# Of a mixture's folder: what an aligner made of its speech goes before the rest.
+# Names of the speech in a mixture's folder, whose alignment goes before others.
 _SPEECH = ("speech", "clean", "target")
 #: A TextGrid of the source recording fits a mixture of the whole recording, of this length.
 WHOLE_S = 0.05
@@ -37,7 +37,7 @@ WHOLE_S = 0.05
 
 @dataclass(frozen=True)
 class AlignTask:
-    """One sample to align: what is known of it.
+    """One sample to align.
 
     Attributes:
         sample: Its ``Sample_ID``.
@@ -45,7 +45,7 @@ class AlignTask:
         textgrids: The files that fit its name, or the manifest's; more than one is an error.
         is_recording: Whether they are of the recording that the speech was taken from.
         phones: The manifest's, JSON.
-        transcript: What is said.
+        transcript: The spoken text.
         options: See ``AlignmentOptions``.
         lexicon: Pronunciations, read once.
     """
@@ -61,12 +61,12 @@ class AlignTask:
 
 
 def tasks_of(testset: TestSet, options: AlignmentOptions) -> list[AlignTask]:
-    """Return what is known of each sample, in the order of samples.csv.
+    """Return the task of each sample, in the order of samples.csv.
 
     Raises:
         FileNotFoundError: There is no sample.
-        ValueError: A table of transcripts or a lexicon is not one; TextGrids or transcripts that
-            are given belong to no sample.
+        ValueError: A table of transcripts or a lexicon is invalid; the given TextGrids or
+            transcripts belong to no sample.
     """
     samples = testset.samples()
     if samples.empty:
@@ -133,7 +133,7 @@ def pair_textgrids(
         own = path.stem if path and testset.is_paired else sample
         hits = _nearest(by_stem.get(name) or by_stem.get(PurePath(name).stem, []), PurePath(name))
         hits = hits or _of_speech(by_folder.get(name, []), own)
-        if not hits and stems[own] <= 1:  # a name that all have, as speech_mic1, is nobody's
+        if not hits and stems[own] <= 1:  # a name that all have, as speech_mic1, identifies none
             hits = by_stem.get(own, [])
         recording = None if hits else _text(row, "speech_file")
         if recording is not None:
@@ -155,14 +155,14 @@ def _grid_files(folder: Path) -> Iterator[Path]:
     """Yield the TextGrids below a folder, also behind links, in order."""
     files = [path for path in walk_files(folder) if path.suffix.lower() in _SUFFIXES]
     grids = {path for path in files if path.suffix.lower() == ".textgrid"}
-    # of an utterance in both forms, the TextGrid counts
+    # Of an utterance in both formats the TextGrid counts.
     yield from (
         path for path in files if path in grids or path.with_suffix(".TextGrid") not in grids
     )
 
 
 def _of_speech(files: Sequence[Path], own: str) -> Sequence[Path]:
-    """Return that of the speech, at the first microphone, among the files of one mixture."""
+    """Return the file of the speech, at the first microphone, among those of one mixture."""
     for start in (own, *_SPEECH):
         if hits := [file for file in files if file.stem.startswith(start)]:
             return hits[:1]
@@ -184,7 +184,7 @@ def find_alignment(task: AlignTask) -> Alignment:
     """Return a sample's alignment, cut to its audio.
 
     Raises:
-        ValueError: There is none, or it is of no use; says why.
+        ValueError: There is none, or it is unusable; the message has the reason.
         FileNotFoundError: A file is missing.
     """
     if task.speech is None or not Path(task.speech).is_file():

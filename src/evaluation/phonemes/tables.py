@@ -1,4 +1,4 @@
-"""Tables of values: by segment, by class in each utterance, by class, published columns first."""
+"""Tables of scores: by segment, by class in each utterance, by class, published columns first."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def class_column(key: str) -> str:
 
 
 def _with_deltas(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Add ``delta/<metric>``, what the estimate has more than the mixture, where both are known."""
+    """Add ``delta/<metric>``, the estimate's value less the mixture's, where there are both."""
     deltas = {
         key.replace("in/", "delta/"): table[key.replace("in/", "out/")] - table[key]
         for key in keys
@@ -76,14 +76,14 @@ def renamed(table: pd.DataFrame) -> pd.DataFrame:
 def segment_table(
     segments: pd.DataFrame, values: pd.DataFrame, keys: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row per phone: what it is, where, and its values by key."""
+    """Return one row per phone: label, class, times, and its values by key."""
     return pd.concat([segments, _with_deltas(values, keys).set_axis(segments.index)], axis=1)
 
 
 def utterance_table(
     samples: pd.DataFrame, classes: pd.DataFrame, keys: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row per utterance and class, with what is known of the utterance."""
+    """Return one row per utterance and class, with the conditions of the utterance."""
     facts = ["Sample_ID", "id", *(fact for fact in _FACTS if fact in samples)]
     table = samples[facts].merge(classes, on="Sample_ID", how="right", sort=False)
     values = table[list(keys)].astype("float64")
@@ -95,20 +95,14 @@ def class_table(
 ) -> pd.DataFrame:
     """Return metrics_by_phoneme.csv: one row per class, the published columns first.
 
-    Args:
-        testset: The samples.
-        names: Classes and groups, one row each, also those that no phone belongs to.
-        by_class: Name -> its values by key, and utterances, segments, duration_s.
-        method: How it was computed.
+    Classes without a phone have a row too. ``by_class`` gives of a class its values by key,
+    utterances, segments and duration_s.
     """
     rows = []
     for name in names:
         values = dict(by_class.get(name, {}))
-        row: dict[str, object] = {
-            "testset": testset.name,
-            "loss": testset.system,
-            "phoneme": name,
-        }
+        # "loss", as published: there every system was trained with another loss.
+        row: dict[str, object] = {"testset": testset.name, "loss": testset.system, "phoneme": name}
         row |= {class_column(key): value for key, value in values.items() if "/" in key}
         row |= {count: values.get(count, 0) for count in _COUNTS}
         rows.append(row | {"method": method})
@@ -122,13 +116,12 @@ def class_table(
 def mean_by_class(utterances: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.Series]:
     """Average the values of each class over the utterances that have it."""
     means = {}
-    for name, mine in utterances.groupby("phoneme"):
-        mean = mine[_values(utterances)].mean()
-        mean["utterances"] = len(mine)
-        mean["segments"] = mine["segments"].sum()
-        mean["duration_s"] = mine["duration_s"].sum()
-        means[str(name)] = mean
-    return {name: means[name] for name in names if name in means}
+    for name in names:
+        rows = utterances[utterances["phoneme"] == name]
+        if len(rows):
+            counts = {"utterances": len(rows), **rows[["segments", "duration_s"]].sum()}
+            means[name] = pd.Series({**rows[_values(utterances)].mean(), **counts})
+    return means
 
 
 def summary_table(
@@ -136,29 +129,17 @@ def summary_table(
 ) -> pd.DataFrame:
     """Return one row per class and value: means over utterances and over segments, with counts.
 
-    Args:
-        utterances: See ``utterance_table``.
-        segments: See ``segment_table``.
-        members: Class or group -> the classes in it.
+    ``members`` gives the classes in each class or group.
     """
     rows = []
     for name, classes in members.items():
         mine = utterances[utterances["phoneme"] == name]
         parts = segments[segments["class"].isin(classes)]
         for key in _values(utterances):
-            over, each = mine[key].dropna(), parts[key].dropna()
-            rows.append(
-                {
-                    "phoneme": name,
-                    "figure": class_column(key),
-                    "unit": get_metric(key.split("/")[1]).unit,
-                    "mean_over_utterances": over.mean(),
-                    "std_over_utterances": over.std(),
-                    "utterances": len(over),
-                    "mean_over_segments": each.mean(),
-                    "std_over_segments": each.std(),
-                    "segments": len(each),
-                    "segments_without_value": len(parts) - len(each),
-                }
-            )
+            row = {"phoneme": name, "figure": class_column(key)}
+            row["unit"] = get_metric(key.split("/")[1]).unit
+            for unit, values in (("utterances", mine[key]), ("segments", parts[key])):
+                row[f"mean_over_{unit}"], row[f"std_over_{unit}"] = values.mean(), values.std()
+                row[unit] = values.count()
+            rows.append(row | {"segments_without_value": int(parts[key].isna().sum())})
     return pd.DataFrame(rows)

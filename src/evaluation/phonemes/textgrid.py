@@ -1,7 +1,7 @@
-"""TextGrid files of phones: every format that Praat and aligners write is read, one is written.
+"""TextGrid files of phones: reader of all formats of Praat and aligners, writer of one.
 
 A text file is read as Praat reads it: its numbers and quoted strings count in their order, while
-names (``xmin =``), line breaks and comments are decoration. The long, the short and the one-line
+names (``xmin =``), line breaks and comments are ignored. The long, the short and the one-line
 format are thus one. Source: Praat manual, "TextGrid file formats".
 """
 
@@ -144,7 +144,7 @@ class _TextReader:
         return int(self._take("number"))
 
     def flag(self) -> None:
-        """``<exists>`` is neither a number nor a text: it is passed over already."""
+        """``<exists>`` is neither a number nor a text: it is skipped already."""
 
 
 class _BinaryReader:
@@ -192,19 +192,19 @@ def _parse(data: bytes) -> tuple[float, _Tiers]:
             return _parse_chronological(reader)
         if not first.startswith("ooTextFile"):
             raise ValueError("it does not begin as one")
-    if (kind := reader.word()) != "TextGrid":
-        raise ValueError(f"it holds a {kind}")
+    if (content := reader.word()) != "TextGrid":
+        raise ValueError(f"it holds a {content}")
     _, end = reader.number(), reader.number()
     reader.flag()
     return end, list(_blocks(reader))
 
 
 def _blocks(reader: _TextReader | _BinaryReader) -> Iterator[tuple[str, list[Phone]]]:
-    """Yield tiers that stand one behind the other; those of points are passed over."""
+    """Yield tiers that follow one another; those of points are skipped."""
     for _ in range(reader.count()):
-        kind, name, _, _ = reader.word(), reader.label(), reader.number(), reader.number()
+        tier, name, _, _ = reader.word(), reader.label(), reader.number(), reader.number()
         size = reader.count()
-        if kind == "IntervalTier":
+        if tier == "IntervalTier":
             yield name, [_interval(reader) for _ in range(size)]
         else:
             for _ in range(size):
@@ -230,7 +230,7 @@ def _parse_chronological(reader: _TextReader) -> tuple[float, _Tiers]:
         else:
             reader.number(), reader.label()
     tiers = zip(heads, phones, strict=True)
-    return end, [(name, entries) for (kind, name), entries in tiers if kind == "IntervalTier"]
+    return end, [(name, entries) for (tier, name), entries in tiers if tier == "IntervalTier"]
 
 
 def _parse_json(document: Any) -> tuple[float, _Tiers]:
@@ -248,7 +248,7 @@ def _decoded(data: bytes) -> str:
     """Return the text of a file in any of Praat's encodings."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16")
-    if data[:200].count(b"\0") > 20:  # UTF-16 without its mark
+    if data[:200].count(b"\0") > 20:  # UTF-16 without its byte-order mark
         return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
     try:
         return data.decode("utf-8-sig")

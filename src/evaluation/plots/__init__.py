@@ -1,1 +1,1 @@
-"""How figures look, and figures of several experiments."""
+"""Style of plots, and plots of several experiments."""

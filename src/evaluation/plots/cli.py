@@ -1,10 +1,10 @@
-"""Figure of several experiments: spectrograms of one sample, and losses over training.
+"""Plot of several experiments: spectrograms of one sample, and losses over training.
 
     python -m evaluation.compare_figure XP1 XP2 --sample 3 -o compare.png
 
-draws the mixture, the clean speech and each experiment's estimate on one scale in dB, under them
-the losses per epoch from each experiment's history.csv. Beside the picture lies compare.csv with
-the plotted losses and the sample's metrics.
+draws the mixture, the clean speech and each experiment's estimate on one scale in dB, and below
+them the losses per epoch from each experiment's history.csv. The plotted losses and the sample's
+metrics are written beside the picture, as compare.csv.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["compare_figure", "level_db", "main"]
 WINDOW_S = 0.032
 RANGE_DB = 70.0
 PANEL_INCHES = (3.4, 2.5)
-# The losses of a training run's table: what is drawn solid and what dashed.
+# Losses of a training run's table, and their line styles.
 CURVES = {"val/loss": "-", "train/loss": "--"}
 
 _Array = NDArray[np.float64]
@@ -58,7 +58,7 @@ def level_db(signal: _Array, sample_rate: int) -> tuple[_Array, _Array, _Array]:
 def compare_figure(
     experiments: Sequence[ExperimentFolder], sample: str, testset: str | None = None
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw the figure and collect its numbers, one row per number: system, quantity, epoch, value.
+    """Draw the plot and collect its numbers, one per row: system, quantity, epoch, value.
 
     Raises:
         FileNotFoundError: A sample or its audio is missing.
@@ -121,7 +121,7 @@ def _draw(
 
 
 def _draw_curves(axes: Axes, tag: str, history: pd.DataFrame) -> None:
-    """Draw one experiment's losses; losses of different kinds do not share an axis."""
+    """Draw one experiment's losses; different losses do not share an axis."""
     for column, style in CURVES.items():
         if column in history:
             drawn = history[["epoch", column]].dropna()

@@ -1,4 +1,4 @@
-"""Figures: one style, drawings with their captions and numbers, saved as picture and table."""
+"""Style of plots, plots with their captions and numbers, saved as picture and table."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from asteroid.utils.files import atomic_path
 from evaluation.work.tables import write_table
@@ -23,6 +25,7 @@ __all__ = [
     "MARKERS",
     "Drawing",
     "Theme",
+    "draw_cells",
     "figure_style",
     "octave_ticks",
     "panels",
@@ -33,24 +36,19 @@ __all__ = [
 
 Theme = Literal["light", "dark"]
 
-# Told apart by colour-blind readers, on white and on black. Source: Okabe & Ito, Color Universal
+# Distinct to colour-blind readers, on white and on black. Source: Okabe & Ito, Color Universal
 # Design, 2008, without its black and its yellow.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS = "osD^vP*X"
 PANEL_INCHES = (3.3, 2.6)
 _INK = {"light": "#1b1f24", "dark": "#e6e8eb"}
+# A cell whose luminance is below this has white text.
+DARK = 0.55
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure to be drawn.
-
-    Attributes:
-        name: Of its file.
-        draw: Makes the figure in the style of the moment.
-        caption: What it shows, in a sentence.
-        numbers: What is plotted.
-    """
+    """A plot: its file's name, how it is drawn, its caption, and the numbers it shows."""
 
     name: str
     draw: Callable[[], Figure]
@@ -60,7 +58,7 @@ class Drawing:
 
 @contextmanager
 def figure_style(theme: Theme = "light") -> Iterator[None]:
-    """Draw figures in the project's style while this lasts."""
+    """Draw in the project's style while this lasts."""
     ink = _INK[theme]
     settings: Any = {
         "axes.axisbelow": True,
@@ -90,15 +88,46 @@ def figure_style(theme: Theme = "light") -> Iterator[None]:
 
 
 def panels(count: int, *, columns: int = 3) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many axes, a few in a row."""
+    """Return a figure with ``count`` axes, at most ``columns`` in a row."""
     columns = min(columns, count)
-    rows = -(-count // columns)
+    rows = -(-count // columns)  # rounded up
     size = (PANEL_INCHES[0] * columns, PANEL_INCHES[1] * rows)
     figure = Figure(figsize=size, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for place in axes[count:]:
         place.remove()
     return figure, axes[:count]
+
+
+def draw_cells(
+    axes: Axes,
+    table: pd.DataFrame,
+    text: Callable[[int, int], str],
+    *,
+    size: float = 9.0,
+    rotation: float = 0.0,
+    **style: Any,
+) -> AxesImage:
+    """Draw a table in colours, with a text in each cell, white where the cell is dark.
+
+    ``text`` takes row and column; ``size`` is that of all text in points, ``rotation`` that of the
+    columns' names in degrees; the rest goes to ``imshow``.
+    """
+    values = table.to_numpy(float)
+    image = axes.imshow(np.ma.masked_invalid(values), aspect="auto", **style)
+    axes.grid(visible=False)
+    side = "right" if 0 < rotation < 90 else "center"
+    columns = [str(name) for name in table.columns]
+    axes.set_xticks(range(len(columns)), columns, rotation=rotation, ha=side, fontsize=size)
+    axes.set_yticks(range(len(table)), [str(name) for name in table.index], fontsize=size)
+    for (row, column), value in np.ndenumerate(values):
+        red, green, blue, _ = image.cmap(image.norm(value))
+        # Luminance as the eye weighs the primaries, roughly.
+        dark = np.isfinite(value) and 0.3 * red + 0.6 * green + 0.1 * blue < DARK
+        colour = "white" if dark else "black"
+        label = axes.text(column, row, text(row, column), color=colour, fontsize=size)
+        label.set(ha="center", va="center")
+    return image
 
 
 def octave_ticks(axes: Axes, frequencies: pd.Series) -> None:
@@ -111,7 +140,7 @@ def octave_ticks(axes: Axes, frequencies: pd.Series) -> None:
 
 
 def save_figure(figure: Figure, path: Path, numbers: pd.DataFrame) -> Path:
-    """Save a figure and, beside it as .csv, the numbers it shows; return the table's path.
+    """Save a plot and, beside it as .csv, the numbers it shows; return the table's path.
 
     Raises:
         ValueError: The file's ending is not that of a picture.
@@ -133,7 +162,7 @@ def save_drawings(drawings: Iterable[Drawing], folder: Path) -> None:
 
 
 def svg_bytes(draw: Callable[[], Figure], theme: Theme) -> bytes:
-    """Return the figure that ``draw`` makes as SVG, on a transparent ground."""
+    """Return the plot that ``draw`` makes as SVG, on a transparent ground."""
     buffer = io.BytesIO()
     with figure_style(theme):
         figure = draw()

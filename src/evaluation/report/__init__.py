@@ -1,11 +1,11 @@
-"""One self-contained page of several systems: tables, figures, and a player to hear them with.
+"""One self-contained page of several systems: tables, plots and an audio player.
 
 `python -m evaluation.report` is the program. The page opens from disk: sounds, pictures, style and
 script are in it, nothing is fetched.
 
     sound       signals at equal loudness, encoded
     pictures    spectrograms and difference spectrograms, as small palette pictures
-    choice      which utterances are worth hearing
-    listening   the listening section's data, utterance by utterance, within a size
+    choice      choice of the utterances for the player
+    listening   data of the player, utterance by utterance
     page        templates filled in
 """

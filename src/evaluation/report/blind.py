@@ -1,10 +1,10 @@
-"""A blind listening test: one page of unnamed, level-matched signals, and a key to its answers.
+"""Blind listening test: one page of unnamed, level-matched signals, and a key to its answers.
 
-Two kinds. MUSHRA-style: the clean speech as an open reference, and in random order the systems, the
+Two types. MUSHRA-style: the clean speech as an open reference, and in random order the systems, the
 noisy mixture, the clean speech again (hidden) and the clean speech below 3.5 kHz (low anchor), each
-rated from 0 to 100. ABX: two systems and one of them again; which one was it?
+rated from 0 to 100. ABX: two systems, and one of them again as X, which is to be identified.
 
-The page knows signals by random codes only; the key, a file of its own, says what they are.
+The page has random codes in place of names; the key, a file of its own, maps them to signals.
 
 Sources: ITU-R BS.1534-3 (2015); Munson & Gardner, "Standardizing auditory tests", JASA 22 (1950).
 """
@@ -62,9 +62,11 @@ def make_test(
             name: base64.b64encode(encode(signal, rate, sound_format)).decode("ascii")
             for name, signal in _stimuli(kind, signals, rate).items()
         }
-        for names in _trials(kind, sounds, list(systems)):
+        for names in [tuple(sounds)] if kind == "mushra" else combinations(systems, 2):
             codes = {secrets.token_hex(CODE_BYTES): name for name in names}
-            trial: dict[str, Any] = {"stimuli": {code: sounds[codes[code]] for code in codes}}
+            trial: dict[str, Any] = {
+                "stimuli": {code: sounds[name] for code, name in codes.items()}
+            }
             if kind == "mushra":
                 trial["reference"] = sounds[HIDDEN_REFERENCE]
             trials.append(trial)
@@ -89,7 +91,7 @@ def blind_page(title: str, test: Mapping[str, Any]) -> str:
 
 
 def _stimuli(kind: TestKind, signals: Mapping[str, Array], rate: int) -> dict[str, Array]:
-    """Return what can be heard in the trials of one utterance, at equal loudness."""
+    """Return the signals of one utterance's trials, at equal loudness."""
     sounds = dict(signals)
     clean = sounds.pop(CLEAN)
     if kind == "abx":
@@ -97,19 +99,9 @@ def _stimuli(kind: TestKind, signals: Mapping[str, Array], rate: int) -> dict[st
     else:
         sounds[HIDDEN_REFERENCE] = clean
         if rate > 2 * ANCHOR_HZ:
-            sounds[ANCHOR] = _low_passed(clean, rate)
+            sections = butter(8, ANCHOR_HZ, fs=rate, output="sos")
+            # Forward and backward, without delay; shorter signals allow less padding.
+            padding = min(60, len(clean) - 1)
+            sounds[ANCHOR] = np.asarray(sosfiltfilt(sections, clean, padlen=padding))
     matched, _ = equal_loudness(sounds, rate)
     return matched
-
-
-def _low_passed(signal: Array, rate: int) -> Array:
-    """Return `(samples,)` without what is above 3.5 kHz."""
-    sections = butter(8, ANCHOR_HZ, fs=rate, output="sos")
-    return np.asarray(sosfiltfilt(sections, signal, padlen=min(60, len(signal) - 1)))
-
-
-def _trials(kind: TestKind, sounds: Mapping[str, str], systems: list[str]) -> list[list[str]]:
-    """Return the names of each trial's signals."""
-    if kind == "mushra":
-        return [list(sounds)]
-    return [list(pair) for pair in combinations(systems, 2)]

@@ -15,14 +15,11 @@ def choose_utterances(
 ) -> list[str]:
     """Choose utterances that differ in what they show.
 
-    In turn: the worst, the one on which the systems differ most, the best, one from the middle,
-    then the next of each kind.
+    In turn: the worst, the one on which the systems differ most, the best, the median, then the
+    next of each.
 
-    Args:
-        scores: one row per utterance (its id is the index), one column per system.
-        higher_is_better: direction of the scores.
-        n: how many.
-        first: ids that are taken in any case.
+    ``scores`` has a row per utterance (its id is the index) and a column per system; the ids in
+    ``first`` are taken in any case.
 
     Raises:
         ValueError: one of `first` is not among the utterances.

@@ -1,15 +1,15 @@
-"""Write one page of several systems: tables, figures, and a player to hear them with.
+"""Report: one page of several systems with tables, plots and an audio player.
 
     python -m evaluation.report XP1 XP2 -o report.html
 
 takes experiments (or folders of other systems' audio that evaluation.utt_eval has scored) on one
 test set. The page opens from disk, without a server or a network. Beside it, in report_figures/,
-lie the figures as PNG with the numbers they show as CSV. What evaluation.ph_eval and
-evaluation.recognise wrote is in it too, if they were run on every system.
+are the plots as PNG with their numbers as CSV. Results of evaluation.ph_eval and
+evaluation.recognise are included if they were run on every system.
 
     python -m evaluation.report XP1 XP2 --blind mushra -o test.html
 
-writes a blind listening test instead: unnamed systems at equal loudness, in an order drawn for each
+writes a blind listening test instead: unnamed systems at equal loudness, in random order for each
 participant. Keep test_key.json to yourself: evaluation.listening_results reads the answers with it.
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from itertools import islice
@@ -28,7 +28,7 @@ from typing import Any
 from tqdm import tqdm
 
 from asteroid.utils.files import write_text
-from evaluation.plots.drawing import figure_style, save_figure
+from evaluation.plots.drawing import save_drawings
 from evaluation.testset.experiment import open_systems
 from evaluation.testset.options import add_experiment_options
 from evaluation.testset.testset import TestSet
@@ -39,7 +39,7 @@ from .choice import choose_utterances
 from .listening import CLEAN, MIXTURE, ScoreTable, read_scores, read_signals, utterance_data
 from .page import report_page
 from .sections import Section, build_sections
-from .sound import FORMATS, SoundFormat
+from .sound import FORMATS
 
 __all__ = ["main"]
 
@@ -78,7 +78,7 @@ def _write_blind(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> in
     page = blind_page(title, test)
     if len(page.encode()) > args.max_mb * MEGABYTE:
         raise ValueError(
-            f"the page would have {len(page.encode()) / MEGABYTE:.1f} MB: ask for fewer "
+            f"the page would have {len(page.encode()) / MEGABYTE:.1f} MB: request fewer "
             f"--utterances than {len(chosen)}, or a larger --max_mb than {args.max_mb:g}"
         )
     key_file = args.output.with_name(f"{args.output.stem}_key.json")
@@ -99,15 +99,23 @@ def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> i
     sections = build_sections(systems, tables, baseline=baseline, root=args.root, jobs=args.jobs)
     chosen = _chosen(args, systems, tables)
     n_all = len(tables[0].scores)
+    # The signals that the player offers.
+    first = next(iter(next(iter(systems.values())).signals().values()))
+    labels = {MIXTURE: "noisy mixture"} if MIXTURE in first else {}
+    labels |= {CLEAN: "clean speech", **{name: name for name in systems}}
     listening: dict[str, Any] = {
-        "signals": _labels(systems, tables),
+        "signals": [{"name": name, "label": label} for name, label in labels.items()],
         "systems": list(systems),
         "rated": list(tables[0].scores),
         "metrics": [table.described() for table in tables],
         "utterances": [],
     }
     budget: float = args.max_mb * MEGABYTE - len(_page(args, systems, sections, listening, n_all))
-    for utterance, size in _encoded(chosen, systems, tables, args.audio):
+    for name in tqdm(chosen, unit="utterance", disable=None):
+        utterance = utterance_data(name, systems, tables, sound_format=args.audio)
+        texts = (utterance["sounds"], utterance["levels"], utterance["differences"])
+        # 4096: about what its names, scores and phones take.
+        size = sum(len(text) for group in texts for text in group.values()) + 4096
         if size > budget:
             logger.warning(
                 "%d of %d utterances fit into %g MB (--max_mb): the others are left out",
@@ -116,10 +124,12 @@ def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> i
             break
         budget -= size
         listening["utterances"].append(utterance)
-    listening["top_khz"] = _top_khz(listening["utterances"])
+    rates = {utterance["sample_rate"] for utterance in listening["utterances"]}
+    listening["top_khz"] = max(rates, default=0) / 2000
     page = _page(args, systems, sections, listening, n_all)
     write_text(args.output, page)
-    folder = _save_figures(args.output, sections)
+    folder = args.output.with_name(f"{args.output.stem}_figures")
+    save_drawings([drawing for section in sections for drawing in section.drawings], folder)
     megabytes = len(page.encode()) / MEGABYTE
     shown = len(listening["utterances"])
     print(f"{args.output} ({megabytes:.1f} MB, {shown} utterances) and {folder}")
@@ -129,10 +139,10 @@ def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> i
 def _chosen(
     args: argparse.Namespace, systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]
 ) -> list[str]:
-    """Return the utterances to hear; one whose audio cannot be used makes room for the next.
+    """Return the utterances for the player; one with unusable audio is replaced by the next.
 
     Raises:
-        ValueError: no utterance can be heard, or a metric or an id is not known.
+        ValueError: no utterance has usable audio, or a metric or an id does not exist.
     """
     by_name = {table.name: table for table in tables}
     if args.metric is not None and args.metric not in by_name:
@@ -147,7 +157,7 @@ def _chosen(
     most = max(args.utterances, len(args.ids))
     chosen = list(islice(filter(partial(_is_readable, systems=systems), ranked), most))
     if not chosen:
-        raise ValueError("the audio of no utterance can be used: see above")
+        raise ValueError("no utterance has usable audio: see the warnings above")
     return chosen
 
 
@@ -156,35 +166,9 @@ def _is_readable(name: str, systems: Mapping[str, TestSet]) -> bool:
     try:
         read_signals(name, systems)
     except ValueError as error:
-        logger.warning("%s is left out of what can be heard: %s", name, error)
+        logger.warning("%s is left out of the player: %s", name, error)
         return False
     return True
-
-
-def _labels(systems: Mapping[str, TestSet], tables: Sequence[ScoreTable]) -> list[dict[str, str]]:
-    """Return what the player offers: the mixture where there is one, clean speech, the systems."""
-    first = next(iter(next(iter(systems.values())).signals().values()))
-    names = [MIXTURE] * (MIXTURE in first) + [CLEAN, *systems]
-    label = {MIXTURE: "noisy mixture", CLEAN: "clean speech"}
-    return [{"name": name, "label": label.get(name, name)} for name in names]
-
-
-def _encoded(
-    chosen: Sequence[str],
-    systems: Mapping[str, TestSet],
-    tables: Sequence[ScoreTable],
-    sound_format: SoundFormat,
-) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each utterance's data and its size in the page, in bytes."""
-    for name in tqdm(chosen, unit="utterance", disable=None):
-        data = utterance_data(name, systems, tables, sound_format=sound_format)
-        texts = (data["sounds"], data["levels"], data["differences"])
-        yield data, sum(len(text) for group in texts for text in group.values()) + 4096
-
-
-def _top_khz(utterances: Sequence[Mapping[str, Any]]) -> float:
-    rates = {utterance["sample_rate"] for utterance in utterances}
-    return max(rates, default=0) / 2000
 
 
 def _page(
@@ -195,7 +179,7 @@ def _page(
     n_all: int,
 ) -> str:
     shown = len(listening["utterances"])
-    notices = [f"{name}: {found.notice}." for name, found in systems.items() if found.notice]
+    notices = [f"{name}: {testset.notice}." for name, testset in systems.items() if testset.notice]
     return report_page(
         args.title,
         f"{len(systems)} systems on {n_all} utterances: {', '.join(systems)}.",
@@ -206,16 +190,6 @@ def _page(
         notices=notices,
         footer=f"Written {datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC by evaluation.report.",
     )
-
-
-def _save_figures(output: Path, sections: Sequence[Section]) -> Path:
-    """Save the figures beside the page, with their numbers."""
-    folder = output.with_name(f"{output.stem}_figures")
-    with figure_style():
-        for section in sections:
-            for drawing in section.drawings:
-                save_figure(drawing.draw(), folder / f"{drawing.name}.png", drawing.numbers)
-    return folder
 
 
 main = program("report", __doc__, _add_options, _work)

@@ -1,4 +1,4 @@
-"""The report's figures, each with the numbers it shows."""
+"""Plots of the report, each with the numbers it shows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from auditus import METRICS
 from evaluation.compare.columns import ScoreColumn
-from evaluation.plots.drawing import MARKERS, Drawing, panels
+from evaluation.plots.drawing import MARKERS, Drawing, draw_cells, panels
 from evaluation.score.columns import grouping
+from evaluation.work.tables import DASH
 
 from .listening import MIXTURE, ScoreTable
 
@@ -49,7 +50,9 @@ def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing | None:
         for place, name in zip(axes[len(histories) :], shared, strict=True):
             for system, part in numbers[numbers["quantity"] == name].groupby("system", sort=False):
                 place.plot(part["epoch"], part["value"], marker=".", label=system)
-            place.set(title=name, xlabel="epoch", ylabel=_validated(name))
+            metric = name.removeprefix("val/")
+            label = METRICS.get(metric).title if metric in METRICS.names() else metric
+            place.set(title=name, xlabel="epoch", ylabel=label)
             place.legend()
         for place in axes:
             place.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -77,9 +80,10 @@ def distributions(tables: Sequence[ScoreTable]) -> Drawing:
         for place, table in zip(axes, tables, strict=True):
             names = list(table.scores)
             values = [table.scores[name].dropna().to_numpy() for name in names]
-            for row, one in enumerate(values):
-                jitter = np.random.default_rng(row).uniform(-0.18, 0.18, len(one))
-                place.plot(one, row + jitter, ".", alpha=0.45, markersize=3)
+            for row, dots in enumerate(values):
+                # Spread up and down, so that equal values can be seen.
+                jitter = np.random.default_rng(row).uniform(-0.18, 0.18, len(dots))
+                place.plot(dots, row + jitter, ".", alpha=0.45, markersize=3)
             place.boxplot(
                 values,
                 positions=range(len(names)),
@@ -89,7 +93,8 @@ def distributions(tables: Sequence[ScoreTable]) -> Drawing:
             )
             place.set_yticks(range(len(names)), names)
             place.invert_yaxis()
-            place.set(title=_titled(table), xlabel=table.unit or table.label)
+            better = "higher" if table.higher_is_better else "lower"
+            place.set(title=f"{table.label} ({better} is better)", xlabel=table.unit or table.label)
         return figure
 
     caption = (
@@ -104,31 +109,20 @@ def by_condition(
 ) -> Drawing | None:
     """Draw mean improvements over the mixture, with 95 % intervals, by a column of the samples.
 
-    Args:
-        tables: metrics; those without a score of the mixture are left out.
-        samples: the test set's samples, by id.
-        column: what groups them, see `groups.grouping`.
-        label: of the axis.
+    Metrics without a score of the mixture are left out; ``samples`` are by id.
     """
     if column not in samples or samples[column].dropna().empty:
         return None
     groups = grouping(samples[column])
     rows = []
-    for table in (one for one in tables if MIXTURE in one.scores):
+    for table in (table for table in tables if MIXTURE in table.scores):
         gains = table.scores.drop(columns=MIXTURE).sub(table.scores[MIXTURE], axis=0)
         for system in gains:
             for group, part in gains[system].dropna().groupby(groups, sort=True, observed=True):
-                rows.append(
-                    {
-                        "metric": table.label,
-                        "unit": table.unit,
-                        "system": system,
-                        column: group,
-                        "improvement": part.mean(),
-                        "half_width": INTERVAL_SIGMAS * part.std() / np.sqrt(len(part)),
-                        "n": len(part),
-                    }
-                )
+                row = {"metric": table.label, "unit": table.unit, "system": system, column: group}
+                half_width = INTERVAL_SIGMAS * part.std() / np.sqrt(len(part))
+                row |= {"improvement": part.mean(), "half_width": half_width, "n": len(part)}
+                rows.append(row)
     if not rows:
         return None
     numbers = pd.DataFrame(rows)
@@ -140,9 +134,9 @@ def by_condition(
             shown = numbers[numbers["metric"] == metric]
             names = list(dict.fromkeys(shown[column]))
             for index, (system, part) in enumerate(shown.groupby("system", sort=False)):
-                centre = [names.index(name) for name in part[column]]
+                centre = np.array([names.index(name) for name in part[column]])
                 place.errorbar(
-                    np.array(centre) + 0.08 * index,
+                    centre + 0.08 * index,  # side by side, so that intervals do not overlap
                     part["improvement"],
                     part["half_width"].fillna(0.0),
                     marker=MARKERS[index % len(MARKERS)],
@@ -167,11 +161,7 @@ def heat_map(
 ) -> Drawing:
     """Draw a table of differences in colours, each with its number and a star where marked.
 
-    Args:
-        values: class x system.
-        marks: of the same shape, bool.
-        column: whose differences they are.
-        caption: of the figure.
+    ``values`` and ``marks`` are class x system.
     """
     numbers = values.rename_axis("class").reset_index().melt("class", var_name="system")
     starred = marks.rename_axis("class").reset_index().melt("class", value_name="significant")
@@ -182,15 +172,12 @@ def heat_map(
         figure = Figure(figsize=(2.4 + 1.1 * columns, 1.2 + 0.27 * rows), layout="constrained")
         axes = figure.subplots()
         widest = np.nanmax(np.abs(values.to_numpy()), initial=1e-9)
-        image = axes.imshow(values, cmap="PuOr_r", vmin=-widest, vmax=widest, aspect="auto")
-        for (row, place), value in np.ndenumerate(values.to_numpy(dtype=float)):
-            star = "*" if marks.iloc[row, place] else ""
-            text = f"{value:+.{column.decimals}f}{star}" if np.isfinite(value) else "–"  # noqa: RUF001
-            pale = not np.isfinite(value) or abs(value) < 0.6 * widest
-            axes.text(place, row, text, ha="center", va="center", color="k" if pale else "w")
-        axes.set_xticks(range(columns), list(values.columns))
-        axes.set_yticks(range(rows), list(values.index))
-        axes.grid(visible=False)
+
+        def text(row: int, place: int) -> str:
+            value, star = values.iat[row, place], "*" if marks.iat[row, place] else ""
+            return f"{value:+.{column.decimals}f}{star}" if np.isfinite(value) else DASH
+
+        image = draw_cells(axes, values, text, cmap="PuOr_r", vmin=-widest, vmax=widest)
         axes.set_title(column.name.removesuffix("_out"))
         unit = f" ({column.unit})" if column.unit else ""
         side = "positive" if column.higher_is_better else "negative"
@@ -199,16 +186,3 @@ def heat_map(
 
     name = f"phonemes_{column.name.replace('/', '_')}"
     return Drawing(name, draw, caption, numbers)
-
-
-def _validated(name: str) -> str:
-    """Return the axis of a validation metric, as `val/si_sdr`."""
-    metric = name.removeprefix("val/")
-    if metric not in METRICS.names():
-        return metric
-    known = METRICS.get(metric)
-    return f"{known.label} ({known.unit})" if known.unit else known.label
-
-
-def _titled(table: ScoreTable) -> str:
-    return f"{table.label} ({'higher' if table.higher_is_better else 'lower'} is better)"

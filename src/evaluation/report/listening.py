@@ -13,10 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from auditus import METRICS
-from evaluation.score.columns import column_name
+from evaluation.phonemes.segments import read_segments
+from evaluation.score.columns import column_name, read_sample_table
 from evaluation.testset.signals import SignalFiles
 from evaluation.testset.testset import TestSet
-from evaluation.work.tables import read_table
 
 from .pictures import difference_picture, levels_db, spectrogram_picture
 from .sound import SoundFormat, encode, equal_loudness
@@ -61,18 +61,13 @@ class ScoreTable:
 
 
 def read_scores(systems: Mapping[str, TestSet]) -> list[ScoreTable]:
-    """Return every metric that all systems were scored by, of the mixture too where it is known.
+    """Return every metric that all systems have, with the mixture's scores where there are some.
 
     Raises:
         FileNotFoundError: a system has not been scored.
         ValueError: the systems have no metric in common.
     """
-    tables = {}
-    for name, testset in systems.items():
-        path = testset.metrics / "metrics_by_sample.csv"
-        if not path.is_file():
-            raise FileNotFoundError(f"no {path}: run evaluation.utt_eval on {name} first")
-        tables[name] = read_table(path).set_index("id")
+    tables = {name: read_sample_table(testset) for name, testset in systems.items()}
     score_tables = []
     for name in METRICS.names():
         metric, after = METRICS.get(name), column_name(f"out/{name}")
@@ -86,7 +81,9 @@ def read_scores(systems: Mapping[str, TestSet]) -> list[ScoreTable]:
             ScoreTable(name, metric.label, metric.unit, metric.higher_is_better, scores)
         )
     if not score_tables:
-        raise ValueError(f"no metric is known of all of {', '.join(systems)}: run utt_eval alike")
+        raise ValueError(
+            f"{', '.join(systems)} have no metric in common: run utt_eval with the same --metrics"
+        )
     return score_tables
 
 
@@ -104,24 +101,30 @@ def utterance_data(
     """
     signals, rate = read_signals(name, systems)
     matched, gains = equal_loudness(signals, rate)
-    levels = {one: levels_db(signal, rate) for one, signal in matched.items()}
+    levels = {label: levels_db(signal, rate) for label, signal in matched.items()}
     loudest = float(levels[CLEAN].max())
     frames = min(level.shape[1] for level in levels.values())
-    shown = {one: level[:, :frames] for one, level in levels.items()}
+    shown = {label: level[:, :frames] for label, level in levels.items()}
     testset = next(iter(systems.values()))
+    phones = next(filter(None, map(read_segments, systems.values())), {})
     return {
         "id": name,
         "duration": max(len(signal) for signal in matched.values()) / rate,
         **_described(testset, name),
-        "phones": _phones(systems, name),
-        "gains_db": {one: None if np.isnan(gain) else gain for one, gain in gains.items()},
+        # start (s), end (s) and label, from the first system that has them: all have one speech
+        "phones": [phone[:3] for phone in phones.get(name, ())],
+        "gains_db": {label: None if np.isnan(gain) else gain for label, gain in gains.items()},
         "scores": {table.name: _row(table.scores, name) for table in tables},
-        "sounds": {one: _text(encode(each, rate, sound_format)) for one, each in matched.items()},
-        "levels": {one: _text(spectrogram_picture(each, loudest)) for one, each in levels.items()},
+        "sounds": {
+            label: _text(encode(signal, rate, sound_format)) for label, signal in matched.items()
+        },
+        "levels": {
+            label: _text(spectrogram_picture(level, loudest)) for label, level in levels.items()
+        },
         "differences": {
-            one: _text(difference_picture(each, shown[CLEAN], loudest))
-            for one, each in shown.items()
-            if one != CLEAN
+            label: _text(difference_picture(level, shown[CLEAN], loudest))
+            for label, level in shown.items()
+            if label != CLEAN
         },
         "sample_rate": rate,
     }
@@ -142,37 +145,22 @@ def read_signals(name: str, systems: Mapping[str, TestSet]) -> tuple[dict[str, A
     files = {MIXTURE: first.get("mixture"), CLEAN: first.get("speech")}
     files |= {system: own.get("estimate") for system, own in paths.items()}
     names = [label for label in files if label != MIXTURE or files[MIXTURE] is not None]
-    known = {label: path for label, path in files.items() if path is not None}
-    signals, rate = SignalFiles(known).read(*names)
+    present = {label: path for label, path in files.items() if path is not None}
+    signals, rate = SignalFiles(present).read(*names)
     return {label: signal[0].double().numpy() for label, signal in signals.items()}, rate
 
 
 def _described(testset: TestSet, name: str) -> dict[str, str]:
-    """Return the condition and the transcript, as far as they are known."""
-    table = testset.samples().set_index("id")
-    known = table.loc[name].dropna()
-    condition = [str(known["noise_type"])] if "noise_type" in known else []
-    if "snr_db" in known:
-        condition.append(f"{float(known['snr_db']):.1f} dB")
-    return {
-        "condition": ", ".join(condition),
-        "transcript": str(known["transcript"]) if "transcript" in known else "",
-    }
-
-
-def _phones(systems: Mapping[str, TestSet], name: str) -> list[list[Any]]:
-    """Return start (s), end (s) and label of each phone, from the first system that has them."""
-    for testset in systems.values():
-        path = testset.metrics / "phoneme_segments.csv"
-        if path.is_file():
-            table = read_table(path)
-            rows = table.loc[table["id"] == name, ["start_s", "end_s", "phone"]]
-            return [[float(start), float(end), phone] for start, end, phone in rows.to_numpy()]
-    return []
+    """Return the condition and the transcript, as far as samples.csv has them."""
+    facts = testset.samples().set_index("id").loc[name].dropna()
+    condition = [str(facts["noise_type"])] if "noise_type" in facts else []
+    if "snr_db" in facts:
+        condition.append(f"{float(facts['snr_db']):.1f} dB")
+    return {"condition": ", ".join(condition), "transcript": str(facts.get("transcript", ""))}
 
 
 def _row(scores: pd.DataFrame, name: str) -> dict[str, float | None]:
-    """Return an utterance's scores; None where there is none."""
+    """Return an utterance's scores; None where a score is undefined."""
     if name not in scores.index:
         return {}
     row = scores.loc[name]

@@ -1,4 +1,4 @@
-"""Analyse the answers to a blind listening test.
+"""Results of a blind listening test: ratings or correct answers, with intervals and tests.
 
     python -m evaluation.listening_results test_key.json answers_*.json -o results
 
@@ -8,8 +8,8 @@ signed ranks on participants' means, Holm's correction). Participants who rate t
 below 90 in more than 15 % of the trials are left out and named (ITU-R BS.1534-3, 4.1.2); with
 `--all` they count.
 
-ABX: `answers.csv` and `results.csv`: for each pair of systems how often X was found, of how many,
-and the probability of at least as many by guessing (binomial, one-sided, Holm's correction).
+ABX: `answers.csv` and `results.csv`: for each pair of systems the correct answers (found), of how
+many, and the probability of at least as many by guessing (binomial, one-sided, Holm's correction).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import stats
 
-from asteroid.utils.files import atomic_path
 from evaluation.compare.statistics import (
     ClusterSums,
     adjust,
@@ -36,6 +35,7 @@ from evaluation.compare.statistics import (
 )
 from evaluation.plots.drawing import figure_style, save_figure
 from evaluation.work.cli import program
+from evaluation.work.tables import write_table
 
 from .blind import HIDDEN_REFERENCE
 
@@ -50,7 +50,7 @@ DRAWS = 10_000
 
 
 def read_answers(key: Mapping[str, Any], paths: Sequence[Path]) -> pd.DataFrame:
-    """Return a row per answer: participant, utterance and what was said, by name of the system.
+    """Return a row per answer: participant, utterance and rating or choice, by name of the system.
 
     Raises:
         ValueError: a file is not an answer to this test, or a participant is there twice.
@@ -74,19 +74,19 @@ def read_answers(key: Mapping[str, Any], paths: Sequence[Path]) -> pd.DataFrame:
             names = trial["stimuli"]
             try:
                 if key["kind"] == "mushra":
-                    rated = answer["ratings"].items()
-                    rows += [head | {"signal": names[code], "rating": one} for code, one in rated]
+                    ratings = answer["ratings"].items()
+                    rows += [head | {"signal": names[code], "rating": x} for code, x in ratings]
                 else:
                     pair = " / ".join(sorted(names.values()))
-                    found = {"x": names[answer["x"]], "answer": names[answer["answer"]]}
-                    rows.append(head | {"pair": pair} | found)
+                    choice = {"x": names[answer["x"]], "answer": names[answer["answer"]]}
+                    rows.append(head | {"pair": pair} | choice)
             except KeyError as error:
                 raise ValueError(f"{path}: {error} is not a signal of this test") from None
     return pd.DataFrame(rows)
 
 
 def screened(ratings: pd.DataFrame) -> list[str]:
-    """Return the participants who did not find the hidden reference often enough."""
+    """Return the participants who rated the hidden reference too low too often."""
     reference = ratings[ratings["signal"] == HIDDEN_REFERENCE]
     missed = (reference["rating"] < LEAST_REFERENCE).groupby(reference["participant"]).mean()
     return [str(name) for name in missed.index[missed > MOST_MISSES]]
@@ -101,7 +101,11 @@ def mushra_results(ratings: pd.DataFrame) -> pd.DataFrame:
     order = table.mean().sort_values(ascending=False).index
     systems = [name for name in order if name != HIDDEN_REFERENCE]
     best = systems[0]
-    sums = {name: _sums(table[name]) for name in order}
+    present = table[order].notna()
+    values, weights = table[order].where(present, 0.0), present.astype(float)
+    sums = {
+        name: ClusterSums(values[name].to_numpy()[None], weights[name].to_numpy()) for name in order
+    }
     drawn = dict(zip(sums, bootstrap_means(list(sums.values()), DRAWS), strict=True))
     rows = []
     for name in order:
@@ -116,7 +120,7 @@ def mushra_results(ratings: pd.DataFrame) -> pd.DataFrame:
 
 
 def abx_results(answers: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per pair: found, of how many, share with its interval, p-value of guessing.
+    """Return a row per pair: correct answers, of how many, share and interval, p of guessing.
 
     The interval is Wilson's, the test one-sided: fewer hits than by guessing tell nothing.
     """
@@ -130,18 +134,10 @@ def abx_results(answers: pd.DataFrame) -> pd.DataFrame:
     return _adjusted(pd.DataFrame(rows))
 
 
-def _sums(column: pd.Series) -> ClusterSums:
-    there = column.notna().to_numpy()
-    values = np.where(there, column.to_numpy(dtype=float), 0.0)
-    return ClusterSums(values[None], there.astype(float))
-
-
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
     """Add the p-values corrected by Holm's method."""
-    if "p" in table:
-        known = table["p"].notna()
-        corrected = adjust(table.loc[known, "p"].to_numpy(dtype=float), "holm")
-        table.loc[known, "p_adjusted"] = corrected
+    if "p" in table and table["p"].notna().any():
+        table["p_adjusted"] = adjust(table["p"].to_numpy(dtype=float), "holm")
     return table
 
 
@@ -163,12 +159,12 @@ def _figure(results: pd.DataFrame, kind: str) -> Figure:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not a JSON file: {error}") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object")
-    return found
+    return content
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -191,13 +187,12 @@ def _work(args: argparse.Namespace) -> int:
     else:
         out = [] if args.all else screened(answers)
         if out:
-            logger.warning("left out, the hidden reference was missed: %s", ", ".join(out))
+            logger.warning("left out, missed the hidden reference: %s", ", ".join(out))
         kept = answers[~answers["participant"].isin(out)]
         if kept.empty:
-            raise ValueError("no participant found the hidden reference: see --all")
+            raise ValueError("every participant missed the hidden reference: see --all")
         name, results = "ratings.csv", mushra_results(kept)
-    with atomic_path(args.output / name) as temporary:
-        answers.to_csv(temporary, index=False)
+    write_table(args.output / name, answers, digits=None)
     with figure_style():
         save_figure(_figure(results, key["kind"]), args.output / "results.png", results)
     print(results.to_string(index=False, float_format="%.3g"))

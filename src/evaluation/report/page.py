@@ -1,4 +1,4 @@
-"""The page itself: templates filled in, nothing left outside."""
+"""Page of the report, with everything it needs inside."""
 
 from __future__ import annotations
 
@@ -33,14 +33,7 @@ def report_page(
 ) -> str:
     """Return the report as one HTML page.
 
-    Args:
-        title: of the page.
-        summary: what was compared, in a sentence.
-        sections: above the listening section.
-        listening: its data, for the script.
-        introduction: of the listening section.
-        notices: what the reader must not miss.
-        footer: where it comes from.
+    ``listening`` is the data for the script; notices are what the reader must not miss.
     """
     described = [
         {
@@ -48,10 +41,10 @@ def report_page(
             "title": section.title,
             "paragraphs": section.paragraphs,
             "tables": [
-                {"caption": one.caption, "headings": one.head, "rows": one.rows}
-                for one in section.grids
+                {"caption": grid.caption, "headings": grid.head, "rows": grid.rows}
+                for grid in section.grids
             ],
-            "figures": [_embedded(one) for one in section.drawings],
+            "figures": [_embedded(drawing) for drawing in section.drawings],
         }
         for section in sections
     ]
@@ -71,7 +64,7 @@ def report_page(
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill in a template; a name it asks for must be given, and all text is escaped."""
+    """Fill in a template; every name in it must be given, and all text is escaped."""
     environment = Environment(
         loader=FunctionLoader(_read), autoescape=True, undefined=StrictUndefined
     )
@@ -91,7 +84,7 @@ def embedded_json(data: Mapping[str, Any]) -> Markup:
 
 
 def _embedded(drawing: Drawing) -> dict[str, str]:
-    """Return a figure as base64 in both themes."""
+    """Return a plot as base64 in both themes."""
     light, dark = (
         base64.b64encode(svg_bytes(drawing.draw, theme)).decode("ascii")
         for theme in ("light", "dark")
@@ -106,5 +99,5 @@ def _read(name: str) -> str:
 
 
 def verbatim(name: str) -> Markup:
-    """Return a file of ours that is to stand in the page as it is."""
+    """Return a file of the templates that is part of the page as it is."""
     return Markup(_read(name))

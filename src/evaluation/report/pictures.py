@@ -40,9 +40,7 @@ def levels_db(signal: Array, sample_rate: int) -> Array:
 def spectrogram_picture(levels: Array, loudest: float) -> bytes:
     """Return levels `(freq, frames)` in dB as a PNG, low frequencies below.
 
-    Args:
-        levels: the cells.
-        loudest: the level that has the brightest colour; 70 dB below it is the darkest.
+    ``loudest`` is the level of the brightest colour; 70 dB below it is the darkest.
     """
     return _paint((levels - (loudest - RANGE_DB)) / RANGE_DB, LEVELS)
 

@@ -1,4 +1,4 @@
-"""Sections of the report: paragraphs, tables and plots, from what other programs wrote."""
+"""Sections of the report: paragraphs, tables and plots of other programs' results."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Section:
         title: its heading.
         paragraphs: what to know before reading it.
         grids: tables.
-        drawings: figures.
+        drawings: plots.
     """
 
     id: str
@@ -61,15 +61,9 @@ def build_sections(
     options: CompareOptions | None = None,
     jobs: int = 1,
 ) -> list[Section]:
-    """Return the sections for which there is something to show.
+    """Return the sections that have a table or a plot.
 
-    Args:
-        systems: name -> test set; all of the same samples.
-        tables: the metrics per utterance.
-        baseline: the system that others are measured against.
-        root: the folder of experiments, for the learning curves.
-        options: of the statistics.
-        jobs: processes for the spectra.
+    All systems have the same samples; ``root`` is the folder of experiments, for learning curves.
 
     Raises:
         ValueError: the systems were given different test sets.

@@ -41,6 +41,7 @@ def loudness(signal: Array, sample_rate: int) -> float:
         return -np.inf
     full, level = signal / peak, 20 * np.log10(peak)
     if len(signal) < GATING_BLOCK_S * sample_rate:
+        # -0.691 dB: BS.1770's offset, for which a 997 Hz sine at full scale has -3.01 LUFS.
         return float(10 * np.log10(np.mean(full**2)) - 0.691 + level)
     with needed_for("loudness"):
         import pyloudnorm
@@ -60,17 +61,17 @@ def equal_loudness(
     Returns:
         The signals, and the gain of each in dB (NaN for silence).
     """
-    finite = {name: np.nan_to_num(one, posinf=0.0, neginf=0.0) for name, one in signals.items()}
-    level = {name: loudness(one, sample_rate) for name, one in finite.items()}
+    finite = {name: np.nan_to_num(x, posinf=0.0, neginf=0.0) for name, x in signals.items()}
+    levels = {name: loudness(x, sample_rate) for name, x in finite.items()}
     gains = {
-        name: 10 ** ((TARGET_LUFS - level[name]) / 20) if np.isfinite(level[name]) else np.nan
-        for name in finite
+        name: 10 ** ((TARGET_LUFS - level) / 20) if np.isfinite(level) else np.nan
+        for name, level in levels.items()
     }
-    peaks = [np.abs(one).max() * gains[name] for name, one in finite.items() if gains[name] > 0]
+    # NaN > 0 is False: silence has no gain.
+    peaks = [np.abs(x).max() * gains[name] for name, x in finite.items() if gains[name] > 0]
     common = min(1.0, PEAK / max(peaks, default=1.0))
     matched = {
-        name: one * (gains[name] * common if gains[name] > 0 else 0.0)
-        for name, one in finite.items()
+        name: x * (gains[name] * common if gains[name] > 0 else 0.0) for name, x in finite.items()
     }
     return matched, {name: float(20 * np.log10(gain * common)) for name, gain in gains.items()}
 

@@ -11,16 +11,16 @@ in <root>/<tag>/<testset>/metrics/, or in <estimates>_results/metrics/:
     metrics_by_sample.csv        a row per sample: published columns, then others; empty where
                                  undefined; Delta_ columns are the improvement over the mixture
     metrics.csv                  a row per metric: mean, deviation, how many were scored
-    metrics_by_<group>.csv       the same within groups: snr_db, noise_type, seen, speaker, as far
-                                 as the manifest knows them, and noise_type_snr_db with a picture
+    metrics_by_<group>.csv       the same within groups: snr_db, noise_type, seen, speaker, if they
+                                 are in the manifest, and noise_type_snr_db with a plot
     failures.csv                 a row per value that is not defined, with the reason
 
 Whole utterances are scored, by PESQ too. A file of several channels is scored by its first; the
 binaural metrics (mbstoi, ild_error, itd_error) need two, left ear first: a file of two channels, or
-for references the manifest's microphones (--ears). Finished samples are kept in a ledger, by which
-a killed run resumes and a second run only does what is new: samples whose audio changed, metrics
-not requested before. A run in which nothing can be scored leaves earlier tables alone. What
-becomes of silent, short, clipped or broken files is in src/evaluation/README.md.
+for references the manifest's microphones (--ears). Finished samples are kept in a ledger: a killed
+run resumes, and a second run computes only samples whose audio changed and metrics not requested
+before. A run in which nothing can be scored leaves earlier tables unchanged. The outcome for
+silent, short, clipped or broken files is in src/evaluation/README.md.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         choices=[*METRICS.names(), "published", "all"],
         metavar="NAME",
         help=f"default: published, that is {' '.join(PUBLISHED)}, as far as there are references; "
-        f"known: {', '.join(METRICS.names())}, all",
+        f"or any of {', '.join(METRICS.names())}, all",
     )
     parser.add_argument(
         "--variant",
@@ -64,19 +64,19 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         nargs="+",
         metavar="DB",
-        help="edges of the classes of SNR (default: every SNR a class, or, where they are drawn "
-        "from a range, classes of 5 dB)",
+        help="edges of the SNR classes (default: a class per SNR, or classes of 5 dB where SNRs "
+        "are drawn from a range)",
     )
     parser.add_argument(
         "--cut_to_shortest",
         action="store_true",
-        help="cut a sample's signals to the shortest (default: no score where lengths differ)",
+        help="cut a sample's signals to the shortest one (default: no score if lengths differ)",
     )
     parser.add_argument(
         "--jobs",
         type=natural_int,
         default=available_cpus(),
-        help="processes; 0: none but this one, which a crash would end (default: %(default)s)",
+        help="processes; 0: this one only, which a crash would end (default: %(default)s)",
     )
     add_shard_option(parser)
 
@@ -85,19 +85,24 @@ def _names(requested: Sequence[str] | None, testset: TestSet) -> list[str]:
     """Return the metrics to compute; by default those published that the references allow."""
     if requested is None:
         signals = testset.signals().values()
-        there = {name for files in signals for name in files}
+        available = {name for files in signals for name in files}
         roles = {"speech": "target", "noise": "noise"}
-        missing = {role for name, role in roles.items() if name not in there}
-        names = [one.name for one in get_metrics(PUBLISHED) if not missing & set(one.needs)]
+        missing = {role for name, role in roles.items() if name not in available}
+        names = [
+            metric.name for metric in get_metrics(PUBLISHED) if not missing & set(metric.needs)
+        ]
         if not signals:
             raise FileNotFoundError(
                 f"{testset.folder} holds no samples: run evaluation.infer first"
             )
         if not names:
-            raise ValueError("without references there are dnsmos_* and distillmos: --metrics")
+            raise ValueError(
+                "no published metric works without references: request --metrics dnsmos_ovrl, "
+                "another dnsmos_* or distillmos"
+            )
         if len(names) < len(PUBLISHED):
             left = ", ".join(name for name in PUBLISHED if name not in names)
-            logger.info("without %s: not computed are %s", " and ".join(sorted(missing)), left)
+            logger.info("not computed without %s: %s", " and ".join(sorted(missing)), left)
         return names
     chosen: list[str] = []
     for name in requested:

@@ -1,8 +1,8 @@
 """Columns of the published tables, means of all samples, and means within groups of samples.
 
 Groups are those by SNR, noise type, speaker, seen or unseen noise, and noise type crossed with SNR.
-What the samples' table does not know makes no group; samples of which it is not known form a group
-of their own, `(unknown)`.
+A column that the samples' table lacks makes no group; samples without a value in it form a group of
+their own, `(unknown)`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import pandas as pd
 
 from auditus import get_metric
 from auditus.metric import Metric
+from evaluation.testset.testset import TestSet
+from evaluation.work.tables import read_table
 
 __all__ = [
     "CROSSED",
@@ -25,6 +27,7 @@ __all__ = [
     "group_tables",
     "grouping",
     "keys_of",
+    "read_sample_table",
     "sample_table",
     "snr_classes",
     "summary_table",
@@ -48,16 +51,16 @@ _PUBLISHED = (
 _BARE = ("PESQ", "STOI")
 # An unprocessed mixture lies in the plane of speech and noise: it has no artefact to rate.
 _WITHOUT_INPUT = ("si_sar", "si_sar_leroux", "fw_sar")
-# What is said in a sample is no condition to compare scores by.
-_SAID = ("transcript", "textgrid", "phones", "speech_file")
+# Columns of samples.csv that are no condition to compare scores by: what is said in a sample.
+SPOKEN = ("transcript", "textgrid", "phones", "speech_file")
 # The reference microphone is the first one of the manifest.
 REFERENCE_MICROPHONE = 0
 
 GROUPS = ("snr_db", "noise_type", "seen", "speaker")
 CROSSED = ("noise_type", "snr_db")
 UNKNOWN = "(unknown)"
-# More different SNRs than this are drawn from a range, not chosen: they are sorted into classes. So
-# are fewer, if they are fractions with fewer samples each than this.
+# More different SNRs than this are drawn from a range, not chosen, and are sorted into classes. So
+# are fewer, if they are not multiples of 0.5 dB and have fewer samples each than LEAST_SAMPLES.
 MOST_SNRS = 12
 LEAST_SAMPLES = 1.5
 STEP_DB = 5.0
@@ -66,11 +69,9 @@ STEP_DB = 5.0
 def keys_of(
     metrics: Iterable[Metric], signals: Mapping[str, Mapping[str, object]]
 ) -> tuple[str, ...]:
-    """Return the keys to compute: of the estimate, and of the mixture where that tells anything.
+    """Return the keys to compute: of the estimate, and of the mixture where that means anything.
 
-    Args:
-        metrics: which ones.
-        signals: of each sample the signals there are; without any mixture it has no scores.
+    ``signals`` are those that each sample has; without any mixture it has no scores.
     """
     mixtures = any("mixture" in files for files in signals.values())
     keys = []
@@ -94,18 +95,25 @@ def drawn_columns(keys: Sequence[str]) -> dict[str, Metric]:
     return {column_name(f"out/{name}"): get_metric(name) for name in names}
 
 
-def value_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Return the table's columns of values: estimate's, mixture's, and their difference."""
-    metrics = _metric_by_column(keys)
-    return [column for column in table if column in metrics]
-
-
-def _metric_by_column(keys: Sequence[str]) -> dict[str, Metric]:
+def value_columns(table: pd.DataFrame, keys: Sequence[str]) -> dict[str, Metric]:
+    """Return the table's columns of values: estimate's, mixture's, their difference; by metric."""
     metrics = {}
     for key in keys:
         metric = get_metric(key.split("/")[1])
         metrics[column_name(key)] = metrics[f"Delta_{metric.label}"] = metric
-    return metrics
+    return {column: metrics[column] for column in table if column in metrics}
+
+
+def read_sample_table(testset: TestSet) -> pd.DataFrame:
+    """Return the scores that ``utt_eval`` wrote, a row per sample, by the manifest's id.
+
+    Raises:
+        FileNotFoundError: The test set has not been scored.
+    """
+    path = testset.metrics / "metrics_by_sample.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"no {path}: run evaluation.utt_eval on {testset.system} first")
+    return read_table(path).set_index("id")
 
 
 def sample_table(
@@ -122,8 +130,8 @@ def sample_table(
             table[f"Delta_{get_metric(name).label}"] = table[after] - table[before]
     first = [column for column in _PUBLISHED if column in table]
     rest = [column for column in table if column not in first]
-    known = samples.drop(columns=["Sample_ID", *_SAID], errors="ignore")
-    table = pd.concat([table[first + rest], known.set_axis(table.index)], axis=1)
+    conditions = samples.drop(columns=["Sample_ID", *SPOKEN], errors="ignore")
+    table = pd.concat([table[first + rest], conditions.set_axis(table.index)], axis=1)
     table.insert(0, "Sample_ID", list(samples["Sample_ID"]))
     table.insert(1, "Microphone", REFERENCE_MICROPHONE)
     return table
@@ -131,9 +139,8 @@ def sample_table(
 
 def summary_table(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return one row per column: mean over the samples that were scored, and how many were."""
-    sources = _metric_by_column(keys)
     rows = []
-    for column in value_columns(table, keys):
+    for column, metric in value_columns(table, keys).items():
         scored = table[column].dropna()
         rows.append(
             {
@@ -142,9 +149,9 @@ def summary_table(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
                 "Std": scored.std(),
                 "Scored": len(scored),
                 "Failed": len(table) - len(scored),
-                "Unit": sources[column].unit,
-                "Higher_is_better": sources[column].higher_is_better,
-                "Source": sources[column].source,
+                "Unit": metric.unit,
+                "Higher_is_better": metric.higher_is_better,
+                "Source": metric.source,
             }
         )
     return pd.DataFrame(rows)
@@ -164,12 +171,14 @@ def snr_classes(snr_db: pd.Series, edges: Sequence[float] | None = None) -> pd.S
     """
     values = pd.to_numeric(snr_db, errors="coerce").astype(float)
     distinct = np.unique(values.dropna())
-    if edges is None and not _is_drawn(values.dropna().to_numpy()):
+    if edges is None and not _is_continuous(values.dropna().to_numpy()):
         labels = [f"{value:g}" for value in distinct]
         named = values.map(dict(zip(distinct, labels, strict=True)))
         return pd.Series(pd.Categorical(named, labels, ordered=True), index=values.index)
-    if edges is None:
-        edges = _default_edges(distinct)
+    if edges is None:  # multiples of 5 dB strictly between the lowest and the highest SNR
+        first = math.floor(distinct[0] / STEP_DB) + 1
+        last = math.ceil(distinct[-1] / STEP_DB) - 1
+        edges = [STEP_DB * step for step in range(first, max(first, last) + 1)]
     if any(after <= before for before, after in pairwise(edges)):
         raise ValueError(f"the edges of SNR classes must rise; got {list(edges)}")
     labels = [
@@ -184,38 +193,31 @@ def snr_classes(snr_db: pd.Series, edges: Sequence[float] | None = None) -> pd.S
 def group_tables(
     table: pd.DataFrame, columns: Sequence[str], edges: Sequence[float] | None = None
 ) -> dict[str, pd.DataFrame]:
-    """Return, for each group that is known, one row per group and column.
-
-    Args:
-        table: a row per sample: values and what is known.
-        columns: those of values.
-        edges: see `snr_classes`.
+    """Return, for each grouping that the table has, one row per group and column of values.
 
     Returns:
         By name, as `snr_db` or `noise_type_snr_db`: columns of the group, then Metric, Mean, Std,
         Scored, Failed.
     """
-    known = {name: grouping(table[name], edges) for name in GROUPS if name in table}
+    groupings = {name: grouping(table[name], edges) for name in GROUPS if name in table}
     values = table[list(columns)].astype(float)
-    tables = {name: _group_summary(values, {name: groups}) for name, groups in known.items()}
-    if all(name in known for name in CROSSED):
-        crossed = {name: known[name] for name in CROSSED}
+    tables = {name: _group_summary(values, {name: groups}) for name, groups in groupings.items()}
+    if all(name in groupings for name in CROSSED):
+        crossed = {name: groupings[name] for name in CROSSED}
         tables["_".join(CROSSED)] = _group_summary(values, crossed)
     return tables
 
 
-def grouping(known: pd.Series, edges: Sequence[float] | None = None) -> pd.Series:
+def grouping(values: pd.Series, edges: Sequence[float] | None = None) -> pd.Series:
     """Return the group of every sample, its categories in order.
 
-    Args:
-        known: what is known of each, NaN where it is not; its name is one of `GROUPS`.
-        edges: see `snr_classes`.
+    ``values`` is NaN where unknown; its name is one of ``GROUPS``.
     """
-    if known.name == "snr_db":
-        groups = snr_classes(known, edges)
+    if values.name == "snr_db":
+        groups = snr_classes(values, edges)
     else:
-        text = known.map(lambda value: None if pd.isna(value) else str(value))
-        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=known.index)
+        text = values.map(lambda value: None if pd.isna(value) else str(value))
+        groups = pd.Series(pd.Categorical(text, sorted(set(text.dropna()))), index=values.index)
     if groups.isna().any():
         groups = groups.cat.add_categories([UNKNOWN]).fillna(UNKNOWN)
     return groups.cat.remove_unused_categories()
@@ -231,14 +233,8 @@ def _group_summary(values: pd.DataFrame, groups: Mapping[str, pd.Series]) -> pd.
     return summary
 
 
-def _is_drawn(snrs: np.ndarray) -> bool:
+def _is_continuous(snrs: np.ndarray) -> bool:
+    """Return whether SNRs look drawn from a range."""
     distinct = np.unique(snrs)
     rare = len(snrs) < LEAST_SAMPLES * len(distinct)
     return len(distinct) > MOST_SNRS or (rare and bool(np.any(distinct % 0.5)))
-
-
-def _default_edges(values: np.ndarray) -> list[float]:
-    """Return multiples of 5 dB between the lowest and the highest SNR."""
-    first = math.floor(values[0] / STEP_DB) + 1
-    last = math.ceil(values[-1] / STEP_DB) - 1
-    return [STEP_DB * step for step in range(first, max(first, last) + 1)]

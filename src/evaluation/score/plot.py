@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from auditus.metric import Metric
+from evaluation.plots.drawing import draw_cells
+from evaluation.work.tables import DASH
 
 from .columns import CROSSED
 
@@ -18,8 +20,6 @@ __all__ = ["draw_groups"]
 
 PANEL_INCHES = (3.4, 2.4)
 MOST_COLUMNS = 4
-# Where a cell's colour is darker than this share of the range its text is white.
-DARK = 0.55
 # Means that differ by less than this share of their size are shown alike.
 LEAST_SPAN = 0.02
 
@@ -27,9 +27,7 @@ LEAST_SPAN = 0.02
 def draw_groups(summary: pd.DataFrame, columns: Mapping[str, Metric]) -> Figure:
     """Draw means of metrics; good is bright, in each panel by itself.
 
-    Args:
-        summary: the crossed table of `group_tables`.
-        columns: the metric of each column to draw.
+    ``summary`` is the crossed table of ``group_tables``.
     """
     across = min(MOST_COLUMNS, len(columns))
     down = math.ceil(len(columns) / across)
@@ -56,31 +54,25 @@ def draw_groups(summary: pd.DataFrame, columns: Mapping[str, Metric]) -> Figure:
 def _draw_panel(
     axes: Axes, means: pd.DataFrame, counts: pd.DataFrame, *, higher_is_better: bool
 ) -> None:
-    values = means.to_numpy(float)
-    colours = "viridis" if higher_is_better else "viridis_r"
-    low, high = _colour_range(values)
-    shown = np.ma.masked_invalid(values)
-    image = axes.imshow(shown, cmap=colours, aspect="auto", vmin=low, vmax=high)
-    axes.grid(visible=False)
-    axes.set_xticks(range(means.shape[1]), means.columns, rotation=30, ha="right", fontsize=7)
-    axes.set_yticks(range(means.shape[0]), means.index, fontsize=7)
-    axes.set_xlabel("SNR (dB)", fontsize=7)
-    for (row, column), value in np.ndenumerate(values):
-        count = counts.to_numpy()[row, column]
+    def text(row: int, column: int) -> str:
+        value, count = means.iat[row, column], counts.iat[row, column]
         if np.isfinite(value):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            light = 0.3 * red + 0.6 * green + 0.1 * blue
-            text, colour = f"{value:.3g}\nn={count:.0f}", "black" if light > DARK else "white"
-        else:
-            text, colour = "–" if np.isnan(count) else "none\nscored", "black"  # noqa: RUF001
-        axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
+            return f"{value:.3g}\nn={count:.0f}"
+        return DASH if np.isnan(count) else "none\nscored"
 
-
-def _colour_range(values: np.ndarray) -> tuple[float, float]:
-    """Return the lowest and the highest value, apart enough that like cells look alike."""
-    known = values[np.isfinite(values)]
-    if not len(known):
-        return 0.0, 1.0
-    middle = (known.max() + known.min()) / 2
-    half = max(known.max() - known.min(), LEAST_SPAN * np.abs(known).max(), 1e-12) / 2
-    return float(middle - half), float(middle + half)
+    values = means.to_numpy(float)
+    values = values[np.isfinite(values)] if np.isfinite(values).any() else np.array([0.0, 1.0])
+    # Wide enough that means which hardly differ look alike.
+    middle = (values.max() + values.min()) / 2
+    half = max(np.ptp(values), LEAST_SPAN * np.abs(values).max(), 1e-12) / 2
+    draw_cells(
+        axes,
+        means,
+        text,
+        size=6.5,
+        rotation=30,
+        cmap="viridis" if higher_is_better else "viridis_r",
+        vmin=middle - half,
+        vmax=middle + half,
+    )
+    axes.set_xlabel("SNR (dB)", fontsize=7)

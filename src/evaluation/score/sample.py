@@ -86,14 +86,7 @@ def signals_for(
 def score_signals(
     metric: Metric, signals: Mapping[str, Tensor], sample_rate: int, variant: str
 ) -> Score:
-    """Return a metric's value of one utterance, or the reason why it has none.
-
-    Args:
-        metric: which.
-        signals: estimate, target, noise as far as it needs them, as `signals_for` returns them.
-        sample_rate: in Hz.
-        variant: for a metric that has a published one.
-    """
+    """Return a metric's value of one utterance, or the reason why it has none."""
     options: dict[str, object] = {"variant": variant} if metric.published else {}
     try:
         scores = metric.measure(

@@ -1,13 +1,13 @@
-"""Speech kept, noise left and artefacts made over frequency, by phoneme class too.
+"""Spectra of speech, residual noise and artefacts in estimates, also by phoneme class.
 
     python -m evaluation.spectra XP1 XP2 -o spectra
     python -m evaluation.spectra OURS=net_a/enhanced THEIRS=net_b/enhanced -o spectra
 
 splits every estimate into speech, residual noise and artefacts (orthogonal projections of the whole
-utterance, as SI-SDR, SI-SIR and SI-SAR do) and sums their energies in one-third-octave bands. Each
-utterance counts alike, and at the level of its speech, whatever the gain of the system. An
-utterance whose files are missing or differ in length or rate is left out, with a warning; the
-column utterances says how many count. Written are
+utterance, as SI-SDR, SI-SIR and SI-SAR do) and sums their energies in one-third-octave bands. All
+utterances have equal weight, relative to the energy of their speech, whatever the gain of the
+system. An utterance whose files are missing or differ in length or rate is left out, with a
+warning; the column utterances has the number of those that count. It writes
 
     spectra.csv            a row per system, phoneme class and band: levels and band-wise ratios
     average_spectra.png    long-term average spectra of the three parts
@@ -56,18 +56,12 @@ logger = logging.getLogger(__name__)
 PARTS = ("speech", "noise", "artefact")
 ALL, MIXTURE = "all", "mixture"
 # Energies below this share of the speech's are rounding: a mixture has no artefact.
-NOTHING = 1e-12
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class SpectrumTask:
-    """One utterance of one system.
-
-    Attributes:
-        estimate: The signal that is split: "estimate", or "mixture".
-        paths: Signal and file, as pairs: that, speech and noise.
-        phones: May be empty.
-    """
+    """One utterance of one system: the signal to split, its, speech's and noise's files, phones."""
 
     estimate: str
     paths: tuple[tuple[str, Path], ...]
@@ -80,8 +74,8 @@ def utterance_energies(task: SpectrumTask) -> tuple[dict[str, Array], int]:
     The energies are relative to that of the speech part over the whole utterance.
 
     Raises:
-        ValueError: A file cannot be read, lengths or rates differ, or nothing of the speech is in
-            the estimate.
+        ValueError: A file cannot be read, lengths or rates differ, or the estimate contains no
+            speech.
     """
     names = (task.estimate, "speech", "noise")
     signals, rate = SignalFiles(dict(task.paths)).read(*names)
@@ -90,7 +84,7 @@ def utterance_energies(task: SpectrumTask) -> tuple[dict[str, Array], int]:
     bands, times, _ = band_energies(parts, rate)
     total = bands[0].sum()
     if not total > 0:
-        raise ValueError("nothing of the speech is in the estimate")
+        raise ValueError("the estimate contains no speech")
     energies = {ALL: bands.sum(2) / total}
     for start, end, _, name in task.phones:
         inside = (times >= start) & (times < end)
@@ -101,8 +95,7 @@ def utterance_energies(task: SpectrumTask) -> tuple[dict[str, Array], int]:
 def spectra(systems: Mapping[str, TestSet], *, jobs: int = 1) -> pd.DataFrame:
     """Return the table of levels and ratios, see ``band_table``, of the mixture and each system.
 
-    An utterance that cannot be used, or is at another rate than most, is left out, with a warning
-    that says why.
+    An utterance that cannot be used, or is at another rate than most, is left out, with a warning.
 
     Raises:
         FileNotFoundError: No utterance of a system could be used.
@@ -129,7 +122,7 @@ def spectra(systems: Mapping[str, TestSet], *, jobs: int = 1) -> pd.DataFrame:
             sums[name][of_class] = sums[name].get(of_class, 0.0) + energy
     empty = [name for name, count in counts.items() if not count]
     if empty:
-        raise FileNotFoundError(f"no utterance of {empty[0]} could be used: see above")
+        raise FileNotFoundError(f"no utterance of {empty[0]} could be used: see the warnings above")
     centres, _ = third_octaves(usual)
     return pd.concat(
         [
@@ -149,7 +142,7 @@ def band_table(energies: Array, centres: Array) -> pd.DataFrame:
     Columns: ``centre_hz``; ``speech_db``, ``noise_db``, ``artefact_db`` re. the speech of all bands
     and classes; ``sdr_db``, ``sir_db``, ``sar_db``, NaN where there is nothing to divide by.
     """
-    speech, noise, artefact = np.where(energies > NOTHING, energies, 0.0)
+    speech, noise, artefact = np.where(energies > ROUNDING, energies, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         columns = {
             f"{part}_db": 10 * np.log10(energy)
@@ -163,9 +156,9 @@ def band_table(energies: Array, centres: Array) -> pd.DataFrame:
 
 
 def _tasks(systems: Mapping[str, TestSet]) -> dict[SpectrumTask, str]:
-    """Return each utterance and whose it is; the mixture once, from the first system."""
+    """Return each utterance with its system; the mixture once, from the first system."""
     tasks: dict[SpectrumTask, str] = {}
-    # from the first system that has them: all have the same speech
+    # Phones are those of the first system that has them: all have the same speech.
     phones = next(filter(None, map(read_segments, systems.values())), {})
     for number, (name, testset) in enumerate(systems.items()):
         ids = dict(testset.samples()[["Sample_ID", "id"]].to_numpy())
@@ -173,18 +166,16 @@ def _tasks(systems: Mapping[str, TestSet]) -> dict[SpectrumTask, str]:
         for sample, paths in testset.signals().items():
             sides = ([(MIXTURE, "mixture")] if number == 0 else []) + [(name, "estimate")]
             for owner, signal in sides:
-                files = {role: paths.get(role) for role in (signal, "speech", "noise")}
-                there = tuple((role, path) for role, path in files.items() if path is not None)
-                if len(there) == len(files) and all(path.is_file() for _, path in there):
-                    tasks[SpectrumTask(signal, there, phones.get(ids[sample], ()))] = owner
+                roles = (signal, "speech", "noise")
+                files = tuple((role, paths[role]) for role in roles if role in paths)
+                if len(files) == len(roles) and all(path.is_file() for _, path in files):
+                    tasks[SpectrumTask(signal, files, phones.get(ids[sample], ()))] = owner
                 elif signal == "estimate":
                     lacking.append(ids[sample])
         if lacking:
             logger.warning(
                 "%s: %d utterance(s) lack estimate, speech or noise and are left out: %s",
-                name,
-                len(lacking),
-                some(lacking),
+                *(name, len(lacking), some(lacking)),
             )
     if not tasks:
         raise FileNotFoundError("no sample has estimate, speech and noise: nothing can be split")
@@ -193,13 +184,8 @@ def _tasks(systems: Mapping[str, TestSet]) -> dict[SpectrumTask, str]:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "systems",
-        nargs="+",
-        metavar="SYSTEM",
-        help="experiment tag or folder of audio, or NAME= and one of these",
-    )
-    add("-o", "--output", type=Path, default=Path("spectra"), metavar="FOLDER", help="where to")
+    add("systems", nargs="+", metavar="SYSTEM", help="TAG, a folder, or NAME=one of these")
+    add("-o", "--output", type=Path, default=Path("spectra"), metavar="FOLDER", help="results")
     add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
     add_experiment_options(parser, testset=True)
 

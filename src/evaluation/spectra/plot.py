@@ -1,4 +1,4 @@
-"""Figures of spectra: levels and ratios over frequency."""
+"""Plots of spectra: levels and ratios over frequency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALL, MIXTURE = "all", "mixture"
 _STYLES = {"speech": "-", "noise": "--", "artefact": ":"}
 _RATIOS = {"sdr_db": "SDR", "sir_db": "SIR", "sar_db": "SAR"}
 _NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
-_FLOOR_DB = -80.0  # what lies below is of no interest and would only stretch the axis
+_FLOOR_DB = -80.0  # lower levels are of no interest and would only stretch the axis
 
 
 def average_spectra(table: pd.DataFrame) -> Drawing:
@@ -26,18 +26,18 @@ def average_spectra(table: pd.DataFrame) -> Drawing:
         figure, axes = panels(len(names))
         for place, name in zip(axes, names, strict=True):
             part = numbers[numbers["system"] == name]
-            for what, style in _STYLES.items():
-                level = part[f"{what}_db"]
+            for signal, style in _STYLES.items():
+                level = part[f"{signal}_db"]
                 if (level > _FLOOR_DB).any():
-                    place.semilogx(part["centre_hz"], level, style, label=what)
+                    place.semilogx(part["centre_hz"], level, style, label=signal)
             place.set(title=name, ylabel="level (dB re. speech)", ylim=(_FLOOR_DB, 0))
             octave_ticks(place, part["centre_hz"])
             place.legend()
         return figure
 
     caption = (
-        "Long-term average spectra of what is left of the speech, of the noise, and of artefacts, "
-        "in one-third-octave bands, relative to the speech's energy."
+        "Long-term average spectra of speech, residual noise and artefacts in the estimate, in "
+        "one-third-octave bands, relative to the speech's energy."
     )
     return Drawing("average_spectra", draw, caption, numbers)
 
@@ -81,14 +81,14 @@ def _class_ratio(table: pd.DataFrame, column: str, label: str) -> Drawing:
         names = list(dict.fromkeys(defined["system"]))
         figure, axes = panels(len(names), columns=2)
         figure.set_size_inches(4.5 * min(2, len(names)), 3.4 * -(-len(names) // 2))
-        low, high = np.nanpercentile(defined[column], [2, 98])
+        low, high = np.nanpercentile(defined[column], [2, 98])  # a few cells are far off
         for place, name in zip(axes, names, strict=True):
             grid = defined[defined["system"] == name].pivot_table(
                 column, "class", "centre_hz", sort=False
             )
             grid = grid.sort_index(axis="columns")
             image = place.imshow(grid, aspect="auto", cmap="viridis", vmin=low, vmax=high)
-            every = range(0, grid.shape[1], 3)
+            every = range(0, grid.shape[1], 3)  # three bands are an octave
             place.set_xticks(every, [_nominal(grid.columns[index]) for index in every])
             place.set_yticks(range(len(grid)), list(grid.index))
             place.grid(visible=False)

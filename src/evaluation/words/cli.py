@@ -8,15 +8,15 @@ needs a transcript of each sample (the manifest's `transcript`, or --transcripts
 test set's folder metrics/,
 
     recognition.csv            a row per signal: errors of all utterances / words of all utterances
-    recognition_by_sample.csv  a row per sample: rates, counts, what was said and heard
+    recognition_by_sample.csv  a row per sample: rates, counts, reference and recognised text
     confusion_classes.csv      phone classes: said, heard, count; and confusion_classes.png
     confusion_phones.csv       the same of single phones
 
 Texts are normalised (case, punctuation, digits, titles; see evaluation.testset.spoken_text). Phones
-are those of the words: both what was said and what was heard go through the same pronouncing
-dictionary (soundswallower's, American English; first pronunciation), so a phone error is a word
-taken for another, weighted by how much it differs. Signals are heard at one level (-20 dBFS RMS).
-Transcripts are kept: a second run listens only to what is new.
+are those of the words: reference and recognised text go through the same pronouncing dictionary
+(soundswallower's, American English; first pronunciation), so a phone error is a word taken for
+another, weighted by how much it differs. Signals are recognised at one level (-20 dBFS RMS).
+Transcripts are kept: a second run processes only new audio.
 """
 
 from __future__ import annotations
@@ -65,65 +65,63 @@ def recognise(
     Args:
         testset: With transcripts in its samples.csv, or none.
         recogniser: See ``words.recognisers``.
-        sides: Which signals, out of clean, in (the mixture), out (the estimate).
-        transcripts: A table that takes the place of those of samples.csv.
-        lexicon: Pronunciations beside the dictionary's; see ``phonemes.pronunciation``.
+        sides: Some of clean, in (the mixture), out (the estimate).
+        transcripts: A table that replaces those of samples.csv.
+        lexicon: Pronunciations that go before the dictionary's; see ``phonemes.pronunciation``.
         classes: Table of phone classes; see ``phonemes.classes``.
         store: File of the recogniser's transcripts; by default in the folder of metrics.
         jobs: Number of processes.
 
     Raises:
         FileNotFoundError: There is no sample.
-        ValueError: Nothing is known of what is said in any of them.
+        ValueError: No sample has a transcript.
     """
-    samples = testset.samples()
-    if samples.empty:
-        raise FileNotFoundError(f"{testset.folder} holds no samples: run evaluation.infer first")
-    if transcripts is not None:
-        texts = read_transcripts(transcripts, list(samples["id"]))
-        samples = samples.assign(transcript=samples["id"].map(texts))
-    said = dict(zip(samples["Sample_ID"], samples.get("transcript", []), strict=False))
-    said = {sample: text for sample, text in said.items() if isinstance(text, str)}
-    if not said:
-        raise ValueError(
-            f"no transcript is known of any sample in {testset.samples_file}: give `transcript` in "
-            "the manifest and run evaluation.infer again, or --transcripts FILE"
-        )
-    dictionary, table = read_dictionary(lexicon), read_classes(classes)
+    samples = _with_transcripts(testset, transcripts)
+    references = dict(zip(samples["Sample_ID"], samples["transcript"], strict=True))
+    dictionary, phone_classes = read_dictionary(lexicon), read_classes(classes)
     signals = testset.signals()
     paths = {
         (side, sample): signals[sample].get(SIDES[side][0], Path(f"{SIDES[side][0]}.wav"))
         for side in sides
-        for sample in samples["Sample_ID"]
+        for sample in references
     }
-    requested = [path for (_, sample), path in paths.items() if sample in said]
-    heard = transcribe(requested, recogniser, store or testset.metrics / STORE, jobs=jobs)
+    requested = [path for (_, sample), path in paths.items() if references[sample] is not None]
+    texts = transcribe(requested, recogniser, store or testset.metrics / STORE, jobs=jobs)
     recognised: dict[str, dict[str, Recognition]] = {side: {} for side in sides}
     for (side, sample), path in paths.items():
-        recognised[side][sample] = (
-            recognition_of(said[sample], heard[path], dictionary)
-            if sample in said
-            else Recognition(reason="no transcript")
-        )
+        recognised[side][sample] = recognition_of(references[sample], texts.get(path), dictionary)
     result = totals(recognised, recogniser)
     by_sample = sample_table(samples, recognised)
     if not result["utterances"].any():
         reason = next(iter(by_sample["reason"]))
         logger.warning("%s: nothing was recognised (%s)", testset.folder, reason)
         return result  # tables of an earlier run stay
-    by_class = confusions(recognised, table)
-    for name, content in (
-        ("recognition_by_sample.csv", by_sample),
-        ("confusion_phones.csv", confusions(recognised)),
-        ("confusion_classes.csv", by_class),
-        ("recognition.csv", result),
-    ):
-        write_table(testset.metrics / name, content)
+    by_class = confusions(recognised, phone_classes)
+    tables = {"recognition_by_sample": by_sample, "confusion_phones": confusions(recognised)}
+    for name, table in (tables | {"confusion_classes": by_class, "recognition": result}).items():
+        write_table(testset.metrics / f"{name}.csv", table)
     if not by_class.empty:
         with figure_style():
             figure = confusion_figure(by_class, f"{testset.system}, {recogniser}")
             save_figure(figure, testset.metrics / "confusion_classes.png", by_class)
     return result
+
+
+def _with_transcripts(testset: TestSet, transcripts: Path | None) -> pd.DataFrame:
+    """Return the samples with a column transcript, None where there is none."""
+    samples = testset.samples()
+    if samples.empty:
+        raise FileNotFoundError(f"{testset.folder} holds no samples: run evaluation.infer first")
+    if transcripts is not None:
+        texts = read_transcripts(transcripts, list(samples["id"]))
+        samples = samples.assign(transcript=samples["id"].map(texts))
+    if "transcript" not in samples or samples["transcript"].isna().all():
+        raise ValueError(
+            f"no sample in {testset.samples_file} has a transcript: add `transcript` to the "
+            "manifest and run evaluation.infer again, or give --transcripts FILE"
+        )
+    column = samples["transcript"].astype(object)
+    return samples.assign(transcript=column.where(column.notna(), None))
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

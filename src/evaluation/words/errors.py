@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pandas as pd
 from asteroid.utils.optional import needed_for
 from evaluation.phonemes.classes import PhoneClasses
 from evaluation.phonemes.pronunciation import pronounce
+from evaluation.score.columns import SPOKEN
 from evaluation.testset.spoken_text import normalise
 
 from .transcripts import Transcript
@@ -32,23 +34,21 @@ __all__ = [
 ]
 
 DELETED, INSERTED = "deleted", "inserted"
-# Suffix of the columns: file of the signal, what tables call it.
+# Suffix of the columns: file of the signal, its name in tables.
 SIDES = {"clean": ("speech", "clean"), "in": ("mixture", "noisy"), "out": ("estimate", "enhanced")}
 UNITS = (("WER", "words"), ("PER", "phones"))
-# What is known of a sample and is no condition to compare values by.
-_HIDDEN = ("transcript", "textgrid", "phones", "speech_file")
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Counts of one or more utterances.
+    """Counts of correct tokens and of errors in one or more utterances.
 
     Attributes:
-        hits: Tokens that were understood.
-        substitutions: Tokens taken for another.
-        deletions: Tokens that were not heard.
-        insertions: Tokens that were not said.
-        pairs: How often (said, heard) came, ``INSERTED`` and ``DELETED`` in the missing place.
+        hits: Tokens recognised as themselves.
+        substitutions: Tokens recognised as others.
+        deletions: Tokens of the reference without a counterpart.
+        insertions: Recognised tokens without a counterpart.
+        pairs: Counts of (spoken, recognised), with ``INSERTED`` or ``DELETED`` for the missing one.
     """
 
     hits: int = 0
@@ -70,7 +70,7 @@ class Errors:
 
 
 def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> Errors:
-    """Align two rows of tokens with the fewest errors and count them.
+    """Align two sequences of tokens with the fewest errors and count them.
 
     Raises:
         ModuleNotFoundError: Jiwer is not installed.
@@ -83,35 +83,30 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> Errors:
     counts = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
     pairs = Counter()
     for chunk in counts.alignments[0]:
-        said = list(reference[chunk.ref_start_idx : chunk.ref_end_idx])
-        heard = list(hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx])
-        said = said or [INSERTED] * len(heard)
-        heard = heard or [DELETED] * len(said)
-        pairs.update(zip(said, heard, strict=True))
+        spoken = list(reference[chunk.ref_start_idx : chunk.ref_end_idx])
+        recognised = list(hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx])
+        spoken = spoken or [INSERTED] * len(recognised)
+        recognised = recognised or [DELETED] * len(spoken)
+        pairs.update(zip(spoken, recognised, strict=True))
     return Errors(counts.hits, counts.substitutions, counts.deletions, counts.insertions, pairs)
 
 
 def total(parts: Iterable[Errors]) -> Errors:
     """Add the counts: the rate of the sum is that of the corpus, not a mean of rates."""
-    hits = substitutions = deletions = insertions = 0
-    pairs: Counter[tuple[str, str]] = Counter()
-    for part in parts:
-        hits += part.hits
-        substitutions += part.substitutions
-        deletions += part.deletions
-        insertions += part.insertions
-        pairs.update(part.pairs)
-    return Errors(hits, substitutions, deletions, insertions, pairs)
+    parts = list(parts)
+    counts = ("hits", "substitutions", "deletions", "insertions")
+    sums = {name: sum(getattr(part, name) for part in parts) for name in counts}
+    return Errors(**sums, pairs=sum((part.pairs for part in parts), Counter()))
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """What became of the words of one signal of one utterance.
+    """Recognition of one signal of one utterance.
 
     Attributes:
         words: Errors in words; None where there is nothing to compare.
-        phones: Errors in phones.
-        hypothesis: The words of the recogniser.
+        phones: Errors in phones; likewise.
+        hypothesis: The recognised words.
         guessed: Words of reference or hypothesis that the dictionary lacks.
         reason: Why there is nothing to compare.
     """
@@ -128,18 +123,20 @@ class Recognition:
 
 
 def recognition_of(
-    reference: str | None, transcript: Transcript, dictionary: Mapping[str, str]
+    reference: str | None, transcript: Transcript | None, dictionary: Mapping[str, str]
 ) -> Recognition:
-    """Count the errors of a recogniser's transcript against what was said."""
-    said = normalise(reference) if reference else []
-    if not said:
+    """Count the errors of a recogniser's transcript against the reference."""
+    if reference is None or transcript is None:
+        return Recognition(reason="no transcript")
+    spoken = normalise(reference)
+    if not spoken:
         return Recognition(reason="no words in it" if reference else "no transcript")
     if transcript.text is None:
         return Recognition(reason=transcript.reason)
     words = normalise(transcript.text)
-    expected, phones = pronounce(said, dictionary), pronounce(words, dictionary)
+    expected, phones = pronounce(spoken, dictionary), pronounce(words, dictionary)
     return Recognition(
-        count_errors(said, words),
+        count_errors(spoken, words),
         count_errors(expected.phones, phones.phones),
         " ".join(words),
         tuple(dict.fromkeys((*expected.guessed, *phones.guessed))),
@@ -149,12 +146,7 @@ def recognition_of(
 def sample_table(
     samples: pd.DataFrame, recognised: Mapping[str, Mapping[str, Recognition]]
 ) -> pd.DataFrame:
-    """Return a row per sample: rates, counts and texts of every signal.
-
-    Args:
-        samples: Samples.csv.
-        recognised: By side, by ``Sample_ID``.
-    """
+    """Return a row per sample: rates, counts and texts of every signal."""
     rows: list[dict[str, object]] = []
     for facts in samples.to_dict("records"):
         sample = str(facts["Sample_ID"])
@@ -162,29 +154,23 @@ def sample_table(
         row: dict[str, object] = {"Sample_ID": sample, "id": facts["id"]}
         for name, unit in UNITS:
             errors = {side: part.errors(unit) for side, part in sides.items()}
-            row[unit] = next((one.said for one in errors.values() if one), np.nan)
-            for side, one in errors.items():
-                row |= _counts(name, side, one)
-        said = facts.get("transcript")
-        row["reference"] = " ".join(normalise(said)) if isinstance(said, str) else ""
+            row[unit] = next((counts.said for counts in errors.values() if counts), np.nan)
+            letter = name[0].lower()
+            for side, counts in errors.items():
+                row[f"{name}_{side}"] = counts.rate if counts else np.nan
+                for error in ("substitutions", "deletions", "insertions"):
+                    count = getattr(counts, error) if counts else np.nan
+                    row[f"{letter}_{error[:3]}_{side}"] = count
+        reference = facts.get("transcript")
+        row["reference"] = " ".join(normalise(reference)) if isinstance(reference, str) else ""
         row |= {f"hypothesis_{side}": part.hypothesis for side, part in sides.items()}
         guessed = dict.fromkeys(word for part in sides.values() for word in part.guessed)
         row["guessed"] = " ".join(guessed)
         reasons = [f"{side}: {part.reason}" for side, part in sides.items() if part.reason]
         row["reason"] = "; ".join(reasons)
-        row |= {key: value for key, value in facts.items() if key not in {*row, *_HIDDEN}}
+        row |= {key: value for key, value in facts.items() if key not in {*row, *SPOKEN}}
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _counts(name: str, side: str, errors: Errors | None) -> dict[str, object]:
-    letter = name[0].lower()
-    return {
-        f"{name}_{side}": errors.rate if errors else np.nan,
-        f"{letter}_sub_{side}": errors.substitutions if errors else np.nan,
-        f"{letter}_del_{side}": errors.deletions if errors else np.nan,
-        f"{letter}_ins_{side}": errors.insertions if errors else np.nan,
-    }
 
 
 def totals(recognised: Mapping[str, Mapping[str, Recognition]], recogniser: str) -> pd.DataFrame:
@@ -192,38 +178,26 @@ def totals(recognised: Mapping[str, Mapping[str, Recognition]], recogniser: str)
     rows = []
     for side, by_sample in recognised.items():
         for name, unit in UNITS:
-            parts = [one for part in by_sample.values() if (one := part.errors(unit))]
+            parts = [errors for part in by_sample.values() if (errors := part.errors(unit))]
             whole = total(parts)
-            rows.append(
-                {
-                    "signal": SIDES[side][1],
-                    "rate": name,
-                    "percent": whole.rate,
-                    "said": whole.said,
-                    "hits": whole.hits,
-                    "substitutions": whole.substitutions,
-                    "deletions": whole.deletions,
-                    "insertions": whole.insertions,
-                    "utterances": len(parts),
-                    "failed": len(by_sample) - len(parts),
-                    "recogniser": recogniser,
-                }
-            )
+            row = {"signal": SIDES[side][1], "rate": name, "percent": whole.rate}
+            for count in ("said", "hits", "substitutions", "deletions", "insertions"):
+                row[count] = getattr(whole, count)
+            row |= {"utterances": len(parts), "failed": len(by_sample) - len(parts)}
+            rows.append(row | {"recogniser": recogniser})
     return pd.DataFrame(rows)
 
 
 def confusions(
     recognised: Mapping[str, Mapping[str, Recognition]], classes: PhoneClasses | None = None
 ) -> pd.DataFrame:
-    """Return how often which phone was heard for which, as a long table.
+    """Return the counts of spoken and recognised phones, as a long table.
 
-    Args:
-        recognised: By side, by sample.
-        classes: Count classes of phones instead of phones; a phone taken for another of its class
-            then counts as one of the class heard as the class.
+    With ``classes`` those are counted instead of phones; a phone taken for another of its class
+    then counts as recognised.
 
     Returns:
-        Columns ``signal``, ``said``, ``heard``, ``count``, ``share`` (of all that was said so).
+        Columns ``signal``, ``said``, ``heard``, ``count``, ``share`` (of all of that ``said``).
     """
     rows = []
     for side, by_sample in recognised.items():
@@ -231,15 +205,14 @@ def confusions(
         if classes is not None:
             pairs = _by_class(pairs, classes)
         sums: Counter[str] = Counter()
-        for (said, _), count in pairs.items():
-            sums[said] += count
+        for (spoken, _), count in pairs.items():
+            sums[spoken] += count
         labels = sorted({label for pair in pairs for label in pair} - {DELETED, INSERTED})
         order = [*(classes.ordered(labels) if classes else labels), DELETED, INSERTED]
         rows += [
-            (SIDES[side][1], said, heard, pairs[said, heard], pairs[said, heard] / sums[said])
-            for said in order
-            for heard in order
-            if pairs[said, heard]
+            (SIDES[side][1], *pair, pairs[pair], pairs[pair] / sums[pair[0]])
+            for pair in product(order, order)
+            if pairs[pair]
         ]
     return pd.DataFrame(rows, columns=["signal", "said", "heard", "count", "share"])
 
@@ -249,6 +222,6 @@ def _by_class(pairs: Counter[tuple[str, str]], classes: PhoneClasses) -> Counter
         return phone if phone in (DELETED, INSERTED) else classes.classify(phone, "arpabet")
 
     grouped: Counter[tuple[str, str]] = Counter()
-    for (said, heard), count in pairs.items():
-        grouped[class_of(said), class_of(heard)] += count
+    for (spoken, recognised), count in pairs.items():
+        grouped[class_of(spoken), class_of(recognised)] += count
     return grouped

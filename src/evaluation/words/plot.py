@@ -1,29 +1,23 @@
-"""Figure of the confusions of phone classes: one matrix per signal."""
+"""Plot of the confusions of phone classes: one matrix per signal."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from evaluation.plots.drawing import draw_cells
 
 from .errors import DELETED, INSERTED
 
 __all__ = ["confusion_figure"]
 
 CELL_INCHES = 0.36
-# Light numbers on dark cells from this share on.
-DARK = 0.55
 
 
 def confusion_figure(table: pd.DataFrame, title: str) -> Figure:
-    """Draw the share of each class that was heard as each other, in percent of what was said.
+    """Draw the share of each spoken class that was recognised as each class, in percent.
 
-    The row of insertions has no such base: it shows how they share out.
-
-    Args:
-        table: See ``errors.confusions``.
-        title: Above all matrices.
+    The row of insertions has no spoken class: it shows which classes they are.
     """
     signals = list(dict.fromkeys(table["signal"]))
     labels = dict.fromkeys([*table["said"], *table["heard"]])
@@ -33,23 +27,15 @@ def confusion_figure(table: pd.DataFrame, title: str) -> Figure:
     axes = figure.subplots(1, len(signals), squeeze=False, sharey=True)[0]
     for place, signal in zip(axes, signals, strict=True):
         part = table[table["signal"] == signal]
-        _draw(place, part, [*names, INSERTED], [*names, DELETED])
-        place.set_title(signal)
-    axes[0].set_ylabel("said")
+        matrix = part.pivot_table("share", "said", "heard", fill_value=0.0)
+        matrix = matrix.reindex(index=[*names, INSERTED], columns=[*names, DELETED], fill_value=0.0)
+
+        def text(row: int, column: int, matrix: pd.DataFrame = matrix) -> str:
+            percent = f"{100 * matrix.iat[row, column]:.0f}"
+            return "" if percent == "0" else percent
+
+        draw_cells(place, matrix, text, size=6.5, rotation=90, cmap="Blues", vmin=0, vmax=1)
+        place.set(title=signal, xlabel="recognised as (%)")
+    axes[0].set_ylabel("spoken")
     figure.suptitle(title)
     return figure
-
-
-def _draw(axes: Axes, part: pd.DataFrame, rows: list[str], columns: list[str]) -> None:
-    matrix = np.zeros((len(rows), len(columns)))
-    for record in part.to_dict("records"):
-        matrix[rows.index(record["said"]), columns.index(record["heard"])] = record["share"]
-    axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.grid(visible=False)
-    for row, column in zip(*np.nonzero(matrix >= 0.005), strict=True):
-        share = matrix[row, column]
-        colour = "white" if share > DARK else "black"
-        axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", color=colour, size=6)
-    axes.set_xticks(range(len(columns)), columns, rotation=90, size=7)
-    axes.set_yticks(range(len(rows)), rows, size=7)
-    axes.set_xlabel("heard (%)")

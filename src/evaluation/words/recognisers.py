@@ -1,4 +1,4 @@
-"""Speech recognisers behind one interface: a signal at 16 kHz in, a text out.
+"""Speech recognisers: functions from a signal at 16 kHz to a text.
 
     moonshine        tiny English network inside the wheel of moonshine_voice 0.0.44 (glibc >= 2.34)
     pocketsphinx     triphones and trigrams inside its wheel; installs where moonshine cannot
@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from asteroid.utils.optional import needed_for
 from asteroid.utils.registry import Registry
+from evaluation.work.ledger import package_version
 
 __all__ = [
     "LARGE",
@@ -41,10 +41,10 @@ PEAK = 0.99
 
 
 class Recogniser(Protocol):
-    """What understands speech."""
+    """Speech recogniser."""
 
     def __call__(self, signal: NDArray[np.float32]) -> str:
-        """Return what is said in ``(samples,)`` at 16 kHz."""
+        """Return the words in ``(samples,)`` at 16 kHz."""
         ...
 
 
@@ -55,7 +55,7 @@ def build_recogniser(name: str) -> Recogniser:
     """Load a recogniser by ``NAME`` or ``NAME:MODEL``.
 
     Raises:
-        ValueError: The name is not known, or a model is missing or too many.
+        ValueError: There is no such recogniser, or a model is missing or not taken.
         ModuleNotFoundError: Its package is not installed; the message says how.
         OSError: Its package or model does not work here.
     """
@@ -67,14 +67,10 @@ def build_recogniser(name: str) -> Recogniser:
 
 
 def identity(name: str) -> str:
-    """Return what a transcript depends on: recogniser, its version, the files of its model."""
+    """Return the key of transcripts: recogniser, its version, the files of its model."""
     kind, _, model = name.partition(":")
     package = _PACKAGES.get(kind, kind)
-    try:
-        release = version(package)
-    except PackageNotFoundError:
-        release = "none"
-    parts = [kind, f"{package} {release}"]
+    parts = [kind, f"{package} {package_version(package)}"]
     if model:
         parts.append(_fingerprint(Path(model)) if Path(model).is_dir() else model)
     return "; ".join(parts)
@@ -100,7 +96,7 @@ def levelled(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(signal * gain, dtype=np.float32)
 
 
-#: Those that take a model, fill the cores by themselves and may want a GPU.
+#: Recognisers that take a model, fill the cores by themselves and may use a GPU.
 LARGE = ("whisper", "wav2vec2")
 _PACKAGES = {"moonshine": "moonshine-voice", "whisper": "transformers", "wav2vec2": "transformers"}
 
@@ -118,7 +114,7 @@ class Moonshine:
                 f"moonshine_voice does not work on this system (it needs glibc 2.34 or later): "
                 f"{error}; use --recogniser pocketsphinx or whisper:PATH"
             ) from error
-        # Without voice activity detection: noisy speech must not be dropped before it is heard.
+        # Without voice activity detection: noisy speech must not be dropped beforehand.
         self._model = Transcriber(
             str(get_model_path("tiny-en")), ModelArch.TINY, options={"vad_threshold": "0"}
         )
@@ -137,11 +133,11 @@ class PocketSphinx:
         with needed_for("the recogniser pocketsphinx"):
             from pocketsphinx import Decoder
         self._decoder = Decoder(samprate=float(SAMPLE_RATE), loglevel="FATAL")
-        # of the features: it adapts to what is heard, and is reset so that order does not count
+        # Mean of the features: it adapts to each signal, and is reset so that order does not count.
         self._mean = self._decoder.get_cmn(False)
 
     def __call__(self, signal: NDArray[np.float32]) -> str:
-        """Return what is said; the same whatever was heard before."""
+        """Return the words; the same whatever was recognised before."""
         self._decoder.set_cmn(self._mean)
         self._decoder.start_utt()
         self._decoder.process_raw((signal * 32767).astype("<i2").tobytes(), full_utt=True)
@@ -173,14 +169,14 @@ class Transformers:
         self._options: dict[str, object] = {}
         generation = getattr(self._pipeline.model, "generation_config", None)
         if hasattr(generation, "no_timestamps_token_id"):
-            # Beyond its window of 30 s Whisper needs time stamps to go on.
+            # Beyond its window of 30 s Whisper needs time stamps to continue.
             self._options["return_timestamps"] = True
         if getattr(generation, "is_multilingual", False):
             self._options["generate_kwargs"] = {"language": "english", "task": "transcribe"}
 
     def __call__(self, signal: NDArray[np.float32]) -> str:
         """Return what is said."""
-        # A copy: the pipeline takes entries out of what it is given.
+        # A copy: the pipeline removes entries of its argument.
         audio = {"raw": signal.copy(), "sampling_rate": SAMPLE_RATE}
         return str(self._pipeline(audio, **self._options)["text"])
 

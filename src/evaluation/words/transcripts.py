@@ -1,4 +1,4 @@
-"""Transcripts of audio files: made once, kept, made again only if something changed."""
+"""Transcripts of audio files, kept until the audio or the recogniser changes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,7 @@ __all__ = ["Transcript", "transcribe"]
 
 @dataclass(frozen=True)
 class Transcript:
-    """A recogniser's transcript of a file.
-
-    Attributes:
-        text: As the recogniser gave it; None where it could not be had.
-        reason: Why there is no text.
-    """
+    """A recogniser's transcript of a file; without a text the reason why."""
 
     text: str | None
     reason: str = ""
@@ -43,24 +38,20 @@ class _Job:
 def transcribe(
     paths: Sequence[Path], recogniser: str, store: Path, *, jobs: int = 1
 ) -> dict[Path, Transcript]:
-    """Transcribe files that the store does not know.
+    """Transcribe audio files of any rate, the first channel of several.
 
-    Args:
-        paths: Audio files of any rate; of several channels the first is heard.
-        recogniser: See ``recognisers.build_recogniser``.
-        store: A ledger of transcripts by the audio's digest and the recogniser.
-        jobs: Number of processes.
+    ``store`` is a ledger of transcripts by the audio's digest and the recogniser.
 
     Raises:
-        ValueError, OSError, ModuleNotFoundError: The recogniser cannot be had at all.
+        ValueError, OSError, ModuleNotFoundError: The recogniser cannot be loaded.
     """
     ledger, key = Ledger(store), identity(recogniser)
     digests = {path: content_digest(path) for path in paths}
     texts = {name: ledger.results(name, key).get("text") for name in digests.values() if name}
-    # Equal audio (the clean speech of several systems' folders, say) is heard once.
+    # Equal audio (the clean speech of several systems' folders, say) is transcribed once.
     missing = {name: path for path, name in digests.items() if name and texts[name] is None}
     if missing:
-        _load(recogniser)  # what is wrong with it shows here, before the processes start
+        _load(recogniser)  # an error of it shows here, before the processes start
     tasks = [_Job(path, recogniser) for path in missing.values()]
     failures: dict[str, str] = {}
     outcomes = run_each(_transcribe, tasks, jobs=min(jobs, max(1, len(tasks))))
@@ -89,7 +80,7 @@ def _transcribe(job: _Job) -> str:
     samples, rate = read_samples(job.path, dtype="float32")
     signal: NDArray[np.float32] = np.ascontiguousarray(samples[:, 0])
     if not signal.any():
-        return ""  # nothing can be heard in silence, and some recognisers invent words there
+        return ""  # some recognisers invent words in silence
     if rate != SAMPLE_RATE:
         signal = np.asarray(soxr.resample(signal, rate, SAMPLE_RATE), dtype=np.float32)
     return _load(job.recogniser)(levelled(signal))

@@ -19,11 +19,8 @@ def program(
 ) -> Callable[..., int]:
     """Return the ``main`` of a program, which takes a command line, by default the process's.
 
-    Args:
-        name: As messages give it.
-        description: The module's docstring, printed by ``--help`` as it stands.
-        add_options: Adds the program's options.
-        work: Does the work; returns an exit status, None for success.
+    ``--help`` prints the description, a module's docstring, as it stands; ``work`` returns an exit
+    status, None for success.
     """
 
     def parser() -> argparse.ArgumentParser:

@@ -2,7 +2,7 @@
 
 A ledger is a file of JSON lines that is only appended to, so that a kill costs at most the last
 line. Each line holds results of one item under a *key*: the digest of all that they depend on.
-Results under another key are void: they are not found any more, but stay until `Ledger.compact`.
+Results under another key are void: they are not returned any more, but stay until `Ledger.compact`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from seloss.program import mark_resumable
 
 from .shards import Shard
 
-__all__ = ["Ledger", "content_digest", "digest"]
+__all__ = ["Ledger", "content_digest", "digest", "package_version"]
 
 Results = dict[str, Any]
 
@@ -53,6 +55,15 @@ def content_digest(path: Path) -> str:
     return content.hexdigest()
 
 
+@cache
+def package_version(package: str) -> str:
+    """Return the installed version of a package, for keys of results; "none" if it is absent."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
 class Ledger:
     """Results by item and key; what `add` was given is there after a kill.
 
@@ -76,10 +87,7 @@ class Ledger:
     def add(self, item: str, key: str, results: Mapping[str, Any]) -> None:
         """Add results to those that the item has under this key; equal names are replaced.
 
-        Args:
-            item: what was worked on.
-            key: see `digest`.
-            results: anything that `json` writes, except NaN and infinities.
+        Results are anything that `json` writes, except NaN and infinities.
         """
         line = _line(item, key, results)
         self._merge(item, key, results)
@@ -95,10 +103,9 @@ class Ledger:
     def compact(self, keys: Mapping[str, str] | None = None) -> None:
         """Join all parts in one file, in one step.
 
-        Args:
-            keys: items and the only key of theirs that still holds; other items keep everything.
+        ``keys`` names items and the only key of theirs that still holds; others keep everything.
         """
-        self._read()  # tasks of an array may have gone on meanwhile
+        self._read()  # tasks of an array may have added results meanwhile
         keys = keys or {}
         lines = [
             _line(item, key, results)
@@ -125,8 +132,7 @@ class Ledger:
             mark_resumable()
 
     def _merge(self, item: str, key: str, results: Mapping[str, Any]) -> None:
-        known = self._results.setdefault(item, {}).get(key, {})
-        self._results[item][key] = {**known, **results}
+        self._results.setdefault(item, {}).setdefault(key, {}).update(results)
 
     def _part(self, suffix: str) -> Path:
         return self.path.with_name(f"{self.path.stem}.{suffix}{self.path.suffix}")

@@ -1,4 +1,4 @@
-"""Run a function over many items in processes; nothing one item does harms another's result."""
+"""Work in processes: a function over many items, none of which can harm another's result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 @dataclass(frozen=True)
 class Outcome(Generic[I, R]):
-    """What became of an item: its result, or the error that took its place."""
+    """Outcome of an item: its result, or its error."""
 
     item: I
     result: R | None
@@ -46,12 +46,9 @@ _method = "spawn"
 def prepare_workers(*modules: str) -> None:
     """Have a process import modules that the workers need, while this one imports its own.
 
-    Workers are then copies of it, and start in no time; it runs nothing else, so that the copies
-    are safe. To be called before anything heavy is imported. Where a system has no such server
+    Workers are then copies of it, and start at once; it runs nothing else, so that the copies are
+    safe. To be called before anything heavy is imported. Where a system has no such server
     (Windows), or its socket has no place (a long TMPDIR), each worker imports for itself.
-
-    Args:
-        modules: as ``import`` takes them.
     """
     global _method
     if "forkserver" not in multiprocessing.get_all_start_methods():
@@ -84,7 +81,12 @@ def run_each(
     """
     if jobs <= 1 and not isolated:
         for item in items:
-            yield _here(work, item)
+            here: Future[R] = Future()
+            try:
+                here.set_result(work(item))
+            except Exception as error:  # whatever one item raises is its own outcome
+                here.set_exception(error)
+            yield _outcome(item, here)
         return
     left = list(reversed(items))
     with _single_threaded():
@@ -93,8 +95,10 @@ def run_each(
             yield from _run_pool(work, left, suspects, min(jobs, len(left)))
             if suspects:
                 _check_start()
-            for item in suspects:
-                yield _alone(work, item)
+            for item in suspects:  # each in a process of its own
+                with _pool(1) as pool:
+                    outcome = _outcome(item, pool.submit(work, item))
+                yield outcome
 
 
 def _run_pool(
@@ -145,22 +149,6 @@ def _check_start() -> None:
         ) from None
 
 
-def _alone(work: Callable[[I], R], item: I) -> Outcome[I, R]:
-    """Run one item in a process of its own."""
-    with _pool(1) as pool:
-        return _outcome(item, pool.submit(work, item))
-
-
-def _here(work: Callable[[I], R], item: I) -> Outcome[I, R]:
-    """Run one item in this process."""
-    future: Future[R] = Future()
-    try:
-        future.set_result(work(item))
-    except Exception as error:  # whatever one item raises is its own outcome
-        future.set_exception(error)
-    return _outcome(item, future)
-
-
 def _outcome(item: I, future: Future[R]) -> Outcome[I, R]:
     error = future.exception()
     if error is None:
@@ -200,7 +188,7 @@ def _leave_with_parent() -> None:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C, so that processes started inside do for good: their parent ends them."""
+    """Ignore Ctrl-C, so that processes started inside always do: their parent ends them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -213,7 +201,7 @@ def _interrupts_ignored() -> Iterator[None]:
 
 @contextmanager
 def _single_threaded() -> Iterator[None]:
-    """Let processes started inside use one thread each: the processes are what fills the cores."""
+    """Let processes started inside use one thread each: the processes fill the cores."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
     try:

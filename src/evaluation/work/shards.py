@@ -1,7 +1,7 @@
-"""Share a test set among the tasks of a job array.
+"""Parts of a test set for the tasks of a job array.
 
 Task ``i`` of ``N`` takes every N-th sample from the i-th on, whatever is finished already, so that
-a task that failed is run again alone and does what it would have done.
+a failed task can be run again alone and has the same samples.
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a test set.
-
-    Attributes:
-        index: which, from 1 on.
-        count: of how many.
-    """
+    """A part of a test set: number ``index``, from 1 on, of ``count``."""
 
     index: int = 1
     count: int = 1
@@ -40,16 +35,12 @@ class Shard:
 
     @property
     def suffix(self) -> str:
-        """What the names of this part's files end in."""
+        """End of the names of this part's files."""
         return f"{self.index}_of_{self.count}"
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """Read ``2/8``, for ``type=``.
-
-        Raises:
-            argparse.ArgumentTypeError: it is nothing like that.
-        """
+        """Read ``2/8``, for ``type=``."""
         match = re.fullmatch(r"([0-9]+)/([0-9]+)", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
             raise argparse.ArgumentTypeError(f"must be i/N with i from 1 to N; got {text!r}")

@@ -24,7 +24,7 @@ __all__ = [
     "write_table",
 ]
 
-# Columns that hold text, whatever it looks like: an id may be `007` or `NA`.
+# Columns of text, even if it looks like a number: an id may be `007` or `NA`.
 TEXT_COLUMNS = frozenset(
     {
         *("Sample_ID", "id", "speaker", "noise_type", "transcript", "textgrid", "phones", "notice"),
@@ -87,10 +87,7 @@ def read_table(path: Path) -> pd.DataFrame:
 def write_table(path: Path, table: pd.DataFrame, *, digits: int | None = 6) -> None:
     """Write a CSV table in one step.
 
-    Args:
-        path: the file.
-        table: written without its index.
-        digits: significant ones of numbers; None: all.
+    ``digits`` are the significant ones of numbers; None: all.
     """
     form = None if digits is None else f"%.{digits}g"
     with atomic_path(path) as temporary:
@@ -99,7 +96,7 @@ def write_table(path: Path, table: pd.DataFrame, *, digits: int | None = 6) -> N
 
 @dataclass(frozen=True)
 class Cell:
-    """A piece of a grid: its text, in bold or not, starred or not."""
+    """Cell of a grid: its text, in bold or not, starred or not."""
 
     text: str
     bold: bool = False
@@ -108,10 +105,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table to read: caption ("" for none), headings, rows.
-
-    The first `names` columns are of names, the others of numbers.
-    """
+    """Table to print: caption ("" for none), headings, rows; first `names` columns of text."""
 
     caption: str
     head: Sequence[str]
@@ -128,6 +122,7 @@ def to_markdown(grid: Grid) -> str:
     """Return a Markdown table under its caption."""
     lines = [f"**{_escaped(grid.caption)}**", ""] if grid.caption else []
     lines.append(f"| {' | '.join(map(_escaped, grid.head))} |")
+    # Names to the left, numbers to the right.
     lines.append(f"|{'---|' * grid.names}{'---:|' * (len(grid.head) - grid.names)}")
     for row in grid.rows:
         texts = []

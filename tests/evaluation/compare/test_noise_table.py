@@ -85,9 +85,9 @@ def test_the_program_writes_both_forms_and_marks_the_best(root: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda frame: frame.__setitem__("snr_db", np.nan), "do not all say their snr_db"),
-        (lambda frame: frame.pop("seen"), "do not all say their seen"),
-        (lambda frame: frame.pop("PESQ"), "PESQ of A is not known"),
+        (lambda frame: frame.__setitem__("snr_db", np.nan), "not all samples have a snr_db"),
+        (lambda frame: frame.pop("seen"), "not all samples have a seen"),
+        (lambda frame: frame.pop("PESQ"), "A was not scored by PESQ"),
         (lambda frame: frame.__setitem__("id", "other"), "no sample is in all of A, B"),
     ],
 )

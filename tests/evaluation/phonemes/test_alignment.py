@@ -47,7 +47,7 @@ def test_impossible_times_are_refused(phones, message):
 def test_an_alignment_longer_than_the_audio_is_cut_with_a_note():
     made = fitted(alignment_of(PHONES, "textgrid"), 0.3)
     assert [phone.end for phone in made.phones] == [0.1, 0.25, 0.3]
-    assert "goes on to 1.00 s, the audio ends at 0.30 s: cut, 1 phone(s) lost" in made.notes[0]
+    assert "ends at 1.00 s, the audio at 0.30 s: cut, 1 phone(s) lost" in made.notes[0]
     rounded = fitted(alignment_of(PHONES, "textgrid"), 0.99)
     assert rounded.notes == ()
     assert rounded.phones[-1].end == 0.99

@@ -133,7 +133,7 @@ def test_sampa_is_told_from_arpabet_and_ipa_and_has_its_classes(table):
 
 
 def test_labels_of_which_two_alphabets_make_different_phones_are_refused(table):
-    with pytest.raises(ValueError, match="'T' is plosive or fricative: say which by --alphabet"):
+    with pytest.raises(ValueError, match="'T' is plosive or fricative: give --alphabet"):
         table.alphabet_of(["S", "T"])
     with pytest.raises(ValueError, match="may be ipa or arpabet"):
         table.alphabet_of(["y"])

@@ -364,7 +364,7 @@ def test_phone_times_of_a_manifest_reach_the_table(test_folder, tmp_path):
     assert list(table["end_s"]) == [0.2, 0.6]
     about = _table(test_folder, "phonemes/alignments.csv")
     assert list(about["source"]) == ["manifest"]
-    assert "goes on to 0.90 s, the audio ends at 0.60 s" in about["notes"][0]
+    assert "ends at 0.90 s, the audio at 0.60 s" in about["notes"][0]
     lost = _table(test_folder, "phonemes/failures.csv").set_index("Sample_ID")["Reason"]
     assert "it is of another recording" in lost["sample_2"]
 

@@ -52,7 +52,7 @@ def test_an_abx_test_of_one_system_and_too_large_a_page_are_refused(
     assert main([*arguments, "abx"]) == 1
     assert "needs two systems" in capsys.readouterr().err
     assert main([*arguments, "mushra", "--max_mb", "0.1"]) == 1
-    assert "ask for fewer --utterances than 3" in capsys.readouterr().err
+    assert "request fewer --utterances than 3" in capsys.readouterr().err
     assert not output.exists()
 
 

@@ -115,8 +115,8 @@ def test_an_utterance_whose_audio_cannot_be_used_costs_only_itself(
     (second / "estimate.wav").write_bytes(b"no audio")
     data = listening(written(root, tmp_path))
     assert [one["id"] for one in data["utterances"]] == ["utt-2"]
-    assert "utt-0 is left out of what can be heard: sample rates differ" in caplog.text
-    assert "utt-1 is left out of what can be heard" in caplog.text
+    assert "utt-0 is left out of the player: sample rates differ" in caplog.text
+    assert "utt-1 is left out of the player" in caplog.text
     assert "cannot be read" in caplog.text
     arguments = ["plain", "weighted", "--root", str(root), "--blind", "abx"]
     assert main([*arguments, "-o", str(tmp_path / "blind.html")]) == 0

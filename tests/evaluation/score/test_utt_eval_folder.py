@@ -73,7 +73,7 @@ def test_folders_of_clean_speech_are_enough(
         write_audio(tmp_path / "clean" / f"item{index}.wav", clean)
     caplog.set_level("INFO")
     assert run(net, "--targets", tmp_path / "clean") == 0
-    assert "without noise: not computed are si_sir, si_sar, fw_sir, fw_sar, fw_sdr" in caplog.text
+    assert "not computed without noise: si_sir, si_sar, fw_sir, fw_sar, fw_sdr" in caplog.text
     assert "1 estimate(s) without a partner: item3-enhanced.wav" in caplog.text
     found = tables(tmp_path / "net_results")
     assert sorted(found) == ["failures", "metrics", "metrics_by_sample"]
@@ -147,4 +147,4 @@ def test_without_references_opinions_are_left(
     write_audio(tmp_path / "net" / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(800))
     write_audio(tmp_path / "noisy" / "a.wav", np.zeros(800), SAMPLE_RATE)
     assert run(tmp_path / "net", "--mixtures", tmp_path / "noisy") == 1
-    assert "without references there are dnsmos_* and distillmos" in capsys.readouterr().err
+    assert "no published metric works without references" in capsys.readouterr().err

@@ -123,7 +123,7 @@ def test_transcripts_from_a_table(folder: Path, capsys: pytest.CaptureFixture[st
     table = pd.read_csv(folder / "samples.csv")
     table.drop(columns="transcript").to_csv(folder / "samples.csv", index=False)
     assert run() == 1
-    assert "no transcript is known of any sample" in capsys.readouterr().err
+    assert "has a transcript: add `transcript` to the manifest" in capsys.readouterr().err
     texts = folder / "texts.csv"
     texts.write_text(f'id,transcript\nb,"{SAID}"\n', encoding="utf-8")
     assert run("--transcripts", str(texts), "--signals", "clean") == 0
