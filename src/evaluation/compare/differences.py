@@ -145,6 +145,7 @@ def differences(
             names.index(str(pair.row[role])) for pair in block for role in ("system", "baseline")
         ]
         drawn = statistics.bootstrap_means(sums, options.draws, options.seed, sides)
+        # Rows alternate between a pair's system and its baseline.
         for pair, ours, theirs in zip(block, drawn[::2], drawn[1::2], strict=True):
             pair.row.update(_compared(pair, ours - theirs, options))
     table = pd.DataFrame([pair.row for pair in compared])
@@ -192,6 +193,7 @@ def _compared(
     row, ours, theirs = pair
     gaps = ours.cluster_means - theirs.cluster_means
     largest = max(np.abs(total.cluster_means).max(initial=0.0) for total in (ours, theirs))
+    # Ranks and signs need exact ties, means do not.
     tied = statistics.with_ties(gaps, RESOLUTION * largest)
     difference = ours.mean - theirs.mean
     several = max(len(ours.values), len(theirs.values)) > 1

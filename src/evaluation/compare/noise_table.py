@@ -114,6 +114,8 @@ def _grid(title: str, table: pd.DataFrame) -> Grid:
     for keys, row in table.iterrows():
         assert isinstance(keys, tuple)
         texts = {str(name): number(value, decimals) for name, value in row.items() if name != "n"}
+        # Of the printed numbers, so that equal ones are bold alike; every metric here is better
+        # if it is higher.
         best = max(float(text) for name, text in texts.items() if name != NOISY)
         cells = [
             Cell(text, bold=name != NOISY and float(text) == best) for name, text in texts.items()

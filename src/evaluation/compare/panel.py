@@ -99,6 +99,7 @@ class Panel:
         """Gather the chosen units of a score by cluster."""
         n_clusters = int(clusters.max(initial=-1)) + 1
         weights = self.weights[score] * chosen
+        # 0 for other units: NaN times a weight of 0 would be NaN.
         values = np.where(chosen, self.values[system][score], 0.0) * weights
         return ClusterSums(
             np.stack([np.bincount(clusters, row, n_clusters) for row in values]),
@@ -165,6 +166,7 @@ def read_panel(
         for system in systems
     }
     flat = [table for seeds in tables.values() for table in seeds]
+    # All units that any system has, in the order of the first system's table.
     index = flat[0].index
     for table in flat[1:]:
         index = index.union(table.index, sort=False)
@@ -229,6 +231,7 @@ def _read(folder: Path, level: Level, tag: str) -> pd.DataFrame:
 def _column(table: pd.DataFrame, name: str, index: pd.Index) -> NDArray[np.float64]:
     column = pd.to_numeric(table[name], errors="coerce").reindex(index)
     values = column.to_numpy(dtype=np.float64)
+    # Infinite scores have no mean: they count as missing.
     return np.where(np.isfinite(values), values, np.nan)
 
 

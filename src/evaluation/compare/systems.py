@@ -121,4 +121,5 @@ def _differ(first: Path | None, second: Path | None) -> str:
     if ours.shape != theirs.shape:
         return f"has {len(ours)} and {len(theirs)} samples ({first}, {second})"
     gap = float(np.abs(ours - theirs).max(initial=0.0))
+    # "not gap <=": NaN in one of the files is a difference.
     return f"differs by up to {gap:.2g} ({first}, {second})" if not gap <= TOLERANCE else ""

@@ -31,10 +31,10 @@ class CellMap(NamedTuple):
 
 def gradient_of(loss: nn.Module, example: Example) -> Tensor:
     """Return the gradient of the loss ``(samples,)`` at the estimate, or else at the mixture."""
-    estimate = example.start.float()[None, None].requires_grad_()
+    estimate = example.start.float()[None, None].requires_grad_()  # (batch, sources, samples)
     value = loss(estimate, example.targets.float()).sum()
     (gradient,) = torch.autograd.grad(value, estimate, allow_unused=True)
-    if gradient is None:
+    if gradient is None:  # the loss does not depend on the estimate
         return torch.zeros_like(example.mixture)
     return torch.as_tensor(gradient[0, 0].double())
 

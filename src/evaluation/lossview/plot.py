@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from evaluation.phonemes.classes import read_classes
 from evaluation.plots.drawing import MARKERS, Drawing, octave_ticks, panels
+from evaluation.spectra.bands import ALL
 
 from .cells import CellMap
 from .examples import Example
 
 __all__ = ["cells_drawing", "class_drawing", "probes_drawing", "spectrum_drawing"]
 
-ALL = "all"
 LOWEST_DB = -50.0
 _SPECIAL = ("start", "special")
 

@@ -105,6 +105,7 @@ def _values(loss: nn.Module, condition: Condition) -> dict[str, float]:
     (gradient,) = torch.autograd.grad(value, estimate, allow_unused=True)
     norm = 0.0 if gradient is None else float(gradient.double().norm())
     values = {"value": float(value.detach()), "gradient": norm}
+    # Free of the estimate's level: a gradient scales with its inverse for level-invariant losses.
     values["step"] = norm * float(condition.estimate.norm())
     if isinstance(loss, SumLoss):
         with torch.no_grad():

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from evaluation.plots.drawing import save_drawings
-from evaluation.spectra.bands import Array, band_energies, third_octaves
+from evaluation.spectra.bands import ALL, Array, band_energies, class_energies, third_octaves
 from evaluation.work.cli import program
 from evaluation.work.tables import write_table
 
@@ -36,7 +36,6 @@ from .plot import class_drawing, spectrum_drawing
 
 __all__ = ["gradient_shares", "main"]
 
-ALL = "all"
 SPEECH, RESIDUAL = "the speech itself", "what is left to remove"
 
 
@@ -53,11 +52,13 @@ def gradient_shares(losses: Mapping[str, nn.Module], examples: Sequence[Example]
         signals = {SPEECH: example.speech, RESIDUAL: example.start - example.speech}
         signals |= {name: gradient_of(loss, example) for name, loss in losses.items()}
         for name, signal in signals.items():
-            for of_class, energies in _energies(signal, example).items():
+            (bands,), frames, (energy,) = band_energies(signal[None], example.sample_rate)
+            shares = bands / max(energy, 1e-300)  # a gradient of zeros has no share anywhere
+            for of_class, share in class_energies(shares, frames, example.phones).items():
                 key = (name, of_class)
-                sums[key] = sums.get(key, np.zeros(len(centres))) + energies / len(examples)
-        for of_class, share in _times(example).items():
-            times[of_class] = times.get(of_class, 0.0) + share / len(examples)
+                sums[key] = sums.get(key, np.zeros(len(centres))) + share / len(examples)
+        for of_class, time in _times(example).items():
+            times[of_class] = times.get(of_class, 0.0) + time / len(examples)
     return pd.concat(
         [
             pd.DataFrame(
@@ -67,18 +68,6 @@ def gradient_shares(losses: Mapping[str, nn.Module], examples: Sequence[Example]
         ],
         ignore_index=True,
     )
-
-
-def _energies(signal: Tensor, example: Example) -> dict[str, Array]:
-    """Return the signal's energy by class and band, as shares of its whole energy."""
-    (bands,), times, (total,) = band_energies(signal[None], example.sample_rate)
-    shares = bands / max(total, 1e-300)  # a gradient of zeros has no share anywhere
-    energies = {ALL: shares.sum(1)}
-    for start, end, _, of_class in example.phones:
-        if of_class:
-            inside = shares[:, (times >= start) & (times < end)].sum(1)
-            energies[of_class] = energies.get(of_class, 0.0) + inside
-    return energies
 
 
 def _times(example: Example) -> dict[str, float]:

@@ -100,6 +100,7 @@ def align(
 def _alignment(entries: Sequence[tuple[str, int, int, float]], guessed: Sequence[str]) -> Alignment:
     """Make an alignment of the decoder's phones: name, first frame, frames, score."""
     spoken = [entry for entry in entries if entry[0] not in _PAUSES]
+    # Scores are sums over frames: their sum over all frames is the mean.
     fit = sum(entry[3] for entry in spoken) / max(1, sum(entry[2] for entry in spoken))
     phones = [
         Phone(round(start * FRAME_S, 3), round((start + length) * FRAME_S, 3), name)

@@ -103,6 +103,7 @@ def _pool(key: str, signals: SignalFiles, task: PoolTask) -> dict[str, Any]:
     units = measure_units(metric, rows["estimate"][0], rows["target"][0], noise, sample_rate=rate)
     if units.reason:
         return {"reason": units.reason}
+    # reshape: no segment at all is (0,) otherwise
     bounds = torch.tensor(task.times, dtype=torch.float64).mul(rate).round().reshape(-1, 2)
     sums = pool(units, bounds)
     classes = {}

@@ -163,7 +163,7 @@ class _BinaryReader:
 
     def label(self) -> str:
         length = self._take(">h")
-        if length == -1:  # the mark of UTF-16, whose length in characters follows
+        if length == -1:  # mark of UTF-16, whose length in characters follows
             return str(self._take(f"{2 * self._take('>h')}s"), "utf-16-be")
         return str(self._take(f"{length}s"), "ascii")
 

@@ -28,7 +28,7 @@ from evaluation.work.cli import program
 from evaluation.work.tables import read_table
 from seloss.data.formats.audio import read_samples
 
-from .drawing import figure_style, save_figure
+from .drawing import figure_style, history_values, save_figure
 
 __all__ = ["compare_figure", "level_db", "main"]
 
@@ -50,6 +50,7 @@ def level_db(signal: _Array, sample_rate: int) -> tuple[_Array, _Array, _Array]:
     transform = ShortTimeFFT(hann(length, sym=False), length // 4, sample_rate)
     power = np.abs(transform.stft(signal)) ** 2
     loudest = power.max()
+    # 1.0 for silence: a level of 0 dB everywhere, without a division by 0.
     floor = loudest * 10 ** (-RANGE_DB / 10) if loudest > 0 else 1.0
     level = 10 * np.log10(np.maximum(power, floor) / max(loudest, floor))
     return transform.t(len(signal)), transform.f / 1000, level
@@ -80,7 +81,9 @@ def compare_figure(
         if experiment.history.is_file():
             histories[label] = pd.read_csv(experiment.history)
     figure = _draw(panels, histories)
-    numbers += [_curve_values(tag, history) for tag, history in histories.items()]
+    for label, history in histories.items():
+        losses = [column for column in CURVES if column in history]
+        numbers.append(history_values(label, history, losses))
     return figure, pd.concat(numbers, ignore_index=True)
 
 
@@ -129,14 +132,6 @@ def _draw_curves(axes: Axes, tag: str, history: pd.DataFrame) -> None:
     axes.set(title=f"training of {tag}", xlabel="epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
-
-
-def _curve_values(tag: str, history: pd.DataFrame) -> pd.DataFrame:
-    """Return the plotted losses, long."""
-    columns = [column for column in CURVES if column in history]
-    long = history.melt("epoch", columns, "quantity", "value").dropna(subset=["value"])
-    long.insert(0, "system", tag)
-    return long[["system", "quantity", "epoch", "value"]]
 
 
 def _sample_values(tag: str, testset: TestSet, sample: str) -> pd.DataFrame:

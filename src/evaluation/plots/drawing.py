@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = [
     "Theme",
     "draw_cells",
     "figure_style",
+    "history_values",
     "octave_ticks",
     "panels",
     "save_drawings",
@@ -137,6 +138,12 @@ def octave_ticks(axes: Axes, frequencies: pd.Series) -> None:
     axes.set_xticks(ticks, [f"{tick / 1000:g}k" if tick >= 1000 else str(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("frequency (Hz)")
+
+
+def history_values(system: str, history: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return some columns of a training's history, one value per row: system, quantity, epoch."""
+    long = history.melt("epoch", columns, "quantity", "value").dropna(subset=["value"])
+    return long.assign(system=system)[["system", "quantity", "epoch", "value"]]
 
 
 def save_figure(figure: Figure, path: Path, numbers: pd.DataFrame) -> Path:

@@ -63,6 +63,7 @@ def make_test(
             for name, signal in _stimuli(kind, signals, rate).items()
         }
         for names in [tuple(sounds)] if kind == "mushra" else combinations(systems, 2):
+            # New codes in every trial: a system cannot be recognised by its code.
             codes = {secrets.token_hex(CODE_BYTES): name for name in names}
             trial: dict[str, Any] = {
                 "stimuli": {code: sounds[name] for code, name in codes.items()}
@@ -98,6 +99,7 @@ def _stimuli(kind: TestKind, signals: Mapping[str, Array], rate: int) -> dict[st
         sounds.pop(MIXTURE, None)
     else:
         sounds[HIDDEN_REFERENCE] = clean
+        # At lower rates the anchor would be the reference itself.
         if rate > 2 * ANCHOR_HZ:
             sections = butter(8, ANCHOR_HZ, fs=rate, output="sos")
             # Forward and backward, without delay; shorter signals allow less padding.

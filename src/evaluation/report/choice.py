@@ -31,6 +31,7 @@ def choose_utterances(
     quality = scores.mean(axis=1) * (1 if higher_is_better else -1)
     spread = scores.max(axis=1) - scores.min(axis=1)
     ordered = quality.dropna().sort_values(kind="stable")
+    # Places by their distance from the median's.
     middle = np.argsort(np.abs(np.arange(len(ordered)) - (len(ordered) - 1) / 2), kind="stable")
     queues = [
         list(ordered.index),

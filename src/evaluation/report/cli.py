@@ -110,6 +110,7 @@ def _write_report(args: argparse.Namespace, systems: Mapping[str, TestSet]) -> i
         "metrics": [table.described() for table in tables],
         "utterances": [],
     }
+    # What the page without utterances leaves.
     budget: float = args.max_mb * MEGABYTE - len(_page(args, systems, sections, listening, n_all))
     for name in tqdm(chosen, unit="utterance", disable=None):
         utterance = utterance_data(name, systems, tables, sound_format=args.audio)

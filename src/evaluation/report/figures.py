@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from auditus import METRICS
 from evaluation.compare.columns import ScoreColumn
-from evaluation.plots.drawing import MARKERS, Drawing, draw_cells, panels
+from evaluation.plots.drawing import MARKERS, Drawing, draw_cells, history_values, panels
 from evaluation.score.columns import grouping
 from evaluation.work.tables import DASH
 
@@ -30,11 +30,10 @@ def learning_curves(histories: Mapping[str, pd.DataFrame]) -> Drawing | None:
     rows = []
     for system, history in histories.items():
         columns = [name for name in history if name == "train/loss" or name.startswith("val/")]
-        long = history.melt("epoch", columns, "quantity", "value").dropna(subset=["value"])
-        rows.append(long.assign(system=system))
+        rows.append(history_values(system, history, columns))
     if not rows:
         return None
-    numbers = pd.concat(rows, ignore_index=True)[["system", "quantity", "epoch", "value"]]
+    numbers = pd.concat(rows, ignore_index=True)
     shared = sorted({name for name in numbers["quantity"] if name.startswith("val/")})
     shared = [name for name in shared if not name.startswith("val/loss")]
 

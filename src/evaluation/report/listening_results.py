@@ -146,6 +146,7 @@ def _figure(results: pd.DataFrame, kind: str) -> Figure:
     figure = Figure(figsize=(6, 1.2 + 0.35 * len(results)), layout="constrained")
     axes = figure.subplots()
     around = [results[value] - results["ci_low"], results["ci_high"] - results[value]]
+    # A mean may lie outside its percentiles by rounding: matplotlib refuses negative lengths.
     axes.errorbar(results[value], results[label], xerr=np.maximum(around, 0), fmt="o", capsize=3)
     axes.invert_yaxis()
     if kind == "mushra":

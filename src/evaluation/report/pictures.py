@@ -33,7 +33,8 @@ def levels_db(signal: Array, sample_rate: int) -> Array:
     transform = ShortTimeFFT(hann(length, sym=False), hop, sample_rate, scale_to="magnitude")
     padded = np.pad(signal, (0, max(0, length - len(signal))))
     frames = transform.stft(padded, p0=0, p1=max(1, -(-len(signal) // hop)))
-    floor = 1e-10
+    floor = 1e-10  # -200 dB: silence has a level
+    # 2: a sine's energy is shared with its negative frequency, so that full scale has 0 dB.
     return np.asarray(20 * np.log10(np.maximum(2 * np.abs(frames), floor)))
 
 
@@ -53,14 +54,14 @@ def difference_picture(levels: Array, reference: Array, loudest: float) -> bytes
     """
     floor = loudest - RANGE_DB
     difference = np.maximum(levels, floor) - np.maximum(reference, floor)
-    return _paint((difference / DIFFERENCE_DB + 1) / 2, DIFFERENCES)
+    return _paint((difference / DIFFERENCE_DB + 1) / 2, DIFFERENCES)  # 0 dB in the middle
 
 
 def _paint(share: Array, colours: str) -> bytes:
     """Return `(rows, columns)` from 0 to 1 as a PNG with a palette, the first row at the bottom."""
     index = np.round(np.clip(share, 0, 1) * 255).astype(np.uint8)
     palette = (matplotlib.colormaps[colours](np.arange(256))[:, :3] * 255).astype(np.uint8)
-    image = Image.fromarray(np.ascontiguousarray(index[::-1]))
+    image = Image.fromarray(np.ascontiguousarray(index[::-1]))  # rows of images go down
     image.putpalette(palette.tobytes())
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)

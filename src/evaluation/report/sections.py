@@ -92,6 +92,7 @@ def _compared(systems: Mapping[str, TestSet], baseline: str, options: CompareOpt
         if (folder / level.file).is_file():
             panel = read_panel(compared, level)
             parts.append(means(panel, list(slices(panel, None, read_classes())), options))
+    # No tests, but the columns that the sections select by.
     empty = pd.DataFrame(columns=["level", "metric", "class", "group", "system", "baseline"])
     return Comparison(pd.concat(parts, ignore_index=True), empty, baseline)
 
@@ -153,6 +154,7 @@ def _phonemes(comparison: Comparison) -> Section:
     drawings = []
     for metric, cells in part.groupby("metric", sort=False):
         cells = cells[cells["baseline"] == comparison.baseline]
+        # dropna=False: a class without a difference keeps its row.
         values = cells.pivot_table("difference", "class", "system", sort=False, dropna=False)
         marks = cells.pivot_table("significant", "class", "system", sort=False, dropna=False)
         drawings.append(

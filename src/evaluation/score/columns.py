@@ -112,7 +112,9 @@ def read_sample_table(testset: TestSet) -> pd.DataFrame:
     """
     path = testset.metrics / "metrics_by_sample.csv"
     if not path.is_file():
-        raise FileNotFoundError(f"no {path}: run evaluation.utt_eval on {testset.system} first")
+        system = f"--experiment_tag {testset.system}"
+        system = f"--estimates {testset.estimates}" if testset.is_paired else system
+        raise FileNotFoundError(f"no {path}: run evaluation.utt_eval {system}")
     return read_table(path).set_index("id")
 
 

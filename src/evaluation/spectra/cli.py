@@ -46,15 +46,14 @@ from evaluation.work.cli import available_cpus, positive_int, program
 from evaluation.work.parallel import run_each
 from evaluation.work.tables import write_table
 
-from .bands import Array, band_energies, third_octaves
-from .plot import average_spectra, band_ratios, class_ratios
+from .bands import ALL, Array, band_energies, class_energies, third_octaves
+from .plot import MIXTURE, average_spectra, band_ratios, class_ratios
 
 __all__ = ["PARTS", "band_table", "main", "spectra"]
 
 logger = logging.getLogger(__name__)
 
 PARTS = ("speech", "noise", "artefact")
-ALL, MIXTURE = "all", "mixture"
 # Energies below this share of the speech's are rounding: a mixture has no artefact.
 ROUNDING = 1e-12
 
@@ -85,11 +84,8 @@ def utterance_energies(task: SpectrumTask) -> tuple[dict[str, Array], int]:
     total = bands[0].sum()
     if not total > 0:
         raise ValueError("the estimate contains no speech")
-    energies = {ALL: bands.sum(2) / total}
-    for start, end, _, name in task.phones:
-        inside = (times >= start) & (times < end)
-        energies[name] = energies.get(name, 0.0) + bands[:, :, inside].sum(2) / total
-    return energies, rate
+    energies = class_energies(bands, times, task.phones)
+    return {name: energy / total for name, energy in energies.items()}, rate
 
 
 def spectra(systems: Mapping[str, TestSet], *, jobs: int = 1) -> pd.DataFrame:

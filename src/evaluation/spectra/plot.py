@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 
 from evaluation.plots.drawing import MARKERS, Drawing, octave_ticks, panels
 
+from .bands import ALL
+
 __all__ = ["average_spectra", "band_ratios", "class_ratios"]
 
-ALL, MIXTURE = "all", "mixture"
+MIXTURE = "mixture"
 _STYLES = {"speech": "-", "noise": "--", "artefact": ":"}
 _RATIOS = {"sdr_db": "SDR", "sir_db": "SIR", "sar_db": "SAR"}
 _NOMINAL = (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)

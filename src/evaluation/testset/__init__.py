@@ -1,1 +1,1 @@
-"""A test set: its files, its references, its experiment or folder."""
+"""Test sets: their files, their references, their experiment or folder."""

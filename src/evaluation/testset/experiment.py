@@ -1,13 +1,13 @@
-"""Files of an experiment, or of any system's folder of audio, from its tag or path.
+"""Experiments and other systems' folders of audio, opened by tag or path.
 
     <root>/<tag>/best_model.pth  history.csv
     <root>/<tag>/<testset>/samples.csv
     <root>/<tag>/<testset>/sample_<i>/{mixture,speech,noise,estimate}.wav
     <root>/<tag>/<testset>/metrics/{metrics_by_sample,metrics,failures}.csv
 
-`samples.csv` says which id of the manifest each `Sample_ID` has, and what else is known of it.
+`samples.csv` has the manifest's id of each `Sample_ID`, and its speaker, noise, SNR and so on.
 
-Another system's estimates lie in a folder of their own, in any layout. `open_system` pairs them
+Another system's estimates are in a folder of their own, in any layout. `open_system` pairs them
 with their references by name and keeps the pairs in a folder of results (by default
 `<estimates>_results` beside them), which is a test set like any other:
 
@@ -108,7 +108,7 @@ class ExperimentFolder:
         return testsets[name]
 
     def label(self, testset: str | None = None) -> str:
-        """Return its tag, with what must be said of the scores of a test set, as of an oracle."""
+        """Return its tag, with the notice of a test set's scores, as of an oracle."""
         notice = self.testset(testset).notice
         return f"{self.tag} ({notice})" if notice else self.tag
 
@@ -140,8 +140,8 @@ def find_experiment(tag: str, root: str | Path | None = None) -> ExperimentFolde
             f"no folder of experiments {base}: give --root or set {ROOT_VARIABLE}"
         )
     if not folder.is_dir():
-        there = sorted(path.name for path in base.iterdir() if path.is_dir())
-        raise FileNotFoundError(f"no experiment {tag!r} in {base}; there are {some(there)}")
+        tags = sorted(path.name for path in base.iterdir() if path.is_dir())
+        raise FileNotFoundError(f"no experiment {tag!r} in {base}; there are {some(tags)}")
     return ExperimentFolder(folder)
 
 
@@ -153,16 +153,15 @@ def open_system(
     references: References | None = None,
     results: str | Path | None = None,
 ) -> TestSet:
-    """Open what a program evaluates: an experiment's test set, or any system's folder of audio.
+    """Open an experiment's test set, or any system's folder of audio.
 
     Args:
         tag_or_folder: an experiment's tag; or a folder of estimates; or the results of one. Without
             `references` a tag comes first: write `./name` for a folder of a tag's name.
         testset: of an experiment; needed where it has several.
         root: see `find_experiment`.
-        references: for a folder of estimates: what they are compared with. A folder that was
-            opened before needs none.
-        results: for a folder of estimates: where its tables go; by default `<folder>_results`.
+        references: of a folder of estimates. A folder that was opened before needs none.
+        results: folder of the tables of a folder of estimates; by default `<folder>_results`.
 
     Raises:
         FileNotFoundError: there is no such experiment, folder or audio; or a folder of estimates
@@ -183,7 +182,7 @@ def open_system(
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}")
     raise FileNotFoundError(
-        f"{folder} was not evaluated before: name its references by --input_json MANIFEST or "
+        f"{folder} was not evaluated before: give its references, --input_json MANIFEST or "
         "--targets FOLDER"
     )
 
@@ -198,7 +197,7 @@ def open_systems(
     """Open several systems, each `TAG`, a folder, or `NAME=` one of these; return them by name.
 
     Args:
-        texts: what the command line names.
+        texts: of the command line.
         testset: see `open_system`.
         root: see `find_experiment`.
         taken: names that no system may have.
@@ -214,12 +213,12 @@ def open_systems(
         system = open_system(place if named else text, testset, root)
         name = name if named else system.system
         if name in systems or name in taken:
-            raise ValueError(f"two systems are called {name!r}: give each its name, as A={text}")
+            raise ValueError(f"two systems are called {name!r}: name them, as A={text}")
         systems[name] = system
     return systems
 
 
-def _plain(name: str, what: str) -> str:
+def _plain(name: str, meaning: str) -> str:
     if not _PLAIN_NAME.fullmatch(name):
-        raise ValueError(f"the {what} must be the plain name of a folder; got {name!r}")
+        raise ValueError(f"the {meaning} must be the plain name of a folder; got {name!r}")
     return name

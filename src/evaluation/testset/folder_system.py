@@ -1,4 +1,4 @@
-"""Any system's folder of estimates as a test set: paired with its references, the pairs kept."""
+"""Test set of any system's folder of estimates, paired with its references."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RESULTS_SUFFIX = "_results"
 
 
 def results_beside(folder: Path) -> Path:
-    """Return where the tables of a folder of estimates go."""
-    whole = Path(os.path.abspath(folder))
-    return whole.with_name(f"{whole.name}{RESULTS_SUFFIX}")
+    """Return the folder of the tables of a folder of estimates."""
+    absolute = Path(os.path.abspath(folder))
+    return absolute.with_name(f"{absolute.name}{RESULTS_SUFFIX}")
 
 
 def pair_folder(folder: Path, references: References, results: Path | None = None) -> TestSet:
@@ -42,25 +42,28 @@ def pair_folder(folder: Path, references: References, results: Path | None = Non
             folder's.
     """
     testset = TestSet(results or results_beside(folder))
-    _refuse_others(testset, folder)
+    if testset.is_paired and testset.estimates != Path(os.path.abspath(folder)):
+        raise ValueError(
+            f"{testset.folder} holds the results of {testset.estimates}: give another --results"
+        )
     expected = references.read()
     files = _estimates(folder, references, expected)
-    pairs = match(files, {one.id: one.names for one in expected}, references.pattern)
+    pairs = match(files, {ref.id: ref.names for ref in expected}, references.pattern)
     if not pairs:
         raise ValueError(
-            f"no file of {folder} goes by the name of a reference: estimates are "
+            f"no file of {folder} has the name of a reference: estimates are "
             f"{some([str(path) for path in files], 3)}; references are "
-            f"{some([one.id for one in expected], 3)}; see --pair_pattern"
+            f"{some([ref.id for ref in expected], 3)}; see --pair_pattern"
         )
-    paths = {one.id: dict(one.paths) for one in expected}
+    paths = {ref.id: dict(ref.paths) for ref in expected}
     for name, file in pairs.items():
         paths[name]["estimate"] = folder / file
     _write_pairs(testset, folder, expected, paths)
     paired = set(pairs.values())
-    alone = [("reference", one.id) for one in expected if one.id not in pairs]
+    alone = [("reference", ref.id) for ref in expected if ref.id not in pairs]
     alone += [("estimate", str(path)) for path in files if path not in paired]
     for side in ("reference", "estimate"):
-        names = [name for kind, name in alone if kind == side]
+        names = [name for side_of_name, name in alone if side_of_name == side]
         if names:
             logger.warning(
                 "%s: %d %s(s) without a partner: %s", folder, len(names), side, some(names)
@@ -70,26 +73,19 @@ def pair_folder(folder: Path, references: References, results: Path | None = Non
 
 
 def _estimates(folder: Path, references: References, expected: Sequence[Reference]) -> list[Path]:
-    """Return the audio of a folder, without references that lie there too.
+    """Return the audio of a folder, without references in the same folder.
 
-    Mixtures stay where the folder is theirs, or holds nothing else than references: the unprocessed
-    input as a system.
+    Mixtures stay where the folder is theirs, or holds only references: the unprocessed input is
+    evaluated as a system.
     """
-    own = {path for one in expected for path in one.paths.values()}
+    own = {path for ref in expected for path in ref.paths.values()}
     same = {role for role, path in references.folders.items() if path.resolve() == folder.resolve()}
-    kept = {path for one in expected for role, path in one.paths.items() if role in same}
+    kept = {path for ref in expected for role, path in ref.paths.items() if role in same}
     try:
         return audio_files(folder, leave_out=own - kept)
     except FileNotFoundError:
-        mixtures = {one.paths["mixture"] for one in expected if "mixture" in one.paths}
+        mixtures = {ref.paths["mixture"] for ref in expected if "mixture" in ref.paths}
         return audio_files(folder, leave_out=own - mixtures)
-
-
-def _refuse_others(testset: TestSet, folder: Path) -> None:
-    if testset.is_paired and testset.estimates != Path(os.path.abspath(folder)):
-        raise ValueError(
-            f"{testset.folder} holds the results of {testset.estimates}: give another --results"
-        )
 
 
 def _write_pairs(
@@ -99,7 +95,7 @@ def _write_pairs(
     paths: Mapping[str, Mapping[str, Path]],
 ) -> None:
     """Write samples.csv and system.json."""
-    names = write_samples(testset, [{"id": one.id, **one.known} for one in references])
+    names = write_samples(testset, [{"id": ref.id, **ref.facts} for ref in references])
     system = {
         "name": Path(os.path.abspath(folder)).name,
         "estimates": os.path.abspath(folder),

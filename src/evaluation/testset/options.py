@@ -28,11 +28,9 @@ def add_experiment_options(parser: argparse.ArgumentParser, *, testset: bool = F
 
 
 def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
-    """Add the options that say what is evaluated: an experiment, or any system's folder.
+    """Add the options that name an experiment, or any system's folder.
 
-    Args:
-        parser: where to.
-        aliases: published names of --experiment_tag, as --loss.
+    ``aliases`` are published names of --experiment_tag, as --loss.
     """
     system = parser.add_mutually_exclusive_group(required=True)
     system.add_argument("--experiment_tag", *aliases, metavar="TAG", help="an experiment")
@@ -57,7 +55,7 @@ def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
     group.add_argument(
         "--pair_pattern",
         metavar="REGEX",
-        help="what the names have in common, in a group, as '(?P<id>fileid_[0-9]+)', in place of "
+        help="the common part of the names, in a group, as '(?P<id>fileid_[0-9]+)', in place of "
         "the rules: equal path, equal stem, folder of that name, name within a name, equal but for "
         "a role as clean or enhanced",
     )
@@ -65,7 +63,7 @@ def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
         "--information",
         type=Path,
         metavar="CSV",
-        help="for folders: columns id, and speaker, noise_type, snr_db, seen where known",
+        help="for folders: table with columns id, and any of speaker, noise_type, snr_db, seen",
     )
     group.add_argument(
         "--ears",
@@ -76,7 +74,7 @@ def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
         help="the manifest's microphones for binaural metrics (default: 1 2)",
     )
     group.add_argument(
-        "--results", type=Path, metavar="FOLDER", help="where to write (default: FOLDER_results)"
+        "--results", type=Path, metavar="FOLDER", help="of the tables (default: FOLDER_results)"
     )
 
 

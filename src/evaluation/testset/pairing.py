@@ -1,9 +1,9 @@
-"""Pairing by name: which file of any system belongs to which reference.
+"""Pairing of any system's files with references, by name.
 
 References come from a manifest (`id`, file names of its microphones) or from folders of audio,
-where the path of a target without its suffix is the id. A reference goes by several *names*: its
-id, and the stems of its files. These rules are tried one after the other on what is still without
-a partner:
+where the path of a target without its suffix is the id. A reference has several *names*: its id,
+and the stems of its files. These rules are applied one after the other to files and references that
+have no partner yet:
 
 1. the estimate's path in its folder, without suffix, is a name:     `spk1/utt3.wav`, `spk1/utt3`
 2. the estimate's stem is a name:                                    `a/utt3.wav`, `utt3`
@@ -13,10 +13,10 @@ a partner:
 6. stem and name are equal without their role, a word as `clean` or
    `enhanced` at the start or the end:                               `3_enhanced.wav`, `3_clean`
 
-Separators are what is neither letter nor digit in any script; letters are compared in Unicode's
-composed form (NFC), whichever form the file system has. A regular expression with a group (called
-`id`, else the first one) takes the place of all six: what it finds in the estimate's path must be
-what it finds in a name, or the name itself.
+Separators are neither letters nor digits in any script; letters are compared in Unicode's composed
+form (NFC), whichever form the file system has. A regular expression with a group (called `id`, else
+the first one) replaces all six: its match in the estimate's path must be its match in a name, or
+the name itself.
 
 Two estimates for one reference, or two references for one estimate, are refused, never guessed.
 """
@@ -36,7 +36,7 @@ from seloss.data.formats.audio_files import find_audio
 
 __all__ = ["audio_files", "match"]
 
-# What a signal is called beside its id.
+# Words that name a signal beside its id.
 ROLES = frozenset(
     {
         *("clean", "noisy", "noise", "speech", "mixture", "mixed", "mix", "target"),
@@ -100,7 +100,7 @@ def match(files: Iterable[Path], names: _Names, pattern: str | None = None) -> d
 
     Args:
         files: paths relative to their folder.
-        names: the names that each reference goes by, its id first.
+        names: of each reference, its id first.
         pattern: a regular expression with a group, in place of the rules.
 
     Raises:
@@ -119,6 +119,7 @@ def match(files: Iterable[Path], names: _Names, pattern: str | None = None) -> d
     left = set(files)
     doubtful: dict[Path, set[str]] = {}
     for rule in rules:
+        # A file that several references claim stays doubtful unless a later rule pairs it.
         claims = rule.claims(left, {key: own for key, own in names.items() if key not in pairs})
         new = _settled(claims)
         pairs |= new
@@ -151,7 +152,7 @@ def _refuse_doubtful(doubtful: Mapping[Path, set[str]]) -> None:
     more = f"; … ({len(open_)} in all)" if len(open_) > _SHOWN else ""
     raise ValueError(
         f"the names do not tell which estimate belongs to which reference: {shown}{more}. Give a "
-        "pattern with a group for what they have in common, as --pair_pattern '(?P<id>utt[0-9]+)'"
+        "pattern with a group for the part in common, as --pair_pattern '(?P<id>utt[0-9]+)'"
     )
 
 
@@ -171,18 +172,14 @@ def _extractor(pattern: str) -> Callable[[str], str]:
     group: str | int = "id" if "id" in compiled.groupindex else 1
 
     def search(text: str) -> str:
-        found = compiled.search(text)
-        return (found.group(group) or "") if found else ""
+        hit = compiled.search(text)
+        return (hit.group(group) or "") if hit else ""
 
     return search
 
 
 def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
-
-
-def _whole(text: str) -> list[str]:
-    return [_composed(text)]
 
 
 def _words(text: str) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from seloss.data.formats.manifest import Mixture, read_manifest
 from .pairing import audio_files, match
 from .testset import some
 
-__all__ = ["EARS", "Reference", "References", "known_of"]
+__all__ = ["EARS", "Reference", "References", "facts_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -31,30 +31,30 @@ class Reference:
 
     Attributes:
         id: unique.
-        names: what it goes by, the id first; see `evaluation.testset.pairing`.
+        names: the id first; see `evaluation.testset.pairing`.
         paths: file by signal: mixture, speech, noise, and `<signal>_left`, `<signal>_right`.
-        known: what is known of it, as its speaker.
+        facts: other columns of `samples.csv`, as its speaker.
     """
 
     id: str
     names: tuple[str, ...]
     paths: Mapping[str, Path]
-    known: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class References:
-    """Where references are: give `manifest`, or `targets` and what else there is.
+    """Places of references: give `manifest`, or `targets` and other folders.
 
     Attributes:
-        manifest: of mixtures; microphone 1 is the reference, `ears` are for binaural figures.
+        manifest: of mixtures; microphone 1 is the reference, `ears` are for binaural metrics.
         targets: folder of clean speech.
         noises: folder of the noise in each mixture.
         mixtures: folder of the unprocessed mixtures.
         pattern: a regular expression with a group, for names no rule pairs.
         ears: the microphones of the manifest at the left and the right ear, from 1.
-        information: a table (CSV) with a column `id` and what is known, as speaker, noise_type,
-            snr_db, seen, transcript, textgrid; for folders.
+        information: a table (CSV) with a column `id` and others, as speaker, noise_type, snr_db,
+            seen, transcript, textgrid; for folders.
     """
 
     manifest: Path | None = None
@@ -66,16 +66,12 @@ class References:
     information: Path | None = None
 
     def __post_init__(self) -> None:
-        """Check that there is one kind of them.
-
-        Raises:
-            ValueError: neither or both of manifest and folders.
-        """
+        """Check that there is either a manifest or folders."""
         folders = (self.targets, self.noises, self.mixtures)
         if (self.manifest is None) == all(folder is None for folder in folders):
             raise ValueError(
                 "estimates are scored against either a manifest (--input_json) or folders "
-                "(--targets, with --noises and --mixtures where there are some): give one kind"
+                "(--targets, with --noises and --mixtures where there are some): give one type"
             )
         if self.manifest is None and self.targets is None and self.mixtures is None:
             raise ValueError("the noise alone is no reference: give --targets or --mixtures too")
@@ -115,11 +111,11 @@ class References:
             for key, path in pairs.items():
                 paths[key][role] = folder / path
                 names[key] = tuple(dict.fromkeys((*names[key], path.stem)))
-        known = self._information(list(own))
-        return [Reference(key, names[key], paths[key], known.get(key, {})) for key in own]
+        facts = self._information(list(own))
+        return [Reference(key, names[key], paths[key], facts.get(key, {})) for key in own]
 
     def _information(self, ids: Sequence[str]) -> dict[str, dict[str, object]]:
-        """Return what the table says of each reference, by id."""
+        """Return the table's row of each reference, by id."""
         if self.information is None:
             return {}
         table = read_table(self.information)
@@ -144,10 +140,10 @@ class References:
 def _report_unpaired(
     source: str, names: Sequence[str], paired: Sequence[str], ids: Sequence[str]
 ) -> None:
-    """Say which references a folder or table has nothing for.
+    """Log the references that a folder or table lacks.
 
     Raises:
-        ValueError: it has something for none of them.
+        ValueError: it lacks all of them.
     """
     shown = f"it has {some(names, 3)}; references are {some(ids, 3)}"
     if not paired:
@@ -160,8 +156,8 @@ def _report_unpaired(
         )
 
 
-def known_of(item: Mixture) -> dict[str, object]:
-    """Return what a manifest knows of a mixture, as `samples.csv` keeps it."""
+def facts_of(item: Mixture) -> dict[str, object]:
+    """Return the columns of `samples.csv` that a manifest gives for a mixture."""
     phones = item.extra.get("phones")
     return {
         "speaker": item.speaker,
@@ -184,4 +180,4 @@ def _of_mixture(item: Mixture, ears: tuple[int, int]) -> Reference:
             if max(ears) <= len(files):
                 paths[f"{name}_{side}"] = files[microphone - 1]
     stems = [paths[name].stem for name in signals if name in paths]
-    return Reference(item.id, tuple(dict.fromkeys((item.id, *stems))), paths, known_of(item))
+    return Reference(item.id, tuple(dict.fromkeys((item.id, *stems))), paths, facts_of(item))

@@ -1,7 +1,7 @@
-"""Signals of a sample, read once; the one rule for lengths, rates and channels of all programs.
+"""Signals of a sample, read once, with one rule for lengths, rates and channels in all programs.
 
 Signals that are used together must have one rate and one length; nothing is resampled, nor cut
-unless that was asked for. Of several channels the first counts.
+unless requested. Of several channels the first counts.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Audio = tuple[Tensor, int]
 
 
 class SignalFiles:
-    """Reads a sample's files when they are asked for.
+    """Files of a sample, read when needed.
 
     Args:
         paths: file by signal: mixture, speech, noise, estimate, and `<signal>_left` and
-            `<signal>_right` where ears are known.
+            `<signal>_right` where there are two ears.
     """
 
     def __init__(self, paths: Mapping[str, Path]) -> None:
@@ -78,14 +78,14 @@ class SignalFiles:
         samples, rate = self._file(name)
         if len(samples) != 2:
             path = _titled(name, self._paths[name])
-            raise ValueError(f"{path} has {len(samples)} channel(s); a binaural figure needs two")
+            raise ValueError(f"{path} has {len(samples)} channel(s); a binaural metric needs two")
         return samples[None], rate
 
     def _file(self, name: str) -> Audio:
         if name not in self._read:
             try:
                 self._read[name] = _read_file(name, self._paths.get(name))
-            except ValueError as error:  # kept: every metric that needs the file says the same
+            except ValueError as error:  # kept: the reason for every metric that needs the file
                 self._read[name] = str(error)
         audio = self._read[name]
         if isinstance(audio, str):
@@ -94,11 +94,7 @@ class SignalFiles:
 
 
 def _read_file(name: str, path: Path | None) -> Audio:
-    """Return a file's audio.
-
-    Raises:
-        ValueError: it has none; says why.
-    """
+    """Return a file's audio, or raise a ValueError with the reason why it has none."""
     if path is None:
         raise ValueError(f"there is no {name}")
     if not path.is_file():
@@ -108,8 +104,8 @@ def _read_file(name: str, path: Path | None) -> Audio:
     except EmptyAudioError:
         raise ValueError(f"the {name} holds no samples") from None
     except (ValueError, OSError) as error:
-        why = str(error).removeprefix(f"{path} ")  # the file is named already
-        raise ValueError(f"{_titled(name, path)} cannot be read: {why}") from error
+        reason = str(error).removeprefix(f"{path} ")  # the file is named already
+        raise ValueError(f"{_titled(name, path)} cannot be read: {reason}") from error
     return torch.from_numpy(samples.T.copy()), int(rate)
 
 

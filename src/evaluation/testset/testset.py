@@ -1,4 +1,4 @@
-"""Folder of enhanced samples: which there are, where their audio and their tables lie."""
+"""Folder of enhanced samples: its table of samples, its audio and its tables."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class TestSet:
 
     @property
     def system(self) -> str:
-        """The name of what enhanced it: an experiment's tag, or that of a folder of audio."""
+        """The name of the system: an experiment's tag, or that of a folder of audio."""
         return str(self._paired()["name"]) if self.is_paired else self.folder.parent.name
 
     @property
     def title(self) -> str:
-        """How it is called in print."""
+        """Its name in printed tables."""
         name = self.system if self.is_paired else f"{self.system} / {self.name}"
         return f"{name} ({self.notice})" if self.notice else name
 
     @property
     def notice(self) -> str:
-        """What must be said wherever its scores appear, as of an oracle; empty: nothing."""
+        """Note that stands wherever its scores appear, as of an oracle; may be empty."""
         table = self.samples()
         notices = list(table["notice"].dropna()) if "notice" in table else []
         return str(notices[0]) if notices else ""
@@ -70,15 +70,15 @@ class TestSet:
 
     @property
     def is_paired(self) -> bool:
-        """Whether its audio lies elsewhere, found by `open_system`."""
+        """Whether its audio is elsewhere, paired by `open_system`."""
         return (self.folder / SYSTEM_FILE).is_file()
 
     def signals(self) -> dict[str, dict[str, Path]]:
         """Return the files of every sample: `Sample_ID` -> signal -> path.
 
         The signals are mixture, speech, noise and estimate, and, where a manifest has two ears,
-        `<signal>_left` and `<signal>_right`. A file that is not there is named all the same for an
-        experiment's sample, and left out for another system's.
+        `<signal>_left` and `<signal>_right`. A missing file is included for an experiment's
+        sample, and left out for another system's.
         """
         if self.is_paired:
             return {
@@ -91,7 +91,7 @@ class TestSet:
         }
 
     def _paired(self) -> dict[str, Any]:
-        """Return what `open_system` wrote."""
+        """Return the content of the file that `open_system` wrote."""
         text = (self.folder / SYSTEM_FILE).read_text(encoding="utf-8")
         system: dict[str, Any] = json.loads(text)
         return system
@@ -107,7 +107,7 @@ class TestSet:
         return self.folder / "samples.csv"
 
     def samples(self) -> pd.DataFrame:
-        """Return the table of samples in natural order: `Sample_ID`, `id` and what else is known.
+        """Return the table of samples in natural order: `Sample_ID`, `id` and other columns.
 
         Without `samples.csv` (audio that came from elsewhere) every folder `sample_*` counts and is
         its own id.
@@ -143,19 +143,18 @@ def number_samples(testset: TestSet, ids: list[str]) -> dict[str, str]:
         table = testset.samples()
         old = dict(zip(table["id"], table["Sample_ID"], strict=True))
     taken = [int(number) for name in old.values() for number in re.findall(r"\d+$", name)]
+    # Numbers of ids that left the data are not given again: old audio may still be there.
     fresh = iter(range(max(taken, default=-1) + 1, sys.maxsize))
     return {name: old.get(name) or f"sample_{next(fresh)}" for name in ids}
 
 
-def write_samples(testset: TestSet, known: Sequence[Mapping[str, object]]) -> dict[str, str]:
-    """Write samples.csv, a number once given kept; return the `Sample_ID` of each id.
+def write_samples(testset: TestSet, facts: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """Write samples.csv; return the `Sample_ID` of each id, which never changes.
 
-    Args:
-        testset: where.
-        known: of each sample its `id` and what else is known; None where something is not.
+    ``facts`` are the `id` and other columns of each sample, None where there is no value.
     """
-    names = number_samples(testset, [str(one["id"]) for one in known])
-    rows = [{"Sample_ID": names[str(one["id"])], **one} for one in known]
+    names = number_samples(testset, [str(row["id"]) for row in facts])
+    rows = [{"Sample_ID": names[str(row["id"])], **row} for row in facts]
     table = pd.DataFrame(rows).dropna(axis="columns", how="all")
     write_table(testset.samples_file, table, digits=None)
     return names

@@ -92,7 +92,7 @@ def levelled(signal: NDArray[np.float32]) -> NDArray[np.float32]:
     rms = float(np.sqrt(np.mean(np.square(signal, dtype=np.float64)))) if len(signal) else 0.0
     if rms == 0:
         return signal
-    gain = min(LEVEL / rms, PEAK / float(np.abs(signal).max()))
+    gain = min(LEVEL / rms, PEAK / float(np.abs(signal).max()))  # a lower level before clipping
     return np.asarray(signal * gain, dtype=np.float32)
 
 

@@ -1,1 +1,1 @@
-"""How a program does its work: in processes, in shares, resumed, from the command line."""
+"""Parts of every program: command line, processes, shards, ledger of finished work, tables."""

@@ -41,7 +41,7 @@ def digest(settings: object, files: Mapping[str, Path] | None = None) -> str:
             status = path.stat()
             states[role] = [str(path), status.st_size, status.st_mtime_ns]
     text = json.dumps([settings, states], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode()).hexdigest()[:32]  # 128 bits: no two collide
 
 
 def content_digest(path: Path) -> str:

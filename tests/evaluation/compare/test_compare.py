@@ -293,7 +293,7 @@ def test_errors(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["A", "A"], "of different names; got A, A"),
         (["A", "none"], "no experiment 'none'"),
         (["A", "B=,C"], "expected TAG, a folder or NAME=TAG"),
-        (["A", "B", "--metrics", "SDR"], "there are SI-SDR_out, LSD_out"),
+        (["A", "B", "--metrics", "SDR"], "in all tables: SI-SDR_out, LSD_out"),
         (["A", "B", "--levels", "phoneme"], "run evaluation.ph_eval on A first"),
         (["A", "B", "--cluster", "room"], "no column 'room'"),
     ):

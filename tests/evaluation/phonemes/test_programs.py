@@ -21,7 +21,7 @@ from evaluation.phonemes import retrieve as ph_retrieve
 from evaluation.phonemes.alignment import Phone, alignment_of
 from evaluation.phonemes.segments import read_segments
 from evaluation.phonemes.textgrid import write_textgrid
-from evaluation.testset.references import known_of
+from evaluation.testset.references import facts_of
 from evaluation.testset.testset import TestSet
 from seloss.data.formats.manifest import read_manifest
 from seloss.data.load.mixture_dataset import MixtureDataset
@@ -254,7 +254,7 @@ def test_remembered_folders_that_are_gone_are_told_and_can_be_replaced(
     assert _run(ph_retrieve, tmp_path) == 1
     error = capsys.readouterr().err
     assert "no folder of TextGrids" in error
-    assert "options.json: name another, or delete that file" in error
+    assert "options.json: give another, or delete that file" in error
     assert _run(ph_retrieve, tmp_path, "--textgrids", str(tmp_path / "moved")) == 0
     assert _run(ph_retrieve, tmp_path) == 0
     (test_folder / "phonemes" / "options.json").write_text('{"sauce": 1}', encoding="utf-8")
@@ -377,7 +377,7 @@ def test_labels_of_a_manifest_go_with_the_samples(tmp_path):
     manifest = make_manifest(tmp_path, n_items=1, textgrid=grid, phones=phones)
     (item,) = read_manifest(manifest)
     (facts,) = MixtureDataset([item], sample_rate=SAMPLE_RATE).items
-    for known in (facts._asdict(), known_of(item)):
+    for known in (facts._asdict(), facts_of(item)):
         assert known["textgrid"] == str(tmp_path / grid)
         assert json.loads(str(known["phones"])) == phones
         assert known["transcript"] == "the birch canoe slid on the smooth planks"
@@ -444,10 +444,10 @@ def test_recordings_that_the_manifest_names_reach_the_table(tmp_path):
     manifest = make_manifest(tmp_path, n_items=2, speech_files=["ann/0001.flac"])
     items = read_manifest(manifest)
     facts = MixtureDataset(items, sample_rate=SAMPLE_RATE).items
-    for known in (*(fact._asdict() for fact in facts), *map(known_of, items)):
+    for known in (*(fact._asdict() for fact in facts), *map(facts_of, items)):
         assert known["speech_file"] == "ann/0001.flac"
     joined = make_manifest(tmp_path / "joined", n_items=1, speech_files=["a.flac", "b.flac"])
-    assert known_of(read_manifest(joined)[0])["speech_file"] is None
+    assert facts_of(read_manifest(joined)[0])["speech_file"] is None
 
 
 def test_textgrids_and_transcripts_of_nobody_are_refused(test_folder, tmp_path, capsys):

@@ -172,4 +172,4 @@ def test_a_system_that_was_not_judged_is_named_with_the_program_to_run(
     shutil.copytree(experiments / "plain", tmp_path / "new")
     shutil.rmtree(tmp_path / "new" / "test" / "metrics")
     assert main(["new", "--root", str(tmp_path), "-o", str(tmp_path / "r.html")]) == 1
-    assert "run evaluation.utt_eval on new first" in capsys.readouterr().err
+    assert "run evaluation.utt_eval --experiment_tag new" in capsys.readouterr().err

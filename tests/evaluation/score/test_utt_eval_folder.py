@@ -101,15 +101,15 @@ def test_one_channel_has_no_binaural_figure(tmp_path: Path) -> None:
     options = ["--experiment_tag", "XP", "--root", str(tmp_path), "--jobs", "0"]
     assert utt_eval.main([*options, "--metrics", "ild_error", "si_sdr"]) == 0
     reasons = pd.read_csv(tmp_path / "XP" / "test" / "metrics" / "failures.csv")["Reason"]
-    assert reasons[0] == "estimate.wav has 1 channel(s); a binaural figure needs two"
+    assert reasons[0] == "estimate.wav has 1 channel(s); a binaural metric needs two"
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--targets", "clean", "--input_json", "m.json"], "give one kind"),
+        (["--targets", "clean", "--input_json", "m.json"], "give one type"),
         (["--testset", "test"], "a folder of estimates has none"),
-        ([], "name its references by --input_json MANIFEST"),
+        ([], "give its references, --input_json MANIFEST"),
         (["--targets", "nowhere"], "no folder nowhere"),
         (["--targets", "clean", "--pair_pattern", "x"], "has no group"),
         (["--targets", "clean", "--information", "known.csv"], "must have a column 'id'"),

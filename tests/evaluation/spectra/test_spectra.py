@@ -151,7 +151,7 @@ def test_systems_of_one_name_are_told_apart_or_refused(
         folders.append(str(tmp_path / name / "enhanced"))
     output = ["-o", str(tmp_path / "out"), "--jobs", "1"]
     assert main([*folders, *output]) == 1
-    assert "two systems are called 'enhanced': give each its name, as A=" in capsys.readouterr().err
+    assert "two systems are called 'enhanced': name them, as A=" in capsys.readouterr().err
     assert main([f"A={folders[0]}", f"B={folders[1]}", *output]) == 0
     assert set(pd.read_csv(tmp_path / "out" / "spectra.csv")["system"]) == {"A", "B"}
 

@@ -66,7 +66,7 @@ def test_folders_give_references(tmp_path: Path) -> None:
 def test_a_folder_opened_once_needs_no_references_again(tmp_path: Path) -> None:
     clean = write_all(tmp_path / "clean", "u1.wav", "u2.wav")
     estimates = write_all(tmp_path / "net", "u1.wav", "u2.wav")
-    with pytest.raises(FileNotFoundError, match="name its references by --input_json"):
+    with pytest.raises(FileNotFoundError, match="give its references, --input_json"):
         open_system(estimates)
     first = open_system(estimates, references=References(targets=clean))
     assert open_system(estimates) == first
@@ -111,9 +111,9 @@ def test_a_tag_comes_before_a_folder_of_its_name(
 
 
 def test_references_are_of_one_kind_and_names_must_meet(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="give one kind"):
+    with pytest.raises(ValueError, match="give one type"):
         References()
-    with pytest.raises(ValueError, match="give one kind"):
+    with pytest.raises(ValueError, match="give one type"):
         References(Path("m.json"), targets=Path("clean"))
     with pytest.raises(ValueError, match="the noise alone"):
         References(noises=Path("noise"))

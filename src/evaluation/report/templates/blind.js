@@ -203,8 +203,8 @@ document.addEventListener("keydown", (event) => {
   if (!trial || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.matches("input[type=text]")) return;
   if (event.key === " " && event.target.matches("button, input")) return;
-  const heard = names()[Number(event.key) - 1];
-  if (heard) select(heard[0]);
+  const chosen = names()[Number(event.key) - 1];
+  if (chosen) select(chosen[0]);
   else if (event.key === " ") toggle();
   else if (event.key === "Home" && !event.target.matches("input[type=range]")) move(0);
   else return;

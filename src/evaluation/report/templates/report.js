@@ -175,7 +175,7 @@ function toggle() {
   tick();
 }
 
-// Show where the player is; goes on by itself while it plays.
+// Show the position of the player; repeats itself while it plays.
 function tick() {
   const position = player.position;
   byId("position").value = position;
