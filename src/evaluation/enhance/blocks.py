@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from seloss.pretrained.whole_norm import select_channel
 
-from .network import enhance, n_inputs
+from .network import enhance_mixture, n_inputs
 
 __all__ = ["BlockEnhancer", "Enhancer", "StreamEnhancer", "build_enhancer"]
 
@@ -151,9 +151,9 @@ class BlockEnhancer:
             answers = []
             for channel, samples in enumerate(signal):
                 select_channel(self._network, channel)
-                answers.append(enhance(self._network, samples[None]))
+                answers.append(enhance_mixture(self._network, samples[None]))
             return torch.stack(answers)
-        return enhance(self._network, signal)[None]
+        return enhance_mixture(self._network, signal)[None]
 
     def _empty(self) -> Tensor:
         return torch.zeros(self._signal.shape[0] if self._apart else 1, 0)

@@ -32,7 +32,7 @@ from evaluation.work.shards import Shard, add_shard_option
 from seloss.data import open_dataset
 from seloss.data.formats.batch import SizedDataset
 
-from .network import enhance, load_network, pick_device
+from .network import enhance_mixture, load_network, pick_device
 
 __all__ = ["main", "write_testset"]
 
@@ -56,9 +56,9 @@ def write_testset(
     Args:
         testset: where to.
         data: what to enhance, as `open_dataset` returns it.
-        network: see `enhance`.
+        network: see `enhance_mixture`.
         fingerprint: of the network; samples of another one are made again.
-        match_level: see `enhance`.
+        match_level: see `enhance_mixture`.
         progress: show a bar; None: on a terminal.
         shard: the part of the mixtures to enhance; None: all.
 
@@ -83,7 +83,7 @@ def write_testset(
     for index in tqdm(todo, unit="sample", disable=None if progress is None else not progress):
         item = data[index]
         try:
-            estimate = enhance(
+            estimate = enhance_mixture(
                 network, item.mixture, clean=item.sources[0], match_level=match_level
             )
         except ValueError as error:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seloss.pretrained import load_model
 from seloss.pretrained.onnx_network import load_onnx
 
-__all__ = ["enhance", "load_network", "n_inputs", "pick_device"]
+__all__ = ["enhance_mixture", "load_network", "n_inputs", "pick_device"]
 
 
 def load_network(place: str | Path, device: torch.device) -> nn.Module:
@@ -70,7 +70,7 @@ def n_inputs(network: nn.Module) -> int | None:
     return getattr(network, "in_channels", 1) or 1
 
 
-def enhance(
+def enhance_mixture(
     network: nn.Module, mixture: Tensor, *, clean: Tensor | None = None, match_level: bool = False
 ) -> Tensor:
     """Return the speech in one mixture.

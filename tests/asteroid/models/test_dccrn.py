@@ -9,7 +9,7 @@ import torch
 
 from asteroid.losses import build_loss
 from asteroid.models import DCCRN, BaseModel, DCCRNet, get
-from evaluation.enhance.network import enhance
+from evaluation.enhance.network import enhance_mixture
 from seloss.data.formats.batch import Batch
 from seloss.train import EnhancementSystem
 from tests.asteroid.models.masked import count, noise, settle, train
@@ -241,7 +241,7 @@ def test_the_engine_trains_it_and_inference_runs_it():
     )
     system.loss_values(system(batch.mixture, batch.n_mics), batch)["loss"].mean().backward()
     assert all(p.grad.isfinite().all() for p in system.network.parameters())
-    assert enhance(system.network.eval(), batch.mixture[0]).shape == (700,)
+    assert enhance_mixture(system.network.eval(), batch.mixture[0]).shape == (700,)
 
 
 def test_autocast_really_convolves_in_bfloat16():

@@ -13,7 +13,7 @@ from asteroid.losses import build_loss
 from asteroid.masknn.complex.mask import apply_mask
 from asteroid.models import BaseModel, DCUNet, DCUnet, get
 from asteroid.models.deep_complex_unet import ARCHITECTURES, FORMS
-from evaluation.enhance.network import enhance
+from evaluation.enhance.network import enhance_mixture
 from seloss.data.formats.batch import Batch
 from seloss.train import EnhancementSystem
 from tests.asteroid.models.masked import count, noise, settle, train
@@ -273,7 +273,7 @@ def test_the_engine_trains_it_and_inference_runs_it():
     )
     system.loss_values(system(batch.mixture, batch.n_mics), batch)["loss"].mean().backward()
     assert all(p.grad.isfinite().all() for p in system.network.parameters())
-    assert enhance(system.network.eval(), batch.mixture[0]).shape == (700,)
+    assert enhance_mixture(system.network.eval(), batch.mixture[0]).shape == (700,)
 
 
 def test_autocast_really_convolves_in_bfloat16():

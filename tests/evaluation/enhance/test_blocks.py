@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from asteroid.masknn.norms import FeatsGlobLN, GlobLN
 from evaluation.enhance.blocks import BlockEnhancer, StreamEnhancer, build_enhancer
-from evaluation.enhance.network import enhance, n_inputs
+from evaluation.enhance.network import enhance_mixture, n_inputs
 from evaluation.enhance.one_file import Settings, enhance_file
 from seloss.pretrained import enhance_array
 from seloss.pretrained.whole_norm import freeze_statistics, with_whole_norms
@@ -45,7 +45,7 @@ def below_db(signal: Tensor, error: Tensor) -> float:
 @pytest.mark.parametrize("name", NAMES)
 def test_blocks_answer_as_the_whole_and_have_no_seams(name: str) -> None:
     network, signal = build(name), mixture(9.0)
-    whole = enhance(network, signal)
+    whole = enhance_mixture(network, signal)
     measured = with_whole_norms(network)
     assert (measured is None) == (name not in ("FasNetTAC", "ConvTasNet"))
     if measured is not None:
@@ -93,7 +93,7 @@ def test_blocks_normalised_by_the_whole_are_the_whole(kind: type[GlobLN | FeatsG
     signal = mixture(4.0) * torch.tensor([[1.0], [0.1]]) + 0.05
     signal[:, RATE : 2 * RATE] *= 0.01
     network = Normed(kind)
-    whole = torch.stack([enhance(network, channel[None]) for channel in signal])
+    whole = torch.stack([enhance_mixture(network, channel[None]) for channel in signal])
     measured = with_whole_norms(network)
     assert measured is not None
     for _ in range(2):
@@ -111,7 +111,7 @@ def test_a_file_of_changing_level_keeps_the_level_of_the_whole(name: str, tmp_pa
     for second in range(12):
         signal[:, second * RATE : (second + 1) * RATE] *= 10 ** (-(second % 5) / 5)
     sf.write(tmp_path / "in.wav", signal.T.numpy(), RATE, subtype="FLOAT")
-    whole = enhance(network, signal)
+    whole = enhance_mixture(network, signal)
     progress: list[float] = []
     settings = Settings(level="network", block_s=3.0, context_s=1.0)
     paths = tmp_path / "in.wav", tmp_path / "out.wav"
@@ -133,7 +133,7 @@ def test_an_array_in_blocks_is_normalised_by_the_whole(monkeypatch: pytest.Monke
     signal[:, : 4 * RATE] *= 0.1
     found = torch.from_numpy(enhance_array.enhance(signal, RATE, model=network))
     for channel, ours in zip(signal, found, strict=True):
-        whole = enhance(network, channel[None])
+        whole = enhance_mixture(network, channel[None])
         assert below_db(whole, ours - whole) > 40
 
 
@@ -141,7 +141,7 @@ def test_an_array_in_blocks_is_normalised_by_the_whole(monkeypatch: pytest.Monke
 def test_a_short_signal_is_enhanced_whole(name: str) -> None:
     network, signal = build(name), mixture(0.7)
     found = through(build_enhancer(network, 2, RATE, 3.0, 1.0), signal)
-    whole = enhance(network, signal)
+    whole = enhance_mixture(network, signal)
     assert torch.allclose(found[0], whole, atol=1e-4 * float(whole.abs().max()))
 
 

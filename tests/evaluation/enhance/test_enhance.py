@@ -16,7 +16,7 @@ import torch
 from auditus import si_sdr
 from evaluation.enhance import cli as enhance
 from evaluation.enhance.audio import CONTAINERS
-from evaluation.enhance.network import enhance as enhance_whole
+from evaluation.enhance.network import enhance_mixture
 from evaluation.enhance.one_file import Settings, enhance_file
 from seloss.data.formats.audio import SUFFIXES
 from tests.data import make_mixture
@@ -60,9 +60,9 @@ def test_every_network_enhances_a_file(
     assert (rate, found.shape) == (RATE, (mixture.shape[1], 2 if single else 1))
     network = build(name)
     answers = (
-        torch.stack([enhance_whole(network, one[None]) for one in mixture])
+        torch.stack([enhance_mixture(network, one[None]) for one in mixture])
         if single
-        else enhance_whole(network, mixture)[None]
+        else enhance_mixture(network, mixture)[None]
     )
     reference = mixture if single else mixture[:1]
     gain = (answers * reference).sum() / answers.square().sum()
@@ -208,7 +208,7 @@ def test_channels(tmp_path: Path) -> None:
         enhance_file(Same(), source, tmp_path / "none.wav", Settings(channel=4))
     network = build("FasNetTAC")
     enhance_file(network, source, tmp_path / "third.wav", Settings(channel=3, level="network"))
-    expected = enhance_whole(network, torch.from_numpy(signal[[2, 0, 1]]))
+    expected = enhance_mixture(network, torch.from_numpy(signal[[2, 0, 1]]))
     assert np.allclose(sf.read(tmp_path / "third.wav")[0], expected, atol=1e-5)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from asteroid.models import ConvTasNet
 from asteroid.models.deep_complex_unet import DCUnet
 from evaluation.enhance import infer
-from evaluation.enhance.network import enhance, load_network
+from evaluation.enhance.network import enhance_mixture, load_network
 from evaluation.score import cli as utt_eval
 from evaluation.testset.experiment import find_experiment
 from seloss.data.formats.manifest import read_manifest, write_manifest
@@ -83,8 +83,8 @@ def test_audio_is_the_networks_answer_at_any_level(place: Path) -> None:
 def test_levels_beyond_full_scale_are_kept_or_matched() -> None:
     mixture = torch.sin(torch.arange(1000) / 7.0)[None]
     network = Loud(300.0 * mixture + 1.0)
-    assert torch.equal(enhance(network, mixture), network.answer.detach()[0])
-    matched = enhance(network, mixture, match_level=True)
+    assert torch.equal(enhance_mixture(network, mixture), network.answer.detach()[0])
+    matched = enhance_mixture(network, mixture, match_level=True)
     assert matched.abs().max() == pytest.approx(1.0, abs=0.02)
 
 
@@ -131,14 +131,14 @@ def test_a_second_run_makes_what_is_missing_and_all_of_a_new_network(place: Path
 def test_one_sample_that_fails_keeps_the_others(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward = infer.enhance
+    forward = infer.enhance_mixture
 
     def fails_on_three_microphones(network: nn.Module, mixture: Tensor, **options: bool) -> Tensor:
         if len(mixture) == 3:
             return forward(Loud(torch.full((1, mixture.shape[1]), torch.nan)), mixture)
         return forward(network, mixture, **options)
 
-    monkeypatch.setattr(infer, "enhance", fails_on_three_microphones)
+    monkeypatch.setattr(infer, "enhance_mixture", fails_on_three_microphones)
     assert run(place) == 1
     said = (
         "1 of 3 samples could not be enhanced: item1: the network gave values that are not finite"
@@ -158,7 +158,7 @@ def test_networks_of_one_microphone_get_the_reference(place: Path) -> None:
     mixture = torch.randn(3, 2000, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = network.eval()(mixture[:1])[0, 0]
-    assert torch.allclose(enhance(loaded, mixture), expected, atol=1e-6)
+    assert torch.allclose(enhance_mixture(loaded, mixture), expected, atol=1e-6)
 
 
 def test_weights_that_do_not_fit_are_refused(
@@ -252,5 +252,5 @@ def test_a_network_of_one_channel_gets_the_first_microphone(place: Path) -> None
     assert run(place) == 0
     estimate = sf.read(place / "XP" / "test" / "sample_0" / "estimate.wav", dtype="float32")[0]
     mixture = sf.read(place / "XP" / "test" / "sample_0" / "mixture.wav", dtype="float32")[0]
-    expected = enhance(network.eval(), torch.from_numpy(mixture)[None])
+    expected = enhance_mixture(network.eval(), torch.from_numpy(mixture)[None])
     assert np.allclose(estimate, expected, atol=1e-6)

@@ -18,7 +18,7 @@ import torch
 from evaluation.enhance import cli
 from evaluation.enhance.audio import Resampler
 from evaluation.enhance.live import enhance_live, enhance_pipe
-from evaluation.enhance.network import enhance as enhance_whole
+from evaluation.enhance.network import enhance_mixture
 from tests.data import make_mixture
 from tests.evaluation.enhance.networks import RATE, build
 
@@ -65,7 +65,7 @@ def test_a_pipe_gives_what_the_whole_file_gives(channels: int, limit_db: float |
     )
     mixture = samples(content, channels)
     share = 0.0 if limit_db is None else 10 ** (-limit_db / 20)
-    whole = torch.stack([enhance_whole(network, one[None]) for one in mixture])
+    whole = torch.stack([enhance_mixture(network, one[None]) for one in mixture])
     expected = (1 - share) * whole + share * mixture
     found = samples(sink.getvalue(), channels)
     assert found.shape == mixture.shape
@@ -83,7 +83,7 @@ def test_a_pipe_of_another_rate_is_resampled_there_and_back() -> None:
     mixture, found = samples(content), samples(sink.getvalue())
     assert found.shape == mixture.shape
     inner = Resampler(44100, RATE, 1).push(mixture, last=True)
-    outer = Resampler(RATE, 44100, 1).push(enhance_whole(network, inner)[None], last=True)
+    outer = Resampler(RATE, 44100, 1).push(enhance_mixture(network, inner)[None], last=True)
     n = outer.shape[1]
     assert torch.allclose(found[:, :n], outer[:, : found.shape[1]], atol=0.6 * PCM_STEP)
 
@@ -177,7 +177,7 @@ def test_the_loudspeaker_plays_what_the_whole_file_gives_a_little_later(
     late, n = network.latency_samples - network.hop_length, RATE // 2
     signal = torch.from_numpy(microphone.astype(np.float32))
     share = 10 ** (-12 / 20)
-    expected = (1 - share) * enhance_whole(network, signal[None]) + share * signal
+    expected = (1 - share) * enhance_mixture(network, signal[None]) + share * signal
     np.testing.assert_allclose(played[late:n], expected[: n - late], atol=1e-5)
     assert not played[n:].any()  # after the seconds asked for
     assert times.glitches == 2
