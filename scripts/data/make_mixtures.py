@@ -85,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     add("--sample_rate", type=int, default=default.sample_rate, help="in Hz (default: %(default)s)")
     add("--seed", type=int, default=default.seed, help="of everything (default: %(default)s)")
     add("--jobs", type=int, help="processes (default: one per core)")
+    shared = "let given splits share recordings under two names, with a warning"
+    add("--allow_shared", action="store_true", help=shared)
     add("--overwrite", action="store_true", help="replace mixtures made with other settings")
     add("--dry-run", action="store_true", help="say what would be mixed, write nothing")
     return options
@@ -107,10 +109,17 @@ def work(options: argparse.Namespace) -> None:
     if min(sizes.values()) < 0 or (options.jobs is not None and options.jobs < 1):
         raise ValueError("--n_train, --n_valid, --n_test must be 0 or more and --jobs 1 or more")
     corpora = read_corpora(options.speech, options.noise, options.rir)
-    print(describe(*plan_mixtures(config, sizes, corpora)))
+    allowed = {"allow_shared": options.allow_shared}
+    print(describe(*plan_mixtures(config, sizes, corpora, **allowed)))
     if not options.dry_run:
         manifests = make_mixtures(
-            options.out, config, sizes, corpora, jobs=options.jobs, overwrite=options.overwrite
+            options.out,
+            config,
+            sizes,
+            corpora,
+            jobs=options.jobs,
+            overwrite=options.overwrite,
+            **allowed,
         )
         print("\n".join(str(path) for path in manifests.values()))
 

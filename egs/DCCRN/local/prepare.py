@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     add("--sample_rate", type=int, default=default.sample_rate, help="Hz (default: %(default)s)")
     add("--seed", type=int, default=default.seed, help="of everything (default: %(default)s)")
     add("--jobs", type=int, help="threads (default: one per core)")
+    add("--allow_shared", action="store_true", help="let splits share audio under two names")
     add("--overwrite", action="store_true", help="replace arrays made otherwise")
     add(
         "--dry-run", action="store_true", help="say what would be made and how large, write nothing"
@@ -78,7 +79,8 @@ def _plans(options: argparse.Namespace, config: ArrayConfig) -> list[ArrayPlan]:
     if options.dns and (options.dns / "noisy").is_dir():
         return plan_from_mixtures(out, dns_pairs(options.dns, config.seed), config)
     if options.dns:
-        return plan_from_recordings(out, *dns_recordings(options.dns), config)
+        corpora = dns_recordings(options.dns)
+        return plan_from_recordings(out, *corpora, config, allow_shared=options.allow_shared)
     speech, noise = options.speech, options.noise
     if speech is None:
         if not (options.mini / "speech").is_dir() and options.dry_run:
@@ -88,7 +90,7 @@ def _plans(options: argparse.Namespace, config: ArrayConfig) -> list[ArrayPlan]:
         prepare(options.mini, CONFIGS / "mini_corpus.yml")
         speech, noise = options.mini / "speech", options.mini / "noise"
     corpora = read_folder(speech, "speech"), read_folder(noise, "noise")
-    return plan_from_recordings(out, *corpora, config)
+    return plan_from_recordings(out, *corpora, config, allow_shared=options.allow_shared)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -30,11 +30,11 @@ def corpus(tmp_path_factory):
         sf.write(chapter / f"{speaker}-7-0000.flac", speech_like(1.2, seed=speaker), 16000)
         (chapter / f"{speaker}-7.trans.txt").write_text(f"{speaker}-7-0000 WORDS OF {speaker}\n")
     (folder / "noise").mkdir()
-    for kind in ("pink", "hum", "white"):
+    for which, kind in enumerate(("pink", "hum", "white")):
         for number in range(3):
             sf.write(
                 folder / "noise" / f"{kind}_{number}.wav",
-                noise_like(1.5, seed=number, kind=kind),
+                noise_like(1.5, seed=10 * which + number, kind=kind),
                 16000,
             )
     return folder

@@ -81,6 +81,13 @@ FORMATS = {
     "w64": {},
     "au": {},
     "sph": {"format": "NIST"},
+    "gsm": {"format": "WAV", "subtype": "GSM610"},
+    "ima": {"format": "WAV", "subtype": "IMA_ADPCM"},
+    "ms": {"format": "WAV", "subtype": "MS_ADPCM"},
+    "alaw": {"format": "AU", "subtype": "ALAW"},
+    "g721": {"format": "AU", "subtype": "G721_32"},
+    "g723": {"format": "WAV", "subtype": "NMS_ADPCM_24"},
+    "alac": {"format": "CAF", "subtype": "ALAC_16"},
 }
 
 

@@ -40,11 +40,11 @@ def make_corpus(folder, speakers=5):
             }
             rows.append({"path": path, "speaker": f"s{who}", **words})
     write_listing(folder / "speech" / "speech.csv", rows)
-    for kind in ("pink", "hum", "white"):
+    for which, kind in enumerate(("pink", "hum", "white")):
         for number in range(3):
             path = folder / "noise" / kind / f"{number}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
-            sf.write(path, noise_like(1.0, seed=number, kind=kind), RATE)
+            sf.write(path, noise_like(1.0, seed=10 * which + number, kind=kind), RATE)
     return folder
 
 

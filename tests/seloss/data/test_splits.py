@@ -121,8 +121,8 @@ def test_the_files_of_one_recording_go_to_one_split(seed):
     assert sum(map(len, pools.values())) == 5 * 64
 
 
-@pytest.mark.parametrize("divide", [split_noise, split_rooms])
-def test_one_recording_in_two_given_splits_is_refused(divide):
+@pytest.mark.parametrize("divide", [split_speech, split_noise, split_rooms])
+def test_one_recording_in_two_given_splits_is_refused_or_allowed(divide, caplog):
     some = [
         *recordings({"a": 2}, "train"),
         *recordings({"b": 2}, "valid"),
@@ -133,9 +133,32 @@ def test_one_recording_in_two_given_splits_is_refused(divide):
         DataError, match=r"'a/0': recording \(or the same audio.* in test and train"
     ):
         divide([*some[:-1], copy], 0)
+    assert not caplog.text
+    pools = divide([*some[:-1], copy], 0, allow_shared=True)
+    assert sum(map(len, pools.values())) == len(some)
+    assert "allowed (--allow_shared)" in caplog.text
+    assert "'a/0': recording (or the same audio" in caplog.text
 
 
-def test_speakers_with_audio_in_common_go_together_and_given_splits_with_it_are_named(caplog):
+def test_texts_that_two_splits_have_are_counted(caplog):
+    """Speakers of given sentences cannot be divided by text: that is said, not refused."""
+    some = [
+        replace(one, transcript=text)
+        for name, split, text in (
+            ("a", "train", "Please call Stella."),
+            ("b", "train", "please, call stella"),
+            ("c", "valid", "Six spoons of snow peas"),
+            ("d", "test", "please call  STELLA!"),
+            ("e", "test", None),
+        )
+        for one in recordings({name: 1}, split)
+    ]
+    split_speech(some, 0)
+    assert "speech: 1 of 2 texts are spoken in two splits" in caplog.text
+    assert "please call stella" in caplog.text
+
+
+def test_speakers_with_audio_in_common_go_together():
     """Of two names for one voice, neither may be tested if the other is trained on."""
     for seed in range(10):
         some = recordings({f"s{index}": 2 for index in range(6)})
@@ -144,10 +167,6 @@ def test_speakers_with_audio_in_common_go_together_and_given_splits_with_it_are_
         pools = split_speech(some, seed)
         together = [split for split in SPLITS if {"s0", "s1", "s5"} & groups(pools[split])]
         assert len(together) == 1
-    assert not caplog.text
-    given = [*recordings({"a": 1}, "train"), *recordings({"b": 1}, "test")]
-    split_speech([given[0], replace(given[1], recording="a/0")], 0)
-    assert "1 recordings are, under different names, in two splits: a/0" in caplog.text
 
 
 def test_rooms_with_one_response_are_left_out():

@@ -12,7 +12,9 @@ group (speaker, noise type, room) is the folder that a file lies in, in a LibriS
 number of ``61-70968-0000``; for a file directly in the folder or a split it is the file's name up
 to a number that follows ``-``, ``_`` or a space, or up to the digits at its end (of a room: up to
 the first ``-``, ``_`` or space). Files ``ch01``, ``ch02`` and so on of one folder are channels of
-one recording. Transcripts come from LibriSpeech's ``*.trans.txt``.
+one recording; so are files of equal audio, and, but for room responses, copies at another rate or
+in another coding (`copies` says which are noticed). Transcripts come from LibriSpeech's
+``*.trans.txt``.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from seloss.data.formats.audio import SUFFIXES, fingerprint, read_header
 from seloss.data.formats.audio_files import find_audio, walk_files
 from seloss.data.formats.mixture import DataError, Problem
 
+from .copies import find_copies
 from .recording import Recording, name_channels
 
 __all__ = ["GROUPS", "read_folder", "short_names", "write_listing"]
@@ -232,6 +235,23 @@ def _name_copies(marked: Iterable[tuple[Recording, str]]) -> list[Recording]:
     return recordings
 
 
+def _name_recoded(recordings: Sequence[Recording], folder: Path) -> list[Recording]:
+    """Return recordings of which copies at another rate or in another coding are known as one."""
+    origins = {one.origin: one.origin for one in recordings}
+    pairs = find_copies(recordings)
+    for one, other in pairs:
+        kept, gone = sorted((origins[one.origin], origins[other.origin]))
+        origins = {name: kept if now == gone else now for name, now in origins.items()}
+    if pairs:
+        shown = ", ".join(f"{one.name} = {other.name}" for one, other in pairs[:_SHOWN])
+        message = "%s: %d pairs of files are one recording, at another rate or coding: %s"
+        _LOG.warning(message, folder, len(pairs), shown)
+    return [
+        one if origins[one.origin] == one.origin else replace(one, recording=origins[one.origin])
+        for one in recordings
+    ]
+
+
 def read_folder(folder: str | Path, part: str) -> list[Recording]:
     """Return the recordings of a folder, sorted by name.
 
@@ -270,7 +290,9 @@ def read_folder(folder: str | Path, part: str) -> list[Recording]:
     )
     if not recordings:
         raise DataError(str(folder), [Problem(0, part, "is silent in every file")])
-    return name_channels(recordings) if part == "noise" else recordings
+    if part == "rir":  # responses of one room may well be alike
+        return recordings
+    return _name_recoded(name_channels(recordings) if part == "noise" else recordings, folder)
 
 
 def short_names(recordings: Iterable[Recording]) -> dict[str, str]:

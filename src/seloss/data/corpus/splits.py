@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -90,28 +91,38 @@ def _voices(recordings: Sequence[Recording]) -> dict[str, str]:
     return voices
 
 
-def _warn_of_copies(pools: Pools) -> None:
-    """Name recordings of which two splits that were given have copies under different names."""
+def _warn_of_texts(pools: Pools) -> None:
+    """Say how many texts are spoken in two splits; corpora of given sentences have such."""
     splits: dict[str, set[str]] = {}
     for split, pool in pools.items():
-        for recording in pool:
-            splits.setdefault(recording.origin, set()).add(split)
-    shared = sorted(origin for origin, where in splits.items() if len(where) > 1)
+        for one in pool:
+            words = " ".join(re.findall(r"[^\W_]+", (one.transcript or "").casefold()))
+            if words:
+                splits.setdefault(words, set()).add(split)
+    shared = sorted(text for text, where in splits.items() if len(where) > 1)
     if shared:
-        message = "speech: %d recordings are, under different names, in two splits: %s"
-        _LOG.warning(message, len(shared), ", ".join(shared[:_SHOWN]))
+        message = "speech: %d of %d texts are spoken in two splits (a network may learn them): %s"
+        shown = "; ".join(shared[:_SHOWN])
+        _LOG.warning(message, len(shared), len(splits), shown)
 
 
-def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
+def split_speech(
+    recordings: Sequence[Recording], seed: int, *, allow_shared: bool = False
+) -> Pools:
     """Return the recordings of each split; no speaker is in two.
 
-    A split given by a listing or folder is kept; a warning names equal audio in two of these. Of
-    the speakers without one, a tenth, at least one, goes to test and to valid, by a ranking that
-    depends on the seed and the names alone; those that have audio in common go together.
+    A split given by a listing or folder is kept. Of the speakers without one, a tenth, at least
+    one, goes to test and to valid, by a ranking that depends on the seed and the names alone; those
+    that have audio in common go together. A warning says how many texts two splits have.
+
+    Args:
+        recordings: The utterances.
+        seed: Of the order in which speakers without a split are dealt out.
+        allow_shared: Whether given splits may share audio under two names; a warning says so then.
 
     Raises:
-        DataError: If a given split shares a speaker with another, or there are fewer than three
-            speakers to split.
+        DataError: If a given split shares a speaker, or audio under another name, with another, or
+            there are fewer than three speakers to split.
     """
     free = _voices([recording for recording in recordings if recording.split is None])
     voices = set(free.values())
@@ -122,7 +133,8 @@ def split_speech(recordings: Sequence[Recording], seed: int) -> Pools:
     pools = _pools(recordings, {name: places[voice] for name, voice in free.items()}, "group")
     speakers = {split: {recording.group for recording in pool} for split, pool in pools.items()}
     refuse_shared("speech", "speaker", speakers)
-    _warn_of_copies(pools)
+    _refuse_shared_origins("speech", pools, allow_shared)
+    _warn_of_texts(pools)
     return pools
 
 
@@ -148,7 +160,7 @@ def _noise_places(free: Sequence[Recording], seed: int) -> dict[str, str]:
     return places
 
 
-def split_noise(recordings: Sequence[Recording], seed: int) -> Pools:
+def split_noise(recordings: Sequence[Recording], seed: int, *, allow_shared: bool = False) -> Pools:
     """Return the recordings of each split; some noise types are in test alone.
 
     A split given by a listing or folder is kept. Of the noise types without one, a fifth, at least
@@ -156,17 +168,26 @@ def split_noise(recordings: Sequence[Recording], seed: int) -> Pools:
     type has three or more. If no type has, one type goes to valid as a whole. The files of one
     recording (its channels, its copies) go together.
 
+    Args:
+        recordings: The noises.
+        seed: Of the order in which types and recordings without a split are dealt out.
+        allow_shared: Whether given splits may share a recording; a warning says so then.
+
     Raises:
         DataError: If given splits share a recording.
     """
     free = [recording for recording in recordings if recording.split is None]
     pools = _pools(recordings, _noise_places(free, seed), "origin")
-    _refuse_shared_origins("noise", pools)
+    _refuse_shared_origins("noise", pools, allow_shared)
     return pools
 
 
 def split_rooms(
-    recordings: Sequence[Recording], seed: int, splits: Sequence[str] = SPLITS
+    recordings: Sequence[Recording],
+    seed: int,
+    splits: Sequence[str] = SPLITS,
+    *,
+    allow_shared: bool = False,
 ) -> Pools:
     """Return the room responses of each split; no room is in two.
 
@@ -177,6 +198,8 @@ def split_rooms(
         recordings: The responses.
         seed: Of the order in which rooms without a split are assigned.
         splits: Those that need a room.
+        allow_shared: Whether given splits may share a response under two names; a warning says so
+            then.
 
     Raises:
         DataError: If there are fewer rooms than splits that need one, or given splits share a room.
@@ -202,10 +225,16 @@ def split_rooms(
     refuse_shared(
         "rir", "room", {s: {recording.group for recording in pool} for s, pool in pools.items()}
     )
-    _refuse_shared_origins("rir", pools)
+    _refuse_shared_origins("rir", pools, allow_shared)
     return pools
 
 
-def _refuse_shared_origins(source: str, pools: Pools) -> None:
-    origins = {split: {recording.origin for recording in pool} for split, pool in pools.items()}
-    refuse_shared(source, "recording (or the same audio under another name)", origins)
+def _refuse_shared_origins(source: str, pools: Pools, allow: bool) -> None:
+    origins = {split: {one.origin for one in pool} for split, pool in pools.items()}
+    try:
+        refuse_shared(source, "recording (or the same audio under another name)", origins)
+    except DataError as error:
+        if not allow:
+            hint = "move the copies into one split, or allow them (--allow_shared)"
+            raise DataError(source, [*error.problems, Problem(0, "all of these", hint)]) from None
+        _LOG.warning("allowed (--allow_shared): %s", error)

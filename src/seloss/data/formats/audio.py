@@ -64,13 +64,17 @@ class EmptyAudioError(ValueError):
 
 
 class Header(NamedTuple):
-    """What a file says of itself: Hz, channels, samples per channel, container, coding."""
+    """What a file says of itself: Hz, channels, samples per channel, container, coding.
+
+    ``forwards``: its decoder cannot begin in the middle, or does so with wrong samples.
+    """
 
     sample_rate: int
     channels: int
     frames: int
     container: str
     subtype: str
+    forwards: bool = False
 
     @property
     def seconds(self) -> float:
@@ -115,7 +119,11 @@ def read_header(path: str | Path) -> Header:
 @lru_cache(maxsize=1 << 16)
 def _header(path: Path, size: int, mtime_ns: int) -> Header:
     with _opened(path) as audio:
-        header = Header(audio.samplerate, audio.channels, audio.frames, audio.format, audio.subtype)
+        header = Header(
+            *(audio.samplerate, audio.channels, audio.frames, audio.format, audio.subtype),
+            # GSM 6.10 and other codings of telephony cannot seek at all
+            forwards=audio.format in _SEEK_WRONGLY or not audio.seekable(),
+        )
         damage = find_damage(path, audio.format, audio.extra_info)
     if damage:
         raise ValueError(f"{path} {damage}")
@@ -217,13 +225,12 @@ def read_samples(
     start = min(start, header.frames)
     rest = header.frames - start
     expected = rest if frames is None else min(frames, rest)
-    if header.container in _SEEK_WRONGLY and header.frames * header.channels <= _KEPT_SAMPLES:
+    if header.forwards and header.frames * header.channels <= _KEPT_SAMPLES:
         state = path.stat()
         whole = _decoded(path, state.st_size, state.st_mtime_ns)
         return whole[start : start + expected].astype(dtype), header.sample_rate
-    forwards = header.container in _SEEK_WRONGLY
-    with _opened(path, _Forwards if forwards else sf.SoundFile) as audio:
-        if forwards:  # too long to keep: what lies before is decoded and dropped
+    with _opened(path, _Forwards if header.forwards else sf.SoundFile) as audio:
+        if header.forwards:  # too long to keep: what lies before is decoded and dropped
             for at in range(0, start, _BLOCK):
                 expect = min(_BLOCK, start - at)
                 _checked(path, audio.read(expect, dtype=dtype, always_2d=True), at, expect)

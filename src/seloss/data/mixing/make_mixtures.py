@@ -61,7 +61,11 @@ def read_corpora(
 
 
 def plan_mixtures(
-    config: MixingConfig, sizes: Mapping[str, int], corpora: Mapping[str, Sequence[Recording]]
+    config: MixingConfig,
+    sizes: Mapping[str, int],
+    corpora: Mapping[str, Sequence[Recording]],
+    *,
+    allow_shared: bool = False,
 ) -> tuple[list[Plan], set[str]]:
     """Draw what every mixture is made of; no audio is read.
 
@@ -69,6 +73,7 @@ def plan_mixtures(
         config: How mixtures are made.
         sizes: Split -> how many mixtures.
         corpora: What `read_corpora` returned.
+        allow_shared: Whether given splits may share recordings under two names.
 
     Returns:
         The plans, and the noise types that occur in training.
@@ -78,12 +83,14 @@ def plan_mixtures(
             recording.
     """
     pools = {
-        "speech": split_speech(corpora["speech"], config.seed),
-        "noise": split_noise(corpora["noise"], config.seed),
+        "speech": split_speech(corpora["speech"], config.seed, allow_shared=allow_shared),
+        "noise": split_noise(corpora["noise"], config.seed, allow_shared=allow_shared),
     }
     if "rir" in corpora:
         requested = [split for split in SPLITS if sizes.get(split)]
-        pools["rir"] = split_rooms(corpora["rir"], config.seed, requested)
+        pools["rir"] = split_rooms(
+            corpora["rir"], config.seed, requested, allow_shared=allow_shared
+        )
     for split, size in sizes.items():
         for part, pool in pools.items():
             if size and not pool[split]:
@@ -229,6 +236,7 @@ def make_mixtures(
     *,
     jobs: int | None = None,
     overwrite: bool = False,
+    allow_shared: bool = False,
     progress: bool | None = None,
 ) -> dict[str, Path]:
     """Make the mixtures that are not there yet and write train.json, valid.json and test.json.
@@ -240,6 +248,7 @@ def make_mixtures(
         corpora: What `read_corpora` returned.
         jobs: Processes; None: one per core.
         overwrite: Whether mixtures made with other settings are replaced.
+        allow_shared: Whether given splits may share recordings under two names.
         progress: Whether to show a progress bar; by default on a terminal.
 
     Returns:
@@ -250,7 +259,7 @@ def make_mixtures(
             mixtures.
     """
     out = Path(out)
-    plans, seen = plan_mixtures(config, sizes, corpora)
+    plans, seen = plan_mixtures(config, sizes, corpora, allow_shared=allow_shared)
     manifests = {split: out / f"{split}.json" for split in SPLITS}
     writes = [*SPLITS, *(path.name for path in manifests.values())]
     with claim_folder(out, _settings(config, corpora), writes, overwrite=overwrite):

@@ -136,14 +136,27 @@ def _training_items(
 
 
 def plan_from_recordings(
-    out: Path, speech: Sequence[Recording], noise: Sequence[Recording], config: ArrayConfig
+    out: Path,
+    speech: Sequence[Recording],
+    noise: Sequence[Recording],
+    config: ArrayConfig,
+    *,
+    allow_shared: bool = False,
 ) -> list[ArrayPlan]:
     """Return the three arrays to make of clean speech and noise; no speaker is in two of them.
+
+    Args:
+        out: Folder of the arrays.
+        speech: Utterances.
+        noise: Noises.
+        config: How they are made.
+        allow_shared: Whether given splits may share audio under two names.
 
     Raises:
         DataError: If a split has no speech or noise, or the test lacks a class of noise.
     """
-    voices, sounds = split_speech(speech, config.seed), split_noise(noise, config.seed)
+    voices = split_speech(speech, config.seed, allow_shared=allow_shared)
+    sounds = split_noise(noise, config.seed, allow_shared=allow_shared)
     for part, pools in (("speech", voices), ("noise", sounds)):
         empty = [
             Problem(0, split, f"no {part} is left for it") for split in SPLITS if not pools[split]
