@@ -85,8 +85,9 @@ def _have_one_waveform(first: Samples, second: Samples) -> bool:
     if not energy > 0:
         return False
     cross = one * other.conj()
-    return _peak(cross, n_fft) > _WAVEFORMS * energy and (
-        _peak(cross / np.maximum(np.abs(cross), 1e-12 * energy), n_fft) > _PHASES * inside.sum()
+    phases = cross / np.maximum(np.abs(cross), 1e-12 * energy)
+    return bool(
+        _peak(cross, n_fft) > _WAVEFORMS * energy and _peak(phases, n_fft) > _PHASES * inside.sum()
     )
 
 
