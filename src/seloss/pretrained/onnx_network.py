@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asteroid.utils.optional import missing_package
 
-__all__ = ["load_onnx"]
+__all__ = ["load_onnx", "open_session"]
 
 
 class OnnxNetwork(nn.Module):
@@ -37,13 +37,13 @@ class OnnxNetwork(nn.Module):
         return torch.cat([torch.from_numpy(answer) for answer in answers])
 
 
-def load_onnx(path: str | Path) -> nn.Module:
-    """Return a network that ``seloss export`` wrote, in evaluation mode.
+def open_session(path: str | Path) -> Any:
+    """Return onnxruntime's session for a file, on as many threads of the CPU as torch has.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: onnxruntime is not installed; names the command.
-        ValueError: The file is damaged, or was not written by ``seloss export``.
+        ValueError: The file is damaged.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no network {path}")
@@ -52,17 +52,28 @@ def load_onnx(path: str | Path) -> nn.Module:
     except ModuleNotFoundError as error:
         raise missing_package("a network in ONNX", "onnx") from error
     options = onnxruntime.SessionOptions()
-    # as many threads as torch has: it knows what the user allows
     options.intra_op_num_threads = torch.get_num_threads()
     try:
-        session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own, of no common base
         why = str(error).partition("\n")[0]
         raise ValueError(f"{path} is damaged or no ONNX file: {why}") from error
+
+
+def load_onnx(path: str | Path) -> nn.Module:
+    """Return a network that ``seloss export`` wrote, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ModuleNotFoundError: onnxruntime is not installed; names the command.
+        ValueError: The file is damaged, takes single frames, or was not written by
+            ``seloss export``.
+    """
+    session = open_session(path)
     facts = session.get_modelmeta().custom_metadata_map
     names = [value.name for value in session.get_inputs()]
+    if names == ["frame", "state"]:
+        raise ValueError(f"{path} takes one frame and its state; export without --frame for files")
     if "sample_rate" not in facts or names != ["mixture"]:
         raise ValueError(f"{path} was not written by seloss export: it has no sample_rate")
     latency = facts.get("latency_samples", "None")

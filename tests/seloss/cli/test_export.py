@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ from evaluation.enhance.network import load_network
 from seloss.cli import export
 from seloss.pretrained import onnx_export
 from seloss.pretrained.onnx_export import count_products, export_onnx
-from seloss.pretrained.onnx_network import load_onnx
+from seloss.pretrained.onnx_network import load_onnx, open_session
 from tests.data import make_mixture
 
 RATE = 16000
@@ -83,6 +85,32 @@ def test_the_program_writes_a_file_that_enhances_as_its_network(tmp_path, monkey
     assert (tmp_path / "xp.onnx").read_bytes() == before
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("_packages")
+def test_frame_by_frame_the_file_gives_the_whole_answer(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    network = build("DCCRN")
+    checkpoint = save(tmp_path / "xp.pth", network)
+    assert export.main(["--frame", str(checkpoint)]) == 0
+    stream = network.stream()
+    stream.step(torch.zeros(1, 200))
+    n_state = stream.state.n_values() + 2 * stream.delay_samples
+    assert f"{n_state:,} numbers of state" in capsys.readouterr().out
+    session = open_session("xp.frame.onnx")
+    mixture = make_mixture(0.5, n_mics=1, sample_rate=RATE, seed=2)[0].astype(np.float32)
+    state, answers = np.zeros(n_state, np.float32), []
+    for start in range(0, mixture.shape[1], 200):
+        inputs = {"frame": mixture[:, start : start + 200], "state": state}
+        answer, state = session.run(None, inputs)
+        answers.append(answer)
+    with torch.no_grad():
+        whole = network(torch.from_numpy(mixture))[0].numpy()
+    found = np.concatenate(answers, axis=1)[:, stream.delay_samples :]
+    np.testing.assert_allclose(found, whole[:, : found.shape[1]], atol=1e-4 * np.abs(whole).max())
+    with pytest.raises(ValueError, match="takes one frame and its state; export without --frame"):
+        load_onnx("xp.frame.onnx")
+
+
 @pytest.mark.usefixtures("_packages")
 def test_a_file_that_answers_something_else_is_not_left(tmp_path, monkeypatch):
     gates = onnx_export._in_onnx_order
@@ -121,9 +149,13 @@ def test_what_cannot_be_exported_or_loaded_is_refused_by_name(tmp_path, monkeypa
     place = save(tmp_path / "tac.pth", tac)
     assert export.main([str(place)]) == 1
     assert "only networks of one microphone are exported" in capsys.readouterr().err
+    ahead = save(tmp_path / "ahead.pth", build("DCCRN, real LSTM"))
+    if importlib.util.find_spec("onnxscript"):
+        assert export.main(["--frame", str(ahead)]) == 1
+        assert "DCCRN does not run frame by frame: not causal" in capsys.readouterr().err
     assert export.main(["dccrn-smal"]) == 1
     assert "did you mean dccrn-small-causal?" in capsys.readouterr().err
-    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ModuleNotFoundError, match=r"an export to ONNX needs onnx"):
         export_onnx(CNUNet(channels=4, inner_channels=2), tmp_path / "x.onnx")
     with pytest.raises(SystemExit) as stop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,6 +52,14 @@ class StreamState:
             self.machine.restart()
         for key, value in self._memories.items():
             self._memories[key] = torch.zeros_like(value)
+
+    def values(self) -> list[Tensor]:
+        """Return all memories, in the order in which they were first set."""
+        return list(self._memories.values())
+
+    def swap(self, values: Sequence[Tensor]) -> None:
+        """Put ``values`` in the place of what :meth:`values` returns."""
+        self._memories = dict(zip(self._memories, values, strict=True))
 
     def n_values(self) -> int:
         """Return how many numbers are remembered."""
