@@ -133,6 +133,28 @@ def test_files_that_were_joined_are_refused(files, tmp_path, suffix):
         read_header(path)
 
 
+@pytest.mark.parametrize("rate", [16000, 48000])
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_without_a_xing_header_is_read_whole_or_refused(tmp_path, mode, rate):
+    """Of a variable bit rate a decoder guesses the length: 28 % of one were read, in silence."""
+    path = tmp_path / "a.mp3"
+    sf.write(path, voice(12.0, rate), rate, bitrate_mode=mode, compression_level=0.5)
+    content = path.read_bytes()
+    start = content.index(content[:2], 4)  # the second frame: the first is the header
+    while content[start + 2] & 0x0C != content[2] & 0x0C:  # not a frame's, but within one
+        start = content.index(content[:2], start + 1)
+    bare = tmp_path / "bare.mp3"
+    bare.write_bytes(content[start:] + b"TAG" + bytes(125))
+    if mode == "CONSTANT":
+        assert abs(read_header(bare).frames - 12 * rate) < 3 * 1152
+        bare.write_bytes(content[start : start + (len(content) - start) // 2 - 7])
+        with pytest.raises(ValueError, match=r"bare\.mp3 (is cut short: of its last frame|ends)"):
+            read_audio(bare, rate)
+    else:
+        with pytest.raises(ValueError, match=r"bare\.mp3 does not say how long it is: \d+ of \d+"):
+            read_header(bare)
+
+
 def test_tags_around_an_mp3_are_no_damage(files, tmp_path):
     content = (files / "a.mp3").read_bytes()
     head = b"ID3\x03\0\0" + bytes([0, 0, 2, 0]) + bytes(256)

@@ -124,7 +124,7 @@ def _header(path: Path, size: int, mtime_ns: int) -> Header:
             # GSM 6.10 and other codings of telephony cannot seek at all
             forwards=audio.format in _SEEK_WRONGLY or not audio.seekable(),
         )
-        damage = find_damage(path, audio.format, audio.extra_info)
+        damage = find_damage(path, audio.format, audio.extra_info, audio.frames)
     if damage:
         raise ValueError(f"{path} {damage}")
     if header.frames < 1:
