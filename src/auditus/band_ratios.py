@@ -91,7 +91,7 @@ def fw_frames(
     if ratio == "sir":
         return view.frames(target, view(parts.interference))
     if ratio == "sdr":
-        if published:
+        if published:  # differences of magnitudes, which do not see the phase
             whole = view(parts.target, parts.interference, parts.artefact)
             return view.frames(target, whole - target)
         return view.frames(target, view(parts.interference, parts.artefact))
@@ -137,6 +137,7 @@ def speech_frames(spectrum: Tensor, range_db: float = DYNAMIC_RANGE_DB) -> Tenso
         ``(rows, frames)``, bool; at least one True in a row that is not silent.
     """
     energy = spectrum[:, DC_LOBE:].abs().square().sum(1)
+    # Strictly above: in a silent row no frame is.
     return energy > energy.amax(-1, keepdim=True) * 10 ** (-range_db / 10)
 
 
@@ -172,6 +173,7 @@ class _BandView:
 
     def __call__(self, *signals: Tensor) -> Tensor:
         """Return the band magnitudes of the signals' sum, ``(rows, bands, frames)``."""
+        # Spectra are linear: those of the parts are shared by all three ratios.
         spectrum = _spectrum(signals[0], self.n_fft)
         for signal in signals[1:]:
             spectrum = spectrum + _spectrum(signal, self.n_fft)

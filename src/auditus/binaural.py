@@ -147,7 +147,7 @@ def _cells(signal: Tensor, rows: Rows) -> Tensor:
 
 def _level_difference(cells: Tensor) -> Tensor:
     """Return left over right in dB, ``(rows, bands, frames)``, 0 where both are silent."""
-    floor = LEVEL_RANGE * cells.amax((1, 2, 3), keepdim=True)
+    floor = LEVEL_RANGE * cells.amax((1, 2, 3), keepdim=True)  # of the row's loudest cell
     left, right = cells.clamp_min(floor).unbind(1)
     return 10 * torch.log10(left / right)
 
@@ -170,10 +170,11 @@ def _delay(spectra: Tensor, rows: Rows) -> Tensor:
     bins = torch.arange(DC_LOBE + 1, DC_LOBE + 1 + spectra.shape[-2], device=spectra.device)
     steps = round(MOST_DELAY_S / DELAY_STEP_S)
     delays = DELAY_STEP_S * torch.arange(-steps, steps + 1, dtype=torch.float64).to(bins.device)
+    # Interaural correlation: the cross-spectrum turned back by each delay, summed over the bins.
     phase = 2j * math.pi * rows.sample_rate / n_fft * delays[:, None] * bins
     cross = spectra[:, 0].conj() * spectra[:, 1]
     correlation = (phase.exp() @ cross).real
-    best = correlation.argmax(1, keepdim=True).clamp(1, 2 * steps - 1)
+    best = correlation.argmax(1, keepdim=True).clamp(1, 2 * steps - 1)  # with both neighbours
     # The vertex of the parabola through the largest value and its neighbours, in steps.
     before, here, after = (correlation.gather(1, best + step)[:, 0] for step in (-1, 0, 1))
     curvature = before - 2 * here + after

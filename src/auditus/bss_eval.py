@@ -63,6 +63,7 @@ def _sdr_of_residual(target: Tensor, estimate: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(target, n_samples)
     correlation = torch.fft.irfft(spectrum.abs().square(), n_samples)[:FILTER_TAPS]
     cross = spectrum.conj() * torch.fft.rfft(estimate, n_samples)
+    # The normal equations of the best filter: a Toeplitz matrix of the autocorrelation.
     lags = torch.arange(FILTER_TAPS)
     taps = torch.linalg.lstsq(
         correlation[(lags[:, None] - lags).abs()],

@@ -88,5 +88,6 @@ def is_silent(signal: Tensor) -> Tensor:
     """Tell for each row whether it, or one of its channels, is constant, zero included."""
     energy = signal.square().sum(-1)
     centred = (signal - signal.mean(-1, keepdim=True)).square().sum(-1)
+    # "<=": digital silence has 0 on both sides.
     constant = centred <= CONSTANT_SHARE * energy
     return constant.any(-1) if constant.ndim == 2 else constant

@@ -75,6 +75,7 @@ def _predicted(rows: Rows, constant: float, **weights: float) -> Scores:
     parts = {"pesq": quality.values} | _parts(rows.target, rows.estimate, rows.sample_rate)
     if rows.sample_rate == NARROW_BAND_HZ:
         parts["pesq"] = raw_pesq(quality.values)
+    # In the order of the formulas above, so that rounding is theirs too.
     values = torch.tensor(constant, dtype=torch.float64)
     for name, weight in weights.items():
         values = values + weight * parts[name]

@@ -70,6 +70,7 @@ class Auditus:
             ValueError: A needed signal is missing, shapes do not fit.
         """
         scores = {}
+        # Of two ears a metric of one channel reads the left one.
         signals = (estimate, target, noise)
         left = [x[:, 0] if x is not None and x.ndim == 3 else x for x in signals]
         for metric in self.metrics:

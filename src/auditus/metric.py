@@ -188,12 +188,14 @@ class Metric:
         batch = estimate.shape[0]
         values = torch.full((batch,), torch.nan, dtype=torch.float64)
         reasons = [""] * batch
+        # Rows of one length together: nothing behind a row's end can reach its score.
         with torch.no_grad():
             for length, rows in groups(lengths, estimate):
                 scores = self._measure_rows(signals, length, rows, sample_rate, options)
                 values[rows] = scores.values
                 for row, reason in zip(rows.tolist(), scores.reasons, strict=True):
                     reasons[row] = reason
+        # MPS has no float64.
         on_device = values if estimate.device.type == "mps" else values.to(estimate.device)
         return Scores(on_device, tuple(reasons))
 

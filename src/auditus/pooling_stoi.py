@@ -53,6 +53,7 @@ def stoi_correlations(target: _Array, estimate: _Array, sample_rate: int) -> tup
     Signals are ``(samples,)``.
     """
     x, y, times = _windows(target, estimate, sample_rate)
+    # y at the level of x in each window and band, clipped at -15 dB of distortion.
     gain = np.linalg.norm(x, axis=2, keepdims=True) / (
         np.linalg.norm(y, axis=2, keepdims=True) + EPS
     )
@@ -90,7 +91,7 @@ def _windows(target: _Array, estimate: _Array, sample_rate: int) -> tuple[_Array
         for signal in (target, estimate)
     )
     hop = FRAME // 2
-    window = np.hanning(FRAME + 2)[1:-1]
+    window = np.hanning(FRAME + 2)[1:-1]  # without its two zeros, as pystoi
     starts = np.arange(0, len(x) - FRAME, hop)
     loudness = np.array([np.linalg.norm(window * x[at : at + FRAME]) for at in starts])
     decibels = 20 * np.log10(loudness + EPS)

@@ -134,6 +134,7 @@ def pool(units: Units, bounds: Tensor) -> PartSums:
     """
     if bounds.ndim != 2 or bounds.shape[1] != 2:
         raise ValueError(f"bounds must be (parts, 2), in samples; got {tuple(bounds.shape)}")
+    # First unit at or behind each bound: parts that touch share no unit.
     at = torch.searchsorted(units.centres, bounds.double().contiguous()).tolist()
     # Slices instead of differences of a running sum: those lose a quiet phone beside a loud one.
     sums = (

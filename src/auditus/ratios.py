@@ -45,7 +45,7 @@ def energy_ratio_db(numerator: Tensor, denominator: Tensor) -> Tensor:
     >>> energy_ratio_db(torch.tensor([10.0, 1.0]), torch.tensor([1.0, 0.0]))
     tensor([ 10., 150.])
     """
-    floor = RESOLUTION * (numerator + denominator)
+    floor = RESOLUTION * (numerator + denominator)  # relative, hence free of level
     return 10 * torch.log10((numerator + floor) / (denominator + floor))
 
 
@@ -154,6 +154,7 @@ def without_copies(scores: Scores, rows: Rows) -> Scores:
     """Withdraw scores that tell speech from noise where one is a multiple of the other."""
     target, noise = (x - x.mean(-1, keepdim=True) for x in (rows.target, rows.noise))
     common = (target * noise).sum(-1).square()
+    # The squared cosine of their angle against 1, without a division by zero.
     apart = common < (1 - SAME_DIRECTION) * target.square().sum(-1) * noise.square().sum(-1)
     return scores.only(apart, "the noise is a multiple of the target")
 

@@ -43,7 +43,7 @@ def seg_snr_frames(rows: Rows) -> tuple[Tensor, Tensor]:
     above, below = clean.square().sum(-1), error.square().sum(-1)
     # A frame that is silent in both tells nothing and would be 0 over 0.
     counts = (above > 0) | (below > 0)
-    tiny = torch.finfo(above.dtype).tiny
+    tiny = torch.finfo(above.dtype).tiny  # a silent frame or a perfect one is limited, not infinite
     ratios = (10 * torch.log10((above + tiny) / (below + tiny))).clamp(*FRAME_LIMITS_DB)
     return ratios, counts
 
@@ -72,6 +72,7 @@ def fw_seg_snr_frames(rows: Rows, *, n_bands: int = N_BANDS) -> tuple[Tensor, Te
     n_fft = 2 * (clean.shape[1] - 1)
     scale = critical_bands(n_fft, rows.sample_rate, n_bands, clean.device)
     reference, other = scale(clean), scale(processed)
+    # eps bounds the ratio of a perfect cell; spectra have unit sum, so it is free of level.
     error = (reference - other).square().clamp_min(torch.finfo(torch.float64).eps)
     ratios = 10 * torch.log10(reference.square() / error + torch.finfo(torch.float64).tiny)
     weights = reference**GAMMA

@@ -88,6 +88,7 @@ def wss_frames(rows: Rows) -> tuple[Tensor, Tensor]:
     """
     clean, counted = _band_levels(rows.target, rows)
     other, _ = _band_levels(rows.estimate, rows)
+    # Klatt's distance: the weights are the mean of both signals'.
     weights = (_slope_weights(clean) + _slope_weights(other)) / 2
     difference = (clean.diff(dim=-1) - other.diff(dim=-1)).square()
     return (weights * difference).sum(-1) / weights.sum(-1), counted

@@ -30,7 +30,6 @@ __all__ = ["Section", "build_sections"]
 logger = logging.getLogger(__name__)
 
 CONDITIONS = {"snr_db": "input SNR (dB)", "noise_type": "noise"}
-DEFAULT_METRIC = "SI-SDR_out"
 
 
 @dataclass(frozen=True)
