@@ -119,60 +119,67 @@ def enhance_pipe(
     Raises:
         ValueError: The network has no stream; or the source ends within a sample.
     """
-    rate = _rate_of(network)
-    _warm_up(network)
-    enhancer = StreamEnhancer(network, channels, rate, step_s=0.0)
-    to_network, back = (
-        Resampler(sample_rate, rate, channels),
-        Resampler(rate, sample_rate, channels),
-    )
+    line = _Pipe(network, sample_rate, channels, _share(attenuation_limit_db))
     times = Times(_latency_ms(network))
-    share = _share(attenuation_limit_db)
-    waiting = torch.zeros(channels, 0)
-    left, rest = 0, b""
+    read = getattr(source, "read1", source.read)
+    frame_bytes, rest, n_in, n_out = 2 * channels, b"", 0, 0
 
-    def take(block: Tensor, *, last: bool) -> Tensor:
-        nonlocal waiting
-        mixture = to_network.push(block, last=last)
-        if last and sample_rate == rate:
-            mixture = mixture[:, :0]
-        ready = enhancer.push(mixture)
-        if last:
-            ready = torch.cat([ready, enhancer.finish()], dim=1)
-        waiting = torch.cat([waiting, mixture], dim=1)
-        n_ready = ready.shape[1]
-        mixed = (1 - share) * ready + share * waiting[:, :n_ready]
-        waiting = waiting[:, n_ready:]
-        return back.push(mixed, last=last)
-
-    def write(samples: Tensor) -> None:
-        nonlocal left
-        whole = np.rint(_FULL_SCALE * samples[:, :left].numpy().T)
-        left -= len(whole)
+    def write(samples: Tensor) -> int:
+        whole = np.rint(_FULL_SCALE * samples.numpy().T)
         times.clipped += int(((whole < -_FULL_SCALE) | (whole >= _FULL_SCALE)).sum())
         sink.write(np.clip(whole, -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2").tobytes())
         sink.flush()
+        return len(whole)
 
-    read = getattr(source, "read1", source.read)
-    frame_bytes = 2 * channels
     while piece := read(_READ_BYTES):
         start = time.perf_counter()
         piece = rest + piece
         n_frames = len(piece) // frame_bytes
         rest = piece[n_frames * frame_bytes :]
         block = np.frombuffer(piece, "<i2", n_frames * channels).reshape(-1, channels)
-        left += n_frames
-        write(take(torch.from_numpy(block.T.astype(np.float32) / _FULL_SCALE), last=False))
+        n_in += n_frames
+        n_out += write(line.push(torch.from_numpy(block.T.astype(np.float32) / _FULL_SCALE)))
         times.add(n_frames / sample_rate, time.perf_counter() - start)
-    write(take(torch.zeros(channels, 0), last=True))
-    # two resamplings may lose a sample at the end
-    write(torch.zeros(channels, left))
+    # two resamplings may lose or add a sample at the end
+    last = line.finish()[:, : n_in - n_out]
+    write(torch.nn.functional.pad(last, (0, n_in - n_out - last.shape[1])))
     if rest:
         raise ValueError(
             f"the input ends within a sample: {len(rest)} bytes are left of {frame_bytes}; it must "
             f"be raw 16-bit PCM of {channels} channels"
         )
     return times
+
+
+class _Pipe:
+    """A stream between resamplers, with a share of the mixture in its answer."""
+
+    def __init__(self, network: nn.Module, sample_rate: int, channels: int, share: float) -> None:
+        rate = _rate_of(network)
+        _warm_up(network)
+        self._enhancer = StreamEnhancer(network, channels, rate, step_s=0.0)
+        self._to_network = Resampler(sample_rate, rate, channels)
+        self._back = Resampler(rate, sample_rate, channels)
+        self._resamples, self._share = sample_rate != rate, share
+        self._waiting = torch.zeros(channels, 0)  # the mixture whose estimate is not there yet
+
+    def push(self, block: Tensor) -> Tensor:
+        """Take `(channels, n)`, return what is ready."""
+        mixture = self._to_network.push(block)
+        return self._back.push(self._mixed(mixture, self._enhancer.push(mixture)))
+
+    def finish(self) -> Tensor:
+        """Return the rest."""
+        mixture = self._waiting[:, :0]
+        if self._resamples:
+            mixture = self._to_network.push(mixture, last=True)
+        ready = torch.cat([self._enhancer.push(mixture), self._enhancer.finish()], dim=1)
+        return self._back.push(self._mixed(mixture, ready), last=True)
+
+    def _mixed(self, mixture: Tensor, estimate: Tensor) -> Tensor:
+        waiting, n_ready = torch.cat([self._waiting, mixture], dim=1), estimate.shape[1]
+        self._waiting = waiting[:, n_ready:]
+        return (1 - self._share) * estimate + self._share * waiting[:, :n_ready]
 
 
 def enhance_live(
