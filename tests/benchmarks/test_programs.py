@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import subprocess
-import sys
 import types
 
 import pytest
@@ -17,6 +15,7 @@ import torch
 import benchmarks.__main__ as together
 from benchmarks.command import run_benchmark
 from benchmarks.results import Result, read_lines
+from tests.programs import run
 
 #: Benchmark -> how many rows it finds at its smallest, and what a goal of it is called.
 ROWS = {
@@ -104,11 +103,7 @@ def test_one_that_raises_keeps_what_it_had_found(tmp_path, capsys):
 
 @pytest.mark.parametrize("module", ["benchmarks", "benchmarks.losses"])
 def test_help_and_wrong_use(module):
-    command = [sys.executable, "-m", module]
-    told = subprocess.run([*command, "--help"], capture_output=True, text=True)
-    assert told.returncode == 0
-    assert "--quick" in told.stdout
-    wrong = [*command, "--only", "nothing"] if module == "benchmarks" else [*command, "--threads=0"]
-    refused = subprocess.run(wrong, capture_output=True, text=True)
-    assert refused.returncode == 2
+    assert "--quick" in run("-m", module, "--help").stdout
+    wrong = ["--only", "nothing"] if module == "benchmarks" else ["--threads=0"]
+    refused = run("-m", module, *wrong, status=2)
     assert "--only" in refused.stderr or "--threads" in refused.stderr

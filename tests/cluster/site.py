@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.cluster.schedulers import ROOT, Scheduler
 from tests.data import make_manifest
+from tests.warm_python import python
 
 TINY = "--enc_dim 8 --feature_dim 8 --hidden_dim 8 --n_layers 1 --window_ms 16 --segment 0.3"
 TINY_OPTIONS = [*TINY.split(), "--num_workers", "0", "--batch_size", "1", "--listen", "0"]
@@ -72,7 +73,7 @@ class Site:
             "SELOSS_TRAIN_JSON": str(self.folder / "data" / "train.json"),
             "SELOSS_VALID_JSON": str(self.folder / "data" / "valid.json"),
             "SELOSS_TEST_JSON": str(self.folder / "data" / "test.json"),
-            "PYTHON": sys.executable,
+            "PYTHON": python() if self.scheduler is None else sys.executable,
             "OMP_NUM_THREADS": "1",
             "LANG": "C.UTF-8",
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,8 +16,8 @@ import yaml
 from asteroid.models import CNUNet
 from seloss.embeddings.embedded import EmbeddedCNUNet
 from tests.data import make_manifest, make_mixture
+from tests.programs import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "egs" / "CNUNet"
 TINY = {"channels": 4, "inner_channels": 2, "depths": [2, 2], "win_length": 64}
 TINY |= {"hop_length": 32, "n_fft": 64}
@@ -66,19 +63,10 @@ FAST = ("--metrics", "si_sdr")  # where it does not matter what is measured
 
 def command(data, root, *arguments, epochs=1):
     """Run run_.sh; return what it printed."""
-    environment = {"SELOSS_EXPERIMENTS": root, "PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    environment |= {f"SELOSS_{name.upper()}_JSON": data[name] for name in data}
-    given = [*FLAGS.split(), "--epochs", str(epochs)]
-    given += ["--embedding.folder", str(root / "embeddings")]
-    done = subprocess.run(
-        ["bash", str(RECIPE / "run_.sh"), *arguments, "--", *given],
-        capture_output=True,
-        text=True,
-        timeout=1500,
-        check=False,
-        env={**os.environ, **{key: str(value) for key, value in environment.items()}},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    given = [*FLAGS.split(), "--epochs", epochs, "--embedding.folder", root / "embeddings"]
+    files = {f"SELOSS_{name.upper()}_JSON": data[name] for name in data}
+    files["SELOSS_EXPERIMENTS"] = root
+    done = run(RECIPE / "run_.sh", *arguments, "--", *given, timeout=1500, **files)
     return done.stdout + done.stderr
 
 
@@ -135,11 +123,7 @@ def test_killed_in_the_store_and_between_stages_it_goes_on(data, tmp_path):
     command(data, tmp_path, "--tag", "T", "--stage", "1", "--stop_stage", "1")
     first = tmp_path / "T_stage1"
     files = ["--train_json", data["train"], "--valid_json", data["valid"], "--stage1", first]
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(RECIPE), *map(str, files), "--what", "latents"],
-        check=False,
-    )
-    assert killed.returncode == -9
+    run("-c", KILLED, RECIPE, *files, "--what", "latents", status=-9)
     told = command(data, tmp_path, "--tag", "T", "--stage", "2", *FAST)
     assert "latents of 4 utterances: 2 there, 2 to compute" in told
     assert "latents of 2 utterances: 0 there, 2 to compute" in told
@@ -153,13 +137,8 @@ def test_killed_in_the_store_and_between_stages_it_goes_on(data, tmp_path):
 def test_an_oracle_of_any_name_is_called_one(data, tmp_path):
     told = command(data, tmp_path, "--tag", "T", "--oracle", *FAST)
     assert "(oracle: hears the clean speech)" in told
-    told = subprocess.run(
-        [sys.executable, "-m", "evaluation.table", "T_oracle_stage1", "T_oracle_stage2"],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "SELOSS_EXPERIMENTS": str(tmp_path)},
-    ).stdout
+    words = ["-m", "evaluation.table", "T_oracle_stage1", "T_oracle_stage2"]
+    told = run(*words, SELOSS_EXPERIMENTS=tmp_path).stdout
     assert "T_oracle_stage1 (oracle: hears the clean speech)" in told
     assert "T_oracle_stage2 (trained on latents of an oracle)" in told
 

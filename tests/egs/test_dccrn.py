@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +11,8 @@ import pytest
 from asteroid.losses import SumLoss, build_training_loss
 from seloss.train import Recipe, parse_recipe
 from tests.data import noise_like, speech_like
+from tests.programs import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ROOT / "egs" / "DCCRN"
 TRAIN = RECIPE / "train.py"
 LAUNCHER = ROOT / "scripts" / "train" / "train_dccrn.sh"
@@ -25,19 +22,6 @@ TINY = "--channels 4,4,8 --hidden 8 --n_layers 1 --segment 0.3 --num_workers 0 -
 
 def options(*argv: str) -> Recipe:
     return parse_recipe(Recipe, argv, defaults=RECIPE / "conf.yml").config
-
-
-def run(*command: object, check: bool = True, **environment: str):
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHON": sys.executable, **environment},
-    )
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +40,7 @@ def arrays(tmp_path_factory) -> Path:
     grid = [[[pair(20 + i, snr) for i in range(2)] for snr in (-5.0, 5.0)] for _ in range(2)]
     np.save(folder / "test.npy", np.array(grid))
     for name in ("train", "valid", "test"):
-        run(sys.executable, prepare, "--describe", folder / f"{name}.npy", "--snr_db", "-5", "5")
+        run(prepare, "--describe", folder / f"{name}.npy", "--snr_db", "-5", "5")
     return folder
 
 
@@ -98,8 +82,7 @@ def test_the_small_causal_configuration_is_the_network_of_the_package():
 )
 def test_wrong_usage_is_refused(arguments, message, tmp_path):
     there = ["--train_json", TRAIN, "--valid_json", TRAIN]  # only their presence counts here
-    done = run(sys.executable, TRAIN, "--exp_dir", tmp_path / "e", *there, *arguments, check=False)
-    assert done.returncode == 2, done.stderr
+    done = run(TRAIN, "--exp_dir", tmp_path / "e", *there, *arguments, status=2)
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "e").exists()
@@ -118,19 +101,9 @@ def test_wrong_usage_is_refused(arguments, message, tmp_path):
 def test_the_launcher_takes_every_way_to_name_a_loss(arrays, tmp_path, loss, flag):
     data = ["--train_json", arrays / "train.npy", "--valid_json", arrays / "valid.npy"]
     done = run(
-        "bash",
         LAUNCHER,
-        "--dry-run",
-        *data,
-        "TAG",
-        loss,
-        "local",
-        "0",
-        "1",
-        "--",
-        "--lr",
-        "1e-3",
-        SELOSS_EXPERIMENTS=str(tmp_path / "experiments"),
+        *("--dry-run", *data, "TAG", loss, "local", "0", "1", "--", "--lr", "1e-3"),
+        SELOSS_EXPERIMENTS=tmp_path / "experiments",
     )
     words = shlex.split(done.stdout)
     assert words[1] == str(TRAIN)
@@ -153,38 +126,21 @@ def test_the_launcher_takes_every_way_to_name_a_loss(arrays, tmp_path, loss, fla
     ],
 )
 def test_the_launchers_refuse_wrong_usage(arrays, script, arguments, message):
-    data = {
-        f"SELOSS_{part.upper()}_JSON": str(arrays / f"{part}.npy") for part in ("train", "valid")
-    }
-    done = run("bash", script, *arguments, check=False, **data)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
+    data = {f"SELOSS_{part.upper()}_JSON": arrays / f"{part}.npy" for part in ("train", "valid")}
+    assert message in run(script, *arguments, status=2, **data).stderr
 
 
 def test_an_experiment_that_is_not_there_is_named(arrays, tmp_path):
     done = run(
-        "bash",
-        EVALUATE,
-        "all",
-        "NONE",
-        arrays / "test.npy",
-        check=False,
-        SELOSS_EXPERIMENTS=str(tmp_path),
+        *(EVALUATE, "all", "NONE", arrays / "test.npy"), status=1, SELOSS_EXPERIMENTS=tmp_path
     )
-    assert done.returncode == 1
     assert "train it first" in done.stderr
 
 
 def test_the_dry_run_shows_the_whole_comparison(arrays, tmp_path):
     done = run(
-        "bash",
-        RECIPE / "run_.sh",
-        "--dry-run",
-        "--data",
-        arrays,
-        "--losses",
-        "all",
-        SELOSS_EXPERIMENTS=str(tmp_path / "experiments"),
+        *(RECIPE / "run_.sh", "--dry-run", "--data", arrays, "--losses", "all"),
+        SELOSS_EXPERIMENTS=tmp_path / "experiments",
     )
     commands = [shlex.split(line) for line in done.stdout.splitlines() if "python" in line]
     losses = [words[words.index("--loss_preset") + 1] for words in commands if str(TRAIN) in words]
@@ -201,7 +157,8 @@ def test_the_dry_run_shows_the_whole_comparison(arrays, tmp_path):
 
 def test_the_readme_s_loss_of_one_s_own_works(tmp_path):
     text = (RECIPE / "README.md").read_text(encoding="utf-8")
-    code = text.split("```python\n")[1].split("```")[0]
+    blocks = [block.split("```")[0] for block in text.split("```python\n")[1:]]
+    code = next(block for block in blocks if "class EnvelopeLoss" in block)
     file = tmp_path / "my_losses.py"
     file.write_text(code, encoding="utf-8")
     loss = build_training_loss(options("--loss", f"si_snr+10*{file}:EnvelopeLoss").loss, 16000)
@@ -226,10 +183,10 @@ def test_the_comparison_runs_stops_and_goes_on(arrays, tmp_path):
         "        return (signals.estimate - signals.target).abs().amax(-1)\n",
         encoding="utf-8",
     )
-    command = ["bash", RECIPE / "run_.sh", "--data", arrays, "--tag", "T", "--gpus", "0"]
+    command = [RECIPE / "run_.sh", "--data", arrays, "--tag", "T", "--gpus", "0"]
     command += ["--losses", f"si_snr_lms {own}:Loudest", "--device", "cpu", "--jobs", "1"]
     short = ["--", *TINY.split(), "--epochs", "1", "--batch_size", "2"]
-    environment = {"SELOSS_EXPERIMENTS": str(experiments)}
+    environment = {"SELOSS_EXPERIMENTS": experiments}
     run(*command, "--stop_stage", "1", *short, **environment)
     done = run(*command, *short, **environment)
     assert "resuming" in done.stderr

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +20,6 @@ PREPARE = ROOT / "egs" / "DCCRN" / "local" / "prepare.py"
 
 def run(*arguments: object, status: int = 0) -> Done:
     return programs.run(PREPARE, *arguments, status=status)
-
-
-def test_it_is_a_program():
-    done = subprocess.run([sys.executable, PREPARE, "--help"], capture_output=True, check=True)
-    assert b"--noise_classes" in done.stdout
 
 
 @pytest.fixture

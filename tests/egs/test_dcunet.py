@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +17,14 @@ from seloss.data.load.loader import build_loader
 from seloss.data.load.mixture_dataset import MixtureDataset
 from seloss.train import Recipe, parse_recipe
 from tests.data import SAMPLE_RATE, make_manifest, make_mixture
+from tests.programs import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "egs" / "DCUNet" / "train.py"
 TINY = [
     *("--architecture", "DCUnet-10", "--width", "0.05", "--net.n_fft", "256"),
     *("--net.hop_length", "64", "--segment", "0.3", "--num_workers", "0", "--batch_size", "2"),
     *("--listen", "0", "--metrics", "si_sdr"),
 ]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def run(*command: object, status: int = 0, **environment: object) -> str:
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**ENVIRONMENT, **{name: str(value) for name, value in environment.items()}},
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def options(*argv: str) -> Recipe:
@@ -49,7 +32,7 @@ def options(*argv: str) -> Recipe:
 
 
 def train(folder: Path, *arguments: object, status: int = 0) -> str:
-    return run(sys.executable, TRAIN, "--exp_dir", folder, *TINY, *arguments, status=status)
+    return run(TRAIN, "--exp_dir", folder, *TINY, *arguments, status=status).stderr
 
 
 @pytest.fixture(scope="module")
@@ -197,16 +180,16 @@ def test_training_on_lists_mixed_on_the_fly_and_the_comparison(tmp_path):
     lists = tmp_path / "train.json"
     write_source_lists(lists, speech, noise, sample_rate=SAMPLE_RATE, snr_db=[0, 5])
     manifest = make_manifest(tmp_path / "v", n_items=2, n_mics=1, seconds=1.0)
-    variables = {"SELOSS_EXPERIMENTS": tmp_path / "experiments", "PYTHON": sys.executable}
-    files = {
+    variables = {
+        "SELOSS_EXPERIMENTS": tmp_path / "experiments",
         "SELOSS_TRAIN_JSON": lists,
         "SELOSS_VALID_JSON": manifest,
         "SELOSS_TEST_JSON": manifest,
     }
-    compare = ["bash", ROOT / "egs" / "DCUNet" / "compare.sh", "--depths", "DCUnet-10"]
+    compare = [ROOT / "egs" / "DCUNet" / "compare.sh", "--depths", "DCUnet-10"]
     compare += ["--masks", "tanh,sigmoid", "--losses", "weighted_sdr", "--gpus", 0, "--walltime", 1]
     compare += ["--metrics", "si_sdr pesq_wb", "--", *TINY[2:], "--epochs", 1]
-    run(*compare, **variables, **files)
+    run(*compare, **variables)
     with (tmp_path / "experiments" / "dcunet" / "table.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[1:]] == [
@@ -221,12 +204,11 @@ def test_the_comparison_lists_every_network_before_it_trains(tmp_path):
     manifest = make_manifest(tmp_path / "v", n_items=1, n_mics=1, seconds=0.3)
     files = {f"SELOSS_{part}_JSON": manifest for part in ("TRAIN", "VALID", "TEST")}
     told = run(
-        *("bash", ROOT / "egs" / "DCUNet" / "compare.sh", "--dry-run"),
+        *(ROOT / "egs" / "DCUNet" / "compare.sh", "--dry-run"),
         *("--forms", "cRMCn cRMRn RMRn", "--walltime", "1", "--gpus", "0"),
         SELOSS_EXPERIMENTS=tmp_path,
-        PYTHON=sys.executable,
         **files,
-    )
+    ).stdout
     assert "comparing 84 networks" in told  # 3 depths x 4 losses x (3 + 3 masks, 1 for RMRn)
     assert told.count("train.py") == 84
 
@@ -242,5 +224,5 @@ def test_the_comparison_lists_every_network_before_it_trains(tmp_path):
     ],
 )
 def test_launchers_refuse_wrong_usage(script, arguments, what):
-    assert what in run("bash", ROOT / script, *arguments, status=2)
-    assert "usage:" in run("bash", ROOT / script, "--help").lower()
+    assert what in run(ROOT / script, *arguments, status=2).stderr
+    assert "usage:" in run(ROOT / script, "--help").stdout.lower()

@@ -16,25 +16,20 @@ import torch
 
 from seloss.train import Recipe, parse_recipe
 from tests.data import make_manifest
+from tests.programs import ROOT, run, surroundings
+from tests.warm_python import python
 
-ROOT = Path(__file__).resolve().parents[2]
 TRAIN = ROOT / "egs" / "TAC" / "train.py"
 TINY = "--enc_dim 8 --feature_dim 8 --hidden_dim 8 --n_layers 1 --window_ms 16 --segment 0.3"
 SHORT = [*TINY.split(), "--epochs", "6", "--lr_patience", "1", "--metrics", "si_sdr,stoi"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def options(*argv: str) -> Recipe:
     return parse_recipe(Recipe, argv, defaults=TRAIN.parent / "conf.yml").config
 
 
-def train(*arguments: object, check: bool = True) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(TRAIN), *(str(a) for a in arguments)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False
-    )
-    assert not check or done.returncode == 0, done.stderr
-    return done
+def train(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run(TRAIN, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +61,11 @@ def test_the_published_network_is_the_default():
 )
 def test_wrong_usage_is_refused_within_a_second(arguments, message, tmp_path):
     before = os.times()
-    done = train("--exp_dir", tmp_path / "e", *arguments, check=False)
+    # A real interpreter: what it imports counts.
+    done = run(sys.executable, TRAIN, "--exp_dir", tmp_path / "e", *arguments, status=2)
     after = os.times()
     seconds = after.children_user + after.children_system
     seconds -= before.children_user + before.children_system
-    assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
     assert seconds < 1.0  # of processor time: no library was imported
@@ -107,8 +102,8 @@ def kill_after(rows: int, delay: float, folder: Path, arguments: list[object]) -
     Returns:
         Whether it was still training: on a busy machine this process may come too late.
     """
-    command = [sys.executable, str(TRAIN), *(str(a) for a in arguments)]
-    process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL, text=True)
+    command = [python(), str(TRAIN), *(str(a) for a in arguments)]
+    process = subprocess.Popen(command, env=surroundings(), stderr=subprocess.DEVNULL, text=True)
     wait_for_epochs(process, folder / "history.csv", rows)
     time.sleep(delay)
     process.send_signal(signal.SIGKILL)  # its data workers live on for some seconds
@@ -164,11 +159,11 @@ def test_a_killed_run_has_the_average_and_the_rates_of_one_never_killed(data, tm
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_stopped_does_not_look_finished(data, tmp_path, number, status):
-    command = [sys.executable, str(TRAIN), "--exp_dir", str(tmp_path / "e"), *data, *SHORT]
+    command = [python(), str(TRAIN), "--exp_dir", str(tmp_path / "e"), *data, *SHORT]
     command += ["--epochs", "500", "--num_workers", "1"]
     process = subprocess.Popen(
         command,
-        env=ENVIRONMENT,
+        env=surroundings(),
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # these tests may ignore it

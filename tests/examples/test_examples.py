@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +11,14 @@ import pytest
 import soundfile as sf
 
 from tests.data import make_manifest, make_mixture
+from tests.programs import ROOT, run
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-
-
-def run(name: str, *arguments: object) -> str:
-    command = [sys.executable, EXAMPLES / name, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_a_training_loop_of_ones_own_learns(tmp_path: Path) -> None:
     manifest = make_manifest(tmp_path, seconds=2.0)
-    printed = run("training_loop.py", manifest, "--steps", 12)
+    printed = run(EXAMPLES / "training_loop.py", manifest, "--steps", 12).stdout
     values = [float(value) for value in re.findall(r"loss (-?[\d.]+) dB", printed)]
     assert len(values) == 12
     assert np.mean(values[-3:]) < np.mean(values[:3]) - 0.5
@@ -43,7 +34,8 @@ def test_a_corpus_of_ones_own_becomes_a_manifest(tmp_path: Path) -> None:
             sf.write(folder / f"{side}_clean.wav", speech[channel], 16000)
         (folder / "words.txt").write_text("said this\n", encoding="utf-8")
     manifest = tmp_path / "manifest.json"
-    assert "2 mixtures of 2 microphones" in run("own_corpus.py", tmp_path / "recordings", manifest)
+    printed = run(EXAMPLES / "own_corpus.py", tmp_path / "recordings", manifest).stdout
+    assert "2 mixtures of 2 microphones" in printed
     entries = json.loads(manifest.read_text(encoding="utf-8"))
     assert [entry["transcript"] for entry in entries] == ["said this", "said this"]
 

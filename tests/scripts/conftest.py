@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import importlib
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.data import make_manifest
+from tests.warm_python import python
 
 ROOT = Path(__file__).resolve().parents[2]
 Launch = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,7 +22,7 @@ def launch(tmp_path, monkeypatch, capfd) -> Launch:
     (folder / "clusters").mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.delenv("DRY_RUN", raising=False)
-    monkeypatch.setenv("PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHON", python())
     monkeypatch.setenv("SELOSS_CLUSTERS", str(folder / "clusters"))
     monkeypatch.setenv("SELOSS_EXPERIMENTS", str(folder / "experiments"))
     for part in ("TRAIN", "VALID", "TEST"):

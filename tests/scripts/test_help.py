@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.programs import ROOT, run
+
 SCRIPTS = sorted(
     path.relative_to(ROOT).as_posix()
     for folder in ("scripts", "egs")
@@ -26,17 +22,7 @@ PROGRAMS = sorted(
 
 @pytest.mark.parametrize("script", [*SCRIPTS, *PROGRAMS])
 def test_help_is_printed_without_doing_anything(script, tmp_path):
-    interpreter = "bash" if script.endswith(".sh") else sys.executable
-    done = subprocess.run(
-        [interpreter, str(ROOT / script), "--help"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "SELOSS_EXPERIMENTS": str(tmp_path / "e"), "PYTHON": sys.executable},
-    )
-    assert done.returncode == 0, done.stderr
+    done = run(ROOT / script, "--help", cwd=tmp_path, SELOSS_EXPERIMENTS=tmp_path / "e")
     assert "usage" in done.stdout.lower()
     assert not done.stderr
     assert not list(tmp_path.iterdir())

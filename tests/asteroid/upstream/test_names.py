@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 import asteroid
 from asteroid import models
 from asteroid.models import CNUNet, DCUnet, register_model
+from tests.programs import run
 
 PROJECT = Path(__file__).parents[3]
 RECIPES, MODIFIED = PROJECT / "egs", PROJECT / "external_repo" / "asteroid"
@@ -66,9 +66,7 @@ def test_every_public_name_of_upstream_resolves_in_a_fresh_interpreter(package):
         "print([name for name in names if not hasattr(module, name)])"
     )
     argument = json.dumps([package, *PACKAGES[package]])
-    command = [sys.executable, "-W", "ignore", "-c", program, argument]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert run("-c", program, argument).stdout.strip() == "[]"
 
 
 def test_modules_of_the_bare_package_can_be_taken_from_it():

@@ -27,7 +27,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if tag == "B":
             silent = folder / "sample_1" / "estimate.wav"
             sf.write(silent, 0 * sf.read(silent)[0], SAMPLE_RATE, subtype="FLOAT")
-        arguments = ["--experiment_tag", tag, "--jobs", "1", "--metrics", *METRICS]
+        arguments = ["--experiment_tag", tag, "--jobs", "0", "--metrics", *METRICS]
         assert utt_eval.main(arguments) == 0
     return tmp_path
 

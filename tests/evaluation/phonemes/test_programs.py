@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +24,8 @@ from seloss.data.formats.manifest import read_manifest
 from seloss.data.load.mixture_dataset import MixtureDataset
 from tests.data import SAMPLE_RATE, make_manifest, make_mixture
 from tests.evaluation.folder import make_experiment
+from tests.programs import ROOT, run
 
-ROOT = Path(__file__).parents[3]
 SECONDS = 0.6
 # of 0.6 s: two vowels, a plosive and a nasal
 PHONES = [
@@ -113,20 +110,7 @@ def test_published_command_lines_cut_and_judge(test_folder, tmp_path):
     common = ["--testset", "test", "--phoneme", "all", "--loss", "XP"]
     places = ["--root", str(tmp_path / "experiments"), *_labels(tmp_path), "--jobs", "1"]
     for program, more in (("ph_retrieve", ["--signal_type", "all"]), ("ph_eval", [])):
-        done = subprocess.run(
-            [
-                sys.executable,
-                str(ROOT / "src/evaluation" / f"{program}.py"),
-                *more,
-                *common,
-                *places,
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
+        run(ROOT / "src/evaluation" / f"{program}.py", *more, *common, *places)
     joined, rate = sf.read(test_folder / "phonemes" / "est" / "plosive.wav")
     assert rate == SAMPLE_RATE
     pieces = [

@@ -19,7 +19,7 @@ def experiments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("experiments")
     for tag, gain in (("plain", 0.5), ("weighted", 0.2)):
         folder = make_experiment(root, tag, gain=gain)
-        arguments = ["--experiment_tag", tag, "--root", str(root), "--jobs", "1"]
+        arguments = ["--experiment_tag", tag, "--root", str(root), "--jobs", "0"]
         assert utt_eval.main([*arguments, "--metrics", "si_sdr", "stoi", "lsd"]) == 0
         _write_phones(folder)
     return root

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def write(experiments: Path, folder: Path, kind: str) -> tuple[Path, dict[str, Any]]:
     path = folder / f"{kind}.html"
     arguments = ["plain", "weighted", "--root", str(experiments), "--blind", kind, "-o", str(path)]
-    assert main(arguments) == 0
+    assert main([*arguments, "--jobs", "1"]) == 0
     key: dict[str, Any] = json.loads(path.with_name(f"{kind}_key.json").read_text("utf-8"))
     return path, key
 

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def report(experiments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
-    assert main(["plain", "weighted", "--root", str(experiments), "-o", str(path)]) == 0
+    arguments = ["plain", "weighted", "--root", str(experiments), "-o", str(path), "--jobs", "1"]
+    assert main(arguments) == 0
     return path
 
 

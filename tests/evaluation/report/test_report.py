@@ -20,8 +20,8 @@ from tests.evaluation.folder import write_audio
 
 def written(experiments: Path, folder: Path, *options: str) -> str:
     page = folder / "report.html"
-    arguments = ["plain", "weighted", "--root", str(experiments), "-o", str(page), *options]
-    assert main(arguments) == 0
+    arguments = ["plain", "weighted", "--root", str(experiments), "-o", str(page), "--jobs", "1"]
+    assert main([*arguments, *options]) == 0
     return page.read_text(encoding="utf-8")
 
 
@@ -35,7 +35,7 @@ def listening(page: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def page(experiments: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
-    written(experiments, folder, "--title", "<b>5 > 3</b>")
+    written(experiments, folder, "--title", "<b>5 > 3</b>", "--jobs", "2")
     return folder / "report.html"
 
 
@@ -118,7 +118,7 @@ def test_an_utterance_whose_audio_cannot_be_used_costs_only_itself(
     assert "utt-0 is left out of the player: sample rates differ" in caplog.text
     assert "utt-1 is left out of the player" in caplog.text
     assert "cannot be read" in caplog.text
-    arguments = ["plain", "weighted", "--root", str(root), "--blind", "abx"]
+    arguments = ["plain", "weighted", "--root", str(root), "--blind", "abx", "--jobs", "1"]
     assert main([*arguments, "-o", str(tmp_path / "blind.html")]) == 0
     key = json.loads((tmp_path / "blind_key.json").read_text(encoding="utf-8"))
     assert {trial["utterance"] for trial in key["trials"]} == {"utt-2"}
@@ -128,7 +128,8 @@ def test_an_utterance_whose_audio_cannot_be_used_costs_only_itself(
 
 def test_one_system_has_a_report_too(experiments: Path, tmp_path: Path) -> None:
     output = tmp_path / "one.html"
-    assert main(["weighted", "--root", str(experiments), "-o", str(output)]) == 0
+    arguments = ["weighted", "--root", str(experiments), "-o", str(output), "--jobs", "1"]
+    assert main(arguments) == 0
     text = output.read_text(encoding="utf-8")
     judged = pd.read_csv(experiments / "weighted" / "test" / "metrics" / "metrics_by_sample.csv")
     assert f"{judged['SI-SDR_out'].mean():.2f} [" in text

@@ -20,6 +20,8 @@ from auditus import evaluate
 from evaluation.score import cli as utt_eval
 from tests.data import SAMPLE_RATE
 from tests.evaluation.folder import make_experiment, make_sample
+from tests.programs import ROOT
+from tests.programs import run as start
 
 PUBLISHED_COLUMNS = [
     "Sample_ID",
@@ -35,7 +37,7 @@ PUBLISHED_COLUMNS = [
     "PESQ",
     "STOI",
 ]
-PROGRAM = Path(__file__).parents[3] / "src" / "evaluation" / "utt_eval.py"
+PROGRAM = ROOT / "src" / "evaluation" / "utt_eval.py"
 
 
 def tables(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -217,9 +219,8 @@ def test_a_library_that_is_missing_costs_only_its_metric(
 def test_as_published_by_its_path(tmp_path: Path) -> None:
     folder = make_experiment(tmp_path / "experiments", n_samples=1)
     make_experiment(tmp_path / "experiments", n_samples=1, testset="other")
-    command = [sys.executable, str(PROGRAM), "--experiment_tag", "XP", "--metrics", "si_sdr"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    command = [PROGRAM, "--experiment_tag", "XP", "--metrics", "si_sdr", "--jobs", "0"]
+    done = start(*command, cwd=tmp_path)
     assert "XP / test" in done.stdout
     assert "XP / other" in done.stdout
     assert len(tables(folder)[0]) == 1

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from seloss.data import open_dataset
+from tests.programs import ROOT, run
 from tests.seloss.data.corpus import make_noise, make_speech
 
-PROGRAM = Path(__file__).resolve().parents[3] / "scripts" / "data" / "list_sources.py"
-
-
-def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, PROGRAM, *arguments]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
+PROGRAM = ROOT / "scripts" / "data" / "list_sources.py"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +42,7 @@ def test_lists_hold_what_is_asked_for_and_can_be_trained_on(corpora, tmp_path):
     (tmp_path / "mix.yml").write_text("snr_db: {from: 0, to: 5}\nnoise_by: seconds\n")
     speech = [corpora / name / "speech" for name in ("a", "b")]
     done = run(
+        PROGRAM,
         *("--speech", *speech, "--noise", corpora / "a" / "noise", "--out", tmp_path / "t.json"),
         *("--exclude_licence", r"\bSA\b", "--options", tmp_path / "mix.yml"),
         *("--excerpt", 0.5, "--fix", 3, "--fix_seconds", 0.7, "--split", "train"),
@@ -71,23 +61,32 @@ def test_lists_hold_what_is_asked_for_and_can_be_trained_on(corpora, tmp_path):
 def test_fixed_mixtures_are_an_array_that_stays(corpora, tmp_path):
     common = ("--noise", corpora / "a" / "noise", "--out", tmp_path / "v.json", "--fix", 3)
     pairs = ("--fix_folder", tmp_path / "pairs")
-    run("--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7, *pairs)
+    run(PROGRAM, "--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7, *pairs)
     first = np.load(tmp_path / "v.npy")
     noisy = sorted((tmp_path / "pairs" / "noisy").iterdir())
     assert len(list((tmp_path / "pairs" / "clean").iterdir())) == len(noisy) == 3
     assert first.shape == (3, 2, 11200)
     dataset = open_dataset(tmp_path / "v.npy", sample_rate=16000)
     assert len({item.id for item in dataset.items}) == 3
-    run("--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7)
+    run(PROGRAM, "--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7)
     assert np.array_equal(first, np.load(tmp_path / "v.npy"))
     done = run(
-        "--speech", corpora / "a" / "speech", *common, "--fix_seconds", 0.7, "--seed", 1, status=1
+        PROGRAM,
+        "--speech",
+        corpora / "a" / "speech",
+        *common,
+        "--fix_seconds",
+        0.7,
+        "--seed",
+        1,
+        status=1,
     )
     assert "made of other data" in done.stderr
 
 
 def test_nothing_left_is_an_error(corpora, tmp_path):
     done = run(
+        PROGRAM,
         *("--speech", corpora / "b" / "speech", "--noise", corpora / "b" / "noise"),
         *("--exclude_licence", ".", "--out", tmp_path / "t.json"),
         status=1,

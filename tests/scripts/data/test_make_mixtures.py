@@ -1,18 +1,15 @@
 """The command line that makes mixtures."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import soundfile as sf
 
 from seloss.data.formats.manifest import validate_manifest
 from tests.data import noise_like, speech_like
+from tests.programs import ROOT
+from tests.programs import run as start
 from tests.seloss.data import programs
 
-ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "data" / "make_mixtures.py"
 
 
@@ -91,10 +88,7 @@ def test_a_wrong_option_is_told(corpus, tmp_path, wrong, status, said):
 
 
 def test_help_names_every_option_with_its_default():
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "--help"], capture_output=True, text=True, check=True
-    )
-    assert done.returncode == 0
+    done = start(SCRIPT, "--help")
     for word in (
         "--geometry",
         "binaural",

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import soundfile as sf
 
 from seloss.data.corpus.listing import read_folder
+from tests.programs import ROOT, run
 from tests.seloss.data.corpus import make_speech
 
-PROGRAM = Path(__file__).resolve().parents[3] / "scripts" / "data" / "make_noises.py"
-
-
-def run(*arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
+PROGRAM = ROOT / "scripts" / "data" / "make_noises.py"
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +26,7 @@ def speech(tmp_path_factory):
 
 def test_the_folder_is_one_of_noises_with_types_and_licences(speech, tmp_path):
     done = run(
+        PROGRAM,
         *("--out", tmp_path / "n", "--files", 2, "--seconds", 0.5, "--speech", speech),
         *("--exclude_licence", r"\bSA\b"),
     )
@@ -51,7 +43,8 @@ def test_the_folder_is_one_of_noises_with_types_and_licences(speech, tmp_path):
 
 def test_wrong_options_are_refused(speech, tmp_path):
     out = ("--out", tmp_path / "n", "--seconds", 0.5)
-    assert "--files must be at least 1; got 0" in run(*out, "--files", 0, status=1).stderr
+    assert "--files must be at least 1; got 0" in run(PROGRAM, *out, "--files", 0, status=1).stderr
     everything = ("--files", 1, "--speech", speech, "--exclude_licence", ".")
-    assert "no speech of the training split" in run(*out, *everything, status=1).stderr
-    assert "seconds must be" in run("--out", tmp_path / "n", "--seconds", 0, status=1).stderr
+    assert "no speech of the training split" in run(PROGRAM, *out, *everything, status=1).stderr
+    refused = run(PROGRAM, "--out", tmp_path / "n", "--seconds", 0, status=1)
+    assert "seconds must be" in refused.stderr

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
 import pytest
+
+from tests.warm_python import python
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_one_process_evaluates_whatever_the_profile_gives_to_training(evaluate, 
     assert "--nodes=1 " in done.stdout
     content, test = plan(done.stdout), str(folder / "data" / "unseen.json")
     assert (content["nodes"], content["ranks"]) == (1, 1)
-    program = [sys.executable, "-m", "seloss.cli.cluster.evaluate", net]
+    program = [python(), "-m", "seloss.cli.cluster.evaluate", net]
     assert content["tasks"] == [
         {
             "run_dir": str(folder / "experiments" / "XP"),

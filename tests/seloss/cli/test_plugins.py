@@ -1,18 +1,14 @@
 """Parts of one's own by name: a weighting to the letter of docs/losses.md, a metric, a network."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from seloss.program import UsageError, load_plugin, loaded_plugins, run_command
 from tests.data import make_manifest
+from tests.programs import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[3]
 TRAIN = ROOT / "egs" / "TAC" / "train.py"
 SHORT = ["--epochs", "1", "--segment", "0.3", "--batch_size", "2", "--num_workers", "0"]
 SHORT += ["--listen", "0", "--loggers", "[]"]
@@ -67,16 +63,7 @@ def data(tmp_path_factory) -> list[str]:
 
 
 def train(*arguments: object, status: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, str(TRAIN), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == status, done.stderr
-    return done.stderr
+    return run(TRAIN, *arguments, status=status).stderr
 
 
 def test_the_weighting_of_docs_losses_trains(data, tmp_path):
@@ -124,9 +111,7 @@ def test_a_metric_and_a_network_of_ones_own_train_and_are_evaluated(data, tmp_pa
         ("infer", network, ["--manifest", manifest, "--testset", "t"]),
         ("utt_eval", metric, ["--metrics", "peak", "--jobs", "2"]),
     ):
-        words = [sys.executable, "-m", f"evaluation.{program}", *common, "--plugin", plugin, *more]
-        done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        done = run("-m", f"evaluation.{program}", *common, "--plugin", plugin, *more)
     assert "Peak" in done.stdout or "peak" in done.stdout
 
 

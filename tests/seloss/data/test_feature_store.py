@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import subprocess
-import sys
 import time
 
 import pytest
@@ -22,6 +21,8 @@ from seloss.data.load.feature_dataset import (
 )
 from seloss.data.load.loader import build_loader
 from tests.data import make_manifest
+from tests.programs import run
+from tests.warm_python import python
 
 IDENTITY = {"model": "envelope", "layer": 3}
 HOP = 160
@@ -91,8 +92,7 @@ fill_store(FeatureStore(sys.argv[2], IDENTITY, shard_bytes=1), dataset, compute,
 
 def test_a_killed_run_goes_on_where_it_was(dataset, tmp_path):
     manifest, folder = tmp_path / "data" / "manifest.json", tmp_path / "store"
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(manifest), str(folder)], check=False)
-    assert killed.returncode == -9
+    run("-c", KILLED, manifest, folder, status=-9)
     store, computed = FeatureStore(folder, IDENTITY), []
     assert len(store) == 3
     plan = fill_store(
@@ -133,7 +133,7 @@ def test_several_processes_fill_one_store(tmp_path):
     folder = tmp_path / "store"
     parts = [
         subprocess.Popen(
-            [sys.executable, "-c", SHARED, manifest, folder, str(index), "3"],
+            [python(), "-c", SHARED, manifest, folder, str(index), "3"],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -7,8 +7,7 @@ import json
 import math
 import os
 import socket
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,8 +18,9 @@ from seloss.train.options.recipe import TrainingConfig
 from seloss.train.run import distributed
 from seloss.train.run.distributed import average, find_layout
 from tests.data import make_manifest
+from tests.programs import ROOT, run
+from tests.warm_python import python
 
-ROOT = Path(__file__).resolve().parents[3]
 LAUNCHER = ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "RANK", "LOCAL_RANK")
 
 
@@ -152,33 +152,27 @@ def curves(tmp_path_factory):
     common = [*TINY.split(), "--epochs", "3", "--num_workers", "0", "--gpus", "0"]
     common += ["--train_json", str(train), "--valid_json", str(valid)]
 
-    def run(name: str, launcher: list[str], *options: str) -> list[dict[str, float]]:
-        command = [sys.executable, *launcher, str(ROOT / "egs" / "TAC" / "train.py"), *common]
-        done = subprocess.run(
-            [*command, "--exp_dir", str(folder / name), *options],
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
+    @cache
+    def learned(launcher: tuple[str, ...], *options: str) -> list[dict[str, float]]:
+        name = "_".join(options)
+        command = [*launcher, ROOT / "egs" / "TAC" / "train.py", *common, "--exp_dir"]
+        run(*command, folder / name, *options, timeout=900, PYTHON_EXEC=python())
         with (folder / name / "history.csv").open() as table:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(table)]
         return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
-    return run
+    return learned
 
 
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1900)
 def test_one_and_four_processes_learn_the_same(curves):
     """The last step of an epoch has three mixtures, so one of four processes has none."""
-    alone = curves("one", [], "--batch_size", "4")
-    four = curves("four", [*TORCHRUN, "4"], "--batch_size", "1")
+    alone = curves((), "--batch_size", "4")
+    four = curves((*TORCHRUN, "4"), "--batch_size", "1")
     for ours, theirs in zip(four, alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)  # float32 sums in another order
 
@@ -186,7 +180,7 @@ def test_one_and_four_processes_learn_the_same(curves):
 @pytest.mark.slow
 @pytest.mark.timeout(1900)
 def test_processes_that_lightning_starts_learn_the_same(curves):
-    alone = curves("alone", [], "--batch_size", "4")
-    two = curves("two", [], "--batch_size", "2", "--ranks", "2")
+    alone = curves((), "--batch_size", "4")
+    two = curves((), "--batch_size", "2", "--ranks", "2")
     for ours, theirs in zip(two, alone, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
