@@ -40,6 +40,7 @@ def power_spectrum(signal: Tensor, window: Tensor, hop_length: int, n_fft: int) 
 
 def count_frames(n_samples: Count, window: int, hop_length: int) -> Count:
     """Return how many frames hold ``n_samples`` samples, the last one filled with zeros."""
+    # Hops behind the first frame, rounded up.
     return (at_least(n_samples - window, 0) + hop_length - 1) // hop_length + 1
 
 

@@ -62,6 +62,7 @@ class Cells:
     def band_snr(self) -> Tensor:
         """Ratio of the mean energies of speech and noise, ``(batch, bands, 1)``, from 0 to 1e8."""
         speech, noise = self.mean(self.speech**2), self.mean(self.noise**2)
+        # EPS times the speech bounds the ratio at 1 / EPS, whatever the level.
         return speech / torch.add(noise + TINY, speech, alpha=EPS)
 
     @cached_property

@@ -109,6 +109,7 @@ class Interruption(pl.Callback):
             sampler.step_size,
         )
         if position["done"]:
+            # Lightning counts batches, and these have another size now.
             steps = position["done"] // sampler.step_size
             progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
             # Lightning's state while a callback saves: the batch is processed, not yet completed.

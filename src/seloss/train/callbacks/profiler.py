@@ -111,6 +111,7 @@ class StepProfiler(Profiler):
             return
         self._is_inside = True
         self._step += 1
+        # Clocked and traced are different steps: the tracer slows small operators down.
         if WARM <= self._step < WARM + CLOCKED:
             self._processor = time.process_time()
             self._marks = [(self._now(), "rest")]

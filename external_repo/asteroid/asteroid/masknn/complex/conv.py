@@ -46,6 +46,7 @@ class _ComplexLayer(nn.Module):
 
     def _bias(self) -> Tensor | None:
         re, im = self.re_module.bias, self.im_module.bias
+        # As if both layers, each with its bias, met both parts.
         return None if re is None else torch.cat([re - im, re + im])
 
     def _convolve(self, maps: tuple[Tensor, ...], geometry: Geometry) -> Tensor:
@@ -104,6 +105,7 @@ class ComplexConv2d(_ComplexLayer):
         Several maps are concatenated along their complex channels first.
         """
         conv = self.re_module
+        # Frames before the present one that the kernel reaches.
         padding, past = conv.padding, conv.dilation[1] * (conv.kernel_size[1] - 1)
         if self.causal:
             maps = tuple(F.pad(each, (past, 0)) for each in maps)
@@ -153,6 +155,7 @@ class ComplexConvTranspose2d(_ComplexLayer):
         sizes = (in_channels, out_channels, kernel_size, stride, padding, output_padding)
         re, im = (nn.ConvTranspose2d(*sizes, groups, bias, dilation) for _ in range(2))
         super().__init__(re, im, groups)
+        # The full output is reach - stride frames longer than stride for each input frame.
         reach, stride = re.dilation[1] * (re.kernel_size[1] - 1) + 1, re.stride[1]
         if causal and reach < stride:
             raise ValueError(
@@ -200,6 +203,7 @@ def _sum_of_maps(
     sizes = [each.shape[1] // 2 for each in maps]
     parts = (each.split(sizes, dim=0 if transposed else 1) for each in (re, im))
     weights = [_block(a, -b if transposed else b, 1) for a, b in zip(*parts, strict=True)]
+    # The bias once, with the first.
     y = _real(maps[0], weights[0], bias, geometry)
     for x, weight in zip(maps[1:], weights[1:], strict=True):
         y = y + _real(x, weight, None, geometry)

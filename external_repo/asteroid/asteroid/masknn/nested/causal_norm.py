@@ -51,13 +51,16 @@ class MapNorm(nn.Module):
             groups = (x.shape[0], self.parts, -1, x.shape[-1])
             variance, mean = torch.var_mean(y.reshape(groups), dim=2, correction=0)
             if self.kind == "cumulative":
+                # Variances cannot be averaged over frames of different means, second moments can.
                 power = torch.addcmul(variance, mean, mean)
                 mean, power = running_mean(torch.stack([mean, power]), self, state).unbind()
+                # E[x^2] - E[x]^2, in float64; below 0 by rounding only.
                 variance = torch.addcmul(power, mean, mean, value=-1).clamp_min(0)
                 mean, variance = mean.to(exact), variance.to(exact)
             scale = (variance + self.eps).rsqrt()
             split = (self.parts, -1, 1, 1)
             gain = scale[:, :, None, None] * weight.view(split)
+            # (y - mean) gain + bias as one product and one sum.
             shift = torch.addcmul(bias.view(split), mean[:, :, None, None], gain, value=-1)
             y = torch.addcmul(shift, y.unflatten(1, (self.parts, -1)), gain)
             return y.flatten(1, 2).to(x.dtype)

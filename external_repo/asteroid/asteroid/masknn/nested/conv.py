@@ -36,6 +36,7 @@ def build_conv(
         dilation: Of both axes.
     """
     kind = nn.Conv2d if parts == 1 else ComplexConv2d
+    # Rows stay as many; the past of time comes from with_past.
     padding = (dilation * (kernel[0] // 2), 0)
     return kind(n_in, n_out, kernel, stride, padding, dilation)
 
