@@ -103,16 +103,16 @@ KILLED = """
 import os, sys
 sys.path.insert(0, sys.argv.pop(1))
 from seloss.data.formats.feature_store import FeatureStore
-from seloss.train.fit.two_stage_data import LatentData
+from seloss.embeddings.embedded import EmbeddedCNUNet
 from store import main
 FeatureStore.__init__.__kwdefaults__["shard_seconds"] = 0.0
-latent, done = LatentData._latent, []
-def dying(self, layers, item):
-    done.append(item.id)
+analyse, done = EmbeddedCNUNet.analyse, []
+def dying(self, mixture, layers):
+    done.append(mixture)
     if len(done) == 3:
         os.kill(os.getpid(), 9)
-    return latent(self, layers, item)
-LatentData._latent = dying
+    return analyse(self, mixture, layers)
+EmbeddedCNUNet.analyse = dying
 main(sys.argv[1:])
 """
 
