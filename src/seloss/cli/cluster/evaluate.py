@@ -9,7 +9,6 @@ tables that one process would have made, byte for byte.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import re
 import shlex
@@ -17,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from asteroid.utils.system import lock_file
 from seloss.program import UsageError, run_command
 from seloss.root import ROOT
 
@@ -113,7 +113,7 @@ def run_part(args: argparse.Namespace, stages: Sequence[int], test: Path) -> int
         return 0
     print(f"[part {args.part}] all parts are done: joining them", file=sys.stderr, flush=True)
     with marker.with_name(f".eval_{test.stem}.join").open("a") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)  # two parts that end at once both join: the same tables
+        lock_file(lock, wait=True)  # two parts that end at once both join: the same tables
         return run_stages(args, stages, test)
 
 

@@ -13,7 +13,6 @@ for good, as SIGTERM does without saving: a job that was cancelled must not star
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import shlex
 import signal
@@ -25,6 +24,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from asteroid.utils.system import lock_file
 
 from .plan import Plan
 from .schedulers import PLACES, SchedulerError
@@ -97,7 +98,7 @@ class Job:
         """
         lock = stack.enter_context(self.task.path(".lock").open("a"))
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock)
         except (BlockingIOError, PermissionError):
             return False
         except OSError:  # a file system without locks

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from asteroid.utils.system import lock_file
 
 from .schedulers import SCHEDULERS
 
@@ -89,7 +90,8 @@ def is_held(lock: Path) -> bool | None:
     """Return whether a process holds a record lock on a file; None where that cannot be known."""
     try:
         with lock.open("rb") as file:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if not lock_file(file, shared=True):
+                return None
     except (BlockingIOError, PermissionError):
         return True
     except FileNotFoundError:

@@ -11,7 +11,6 @@ process at a time (``flock``, which file systems shared by machines have as well
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -28,6 +27,7 @@ from torch import Tensor
 
 from asteroid.utils.files import atomic_path, remove_leftovers, write_text
 from asteroid.utils.registry import check_choice
+from asteroid.utils.system import lock_file
 from seloss.program import mark_resumable
 
 from .batch import Item
@@ -231,7 +231,7 @@ def _lock(folder: Path) -> Iterator[None]:
     """Wait until no other process writes; none does while this lasts."""
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        lock_file(handle, wait=True, by_handle=True)
         yield
     finally:
         os.close(handle)

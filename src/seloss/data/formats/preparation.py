@@ -8,7 +8,6 @@ refused with others, or, to overwrite, removes all that the earlier one has writ
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -24,6 +23,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from asteroid.utils.files import write_text
+from asteroid.utils.system import lock_file
 
 from .mixture import DataError, Mixture, Problem, mixture_from_json, mixture_to_json
 
@@ -64,7 +64,7 @@ def _lock(folder: Path) -> Iterator[None]:
         try:
             # a record lock: unlike flock's, worker processes that survive their parent do not
             # inherit it, so that a killed preparation can be resumed at once
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(file)
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 _LOG.warning("%s cannot be locked (%s): start one preparation only", folder, error)

@@ -9,6 +9,7 @@ whose code that is.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import logging
 import os
 import subprocess
@@ -79,18 +80,18 @@ def _pip_command(archive: Archive, folder: Path, requirement: Path) -> list[str]
     )
     options = ["--no-deps", "--require-hashes", "--ignore-requires-python", "--no-input"]
     options += ["--disable-pip-version-check", "--progress-bar", "off", "--retries", "2"]
-    return [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        *options,
-        *kind,
-        "-d",
-        str(folder),
-        "-r",
-        str(requirement),
-    ]
+    return [*_pip(), "download", *options, *kind, "-d", str(folder), "-r", str(requirement)]
+
+
+def _pip() -> list[str]:
+    """Return the command of pip: the environment's, or the one that Python carries for new ones."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    spec = importlib.util.find_spec("ensurepip")
+    folder = Path(str(spec.origin)).parent / "_bundled" if spec else Path("ensurepip")
+    wheels = sorted(folder.glob("pip-*.whl"))
+    # A wheel can be run as it is; uv makes environments without pip.
+    return [sys.executable, str(wheels[-1] / "pip") if wheels else str(folder / "pip")]
 
 
 def _failure(archive: Archive, folder: Path, reason: str) -> DataError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from pytorch_lightning.profilers import Profiler
 
 from asteroid.utils.files import atomic_path, write_text
+from asteroid.utils.system import peak_memory_bytes
 
 from .profile_summary import Operators, Setting, StepTimes, read_operators, summarise
 
@@ -189,7 +189,7 @@ class StepProfiler(Profiler):
         return read_operators(tracer.key_averages(), traced_s, self.device)
 
     def _setting(self) -> Setting:
-        memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory = peak_memory_bytes()
         if self.device == "cuda":
             memory = torch.cuda.max_memory_allocated()
         return Setting(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from asteroid.utils.files import remove_leftovers, write_text
+from asteroid.utils.system import lock_file
 from seloss.program import has_other_processes, mark_resumable, process_rank
 from seloss.train.options.parser import ConfigError, Parsed
 from seloss.train.options.recipe import (
@@ -249,7 +249,7 @@ def _lock(folder: Path) -> Iterator[None]:
     """
     with (folder / ".lock").open("a+", encoding="utf-8") as lock:
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock)
         except (BlockingIOError, PermissionError):
             raise ConfigError(f"another process is training in {folder}") from None
         yield
