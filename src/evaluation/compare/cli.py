@@ -217,19 +217,20 @@ def _share(text: str) -> float:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("systems", nargs="+", metavar="SYSTEM", help="TAG, folder, or NAME=TAG,TAG,...")
-    add(
-        "-o", "--output", type=Path, default=Path("comparison"), metavar="FOLDER", help="of results"
-    )
+    add("-o", "--output", type=Path, default=Path("comparison"), metavar="FOLDER", help="results")
     add("--baseline", metavar="NAME", help="system to compare with (default: the first)")
     add("--pairs", choices=("baseline", "all"), default="baseline", help="pairs that are tested")
     add("--levels", nargs="+", choices=tuple(LEVELS), metavar="LEVEL", help="tables (default: all)")
     add("--metrics", nargs="+", metavar="COLUMN", help="default: all that score the estimate")
     add("--by", choices=GROUPS, help="compare within each group as well")
     add("--cluster", default="id", metavar="COLUMN", help="id: utterances (default), or speaker")
-    add("--test", choices=TESTS, default=TESTS[0], help="default: %(default)s")
-    add("--correction", choices=CORRECTIONS, default=CORRECTIONS[0], help="default: %(default)s")
-    add("--alpha", type=_share, default=0.05, metavar="P", help="level (default: %(default)s)")
-    add("--draws", type=positive_int, default=10_000, metavar="N", help="bootstrap draws")
+    add("--test", choices=TESTS, default=TESTS[0], help="paired test (default: %(default)s)")
+    corrected = "correction for multiple tests (default: %(default)s)"
+    add("--correction", choices=CORRECTIONS, default=CORRECTIONS[0], help=corrected)
+    level = "significance level (default: %(default)s)"
+    add("--alpha", type=_share, default=0.05, metavar="P", help=level)
+    draws = "bootstrap draws (default: %(default)s)"
+    add("--draws", type=positive_int, default=10_000, metavar="N", help=draws)
     add("--seed", type=int, default=0, metavar="N", help="of the draws (default: %(default)s)")
     add("--common", action="store_true", help="compare only the samples that all systems have")
     add_experiment_options(parser, testset=True)

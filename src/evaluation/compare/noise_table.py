@@ -139,7 +139,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help=f"some of {', '.join(METRICS)} (default: PESQ STOI)",
     )
     parser.add_argument(
-        "--rows", choices=("seen", "noise_type"), default="seen", help="blocks (default: seen)"
+        "--rows", choices=("seen", "noise_type"), default="seen", help="row blocks (default: seen)"
     )
     parser.add_argument(
         "-o", "--output", type=Path, metavar="NAME", help="writes NAME.md and NAME.csv"

@@ -125,10 +125,10 @@ def _write_sample(folder: Path, signals: dict[str, Tensor], sample_rate: int) ->
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--experiment_tag", required=True, metavar="TAG", help="whose network")
-    parser.add_argument("--manifest", required=True, metavar="FILE", help="what to enhance")
+    parser.add_argument("--experiment_tag", required=True, metavar="TAG", help="experiment")
+    parser.add_argument("--manifest", required=True, metavar="FILE", help="manifest or array")
     parser.add_argument(
-        "--testset", metavar="NAME", help="folder to write (default: the manifest's name, bare)"
+        "--testset", metavar="NAME", help="folder to write (default: the manifest's stem)"
     )
     parser.add_argument(
         "--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU where there is one)"

@@ -43,7 +43,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_loss_options(parser)
     add_example_options(parser, utterances=3)
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("loss_check"), metavar="FOLDER", help="where to"
+        "-o", "--output", type=Path, default=Path("loss_check"), metavar="FOLDER", help="results"
     )
 
 

@@ -84,7 +84,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_loss_options(parser)
     add_example_options(parser, utterances=8)
     parser.add_argument(
-        "-o", "--output", type=Path, default=Path("loss_spectrum"), metavar="FOLDER", help="where"
+        "-o", "--output", type=Path, default=Path("loss_spectrum"), metavar="FOLDER", help="results"
     )
 
 

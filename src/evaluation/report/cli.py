@@ -55,12 +55,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", type=Path, default=Path("report.html"), metavar="FILE", help="the page")
     add("--title", default=TITLE, help="heading of the page")
     add("--baseline", metavar="NAME", help="compare with this system (default: the first)")
-    add("--metric", metavar="NAME", help="chooses the utterances (default: the first there is)")
-    add("--utterances", type=positive_int, default=12, metavar="N", help="default: %(default)s")
-    add("--ids", nargs="+", default=[], metavar="ID", help="utterances to have in any case")
-    add("--audio", choices=tuple(FORMATS), default="flac", help="default: %(default)s (lossless)")
-    add("--max_mb", type=float, default=20.0, metavar="MB", help="size (default: %(default)g)")
-    add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
+    add("--metric", metavar="NAME", help="metric that ranks the utterances (default: the first)")
+    player = "utterances in the player (default: %(default)s)"
+    add("--utterances", type=positive_int, default=12, metavar="N", help=player)
+    add("--ids", nargs="+", default=[], metavar="ID", help="utterances always in the player")
+    audio = "format of the audio (default: %(default)s, lossless)"
+    add("--audio", choices=tuple(FORMATS), default="flac", help=audio)
+    size = "largest size of the page (default: %(default)g)"
+    add("--max_mb", type=float, default=20.0, metavar="MB", help=size)
+    jobs = "processes (default: %(default)s)"
+    add("--jobs", type=positive_int, default=available_cpus(), help=jobs)
     add("--blind", choices=("mushra", "abx"), help="a blind listening test instead of a report")
     add_experiment_options(parser, testset=True)
 

@@ -181,8 +181,10 @@ def _tasks(systems: Mapping[str, TestSet]) -> dict[SpectrumTask, str]:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("systems", nargs="+", metavar="SYSTEM", help="TAG, a folder, or NAME=one of these")
-    add("-o", "--output", type=Path, default=Path("spectra"), metavar="FOLDER", help="results")
-    add("--jobs", type=positive_int, default=available_cpus(), help="default: %(default)s")
+    folder = Path("spectra")
+    add("-o", "--output", type=Path, default=folder, metavar="FOLDER", help="default: %(default)s")
+    jobs = "processes (default: %(default)s)"
+    add("--jobs", type=positive_int, default=available_cpus(), help=jobs)
     add_experiment_options(parser, testset=True)
 
 

@@ -41,7 +41,7 @@ def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
         help="or any other system's audio, paired by name",
     )
     parser.add_argument(
-        "--testset", metavar="NAME", help="one test set of the experiment (default: all there are)"
+        "--testset", metavar="NAME", help="one test set of the experiment (default: all)"
     )
     add_experiment_options(parser)
     group = parser.add_argument_group(
@@ -74,7 +74,7 @@ def add_system_options(parser: argparse.ArgumentParser, *aliases: str) -> None:
         help="the manifest's microphones for binaural metrics (default: 1 2)",
     )
     group.add_argument(
-        "--results", type=Path, metavar="FOLDER", help="of the tables (default: FOLDER_results)"
+        "--results", type=Path, metavar="FOLDER", help="tables (default: FOLDER_results)"
     )
 
 
