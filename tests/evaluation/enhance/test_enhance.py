@@ -15,6 +15,7 @@ import torch
 
 from auditus import si_sdr
 from evaluation.enhance import cli as enhance
+from evaluation.enhance import plan
 from evaluation.enhance.audio import CONTAINERS
 from evaluation.enhance.network import enhance_mixture
 from evaluation.enhance.one_file import Settings, enhance_file
@@ -365,7 +366,7 @@ def test_a_plan_of_many_files_is_linear_and_reads_none(tmp_path: Path) -> None:
     took = {}
     for folder in ("few", "many"):
         begin = time.process_time()
-        jobs = enhance.plan([tmp_path / folder], tmp_path / "out", ["x"])
+        jobs = plan([tmp_path / folder], tmp_path / "out", ["x"])
         took[folder] = time.process_time() - begin
         assert len(jobs) == (500 if folder == "few" else 4000)
     assert took["many"] < 8 * 3 * took["few"]  # quadratic: 64 times
