@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from asteroid.utils.files import atomic_path
-from seloss.data.formats.audio import native_name
+from seloss.data.formats.audio import native_name, write_error
 from seloss.pretrained.whole_norm import freeze_statistics, with_whole_norms
 
 from . import audio
@@ -95,6 +95,7 @@ def enhance_file(
         FileNotFoundError: there is no source.
         ValueError: the source is no sound audio, or has not the channels; the target's format
             cannot hold the samples; the network failed.
+        OSError: the target could not be written, as on a full disk.
     """
     settings = settings or Settings()
     clip = audio.open_clip(source)
@@ -105,7 +106,10 @@ def enhance_file(
     with TemporaryDirectory(prefix=".enhance.", dir=target.parent) as folder:
         raw = Path(folder) / "answer.raw"
         start = time.perf_counter()
-        first = _first_pass(network, clip, channels, raw, settings, advance)
+        try:
+            first = _first_pass(network, clip, channels, raw, settings, advance)
+        except soundfile.LibsndfileError as error:  # of reading, the reader makes a ValueError
+            raise write_error(target, str(error)) from None
         took = time.perf_counter() - start
         gain = first.gain if settings.level == "mixture" else 1.0
         scale, peak, level = gain, first.peak, 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import time
 from pathlib import Path
@@ -387,6 +388,20 @@ def test_a_failing_network_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not finite"):
         enhance_file(network, source, tmp_path / "out.wav")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.wav"]
+
+
+def test_a_disk_that_is_full_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    source = write(tmp_path / "in.wav", noisy(2.0))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        # while the network answers, and while its answer, 128,000 bytes, is copied behind a header
+        for most in (20_000, 128_020):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+            with pytest.raises(OSError, match=r"out\.wav could not be written .*MB are free there"):
+                enhance_file(Same(), source, tmp_path / "out.wav", Settings(depth="32"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
 
 
 def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,6 +40,7 @@ __all__ = [
     "read_header",
     "read_samples",
     "write_audio",
+    "write_error",
 ]
 
 Signal = NDArray[np.float64]
@@ -310,8 +311,13 @@ def check_written(path: str | Path, temporary: Path, frames: int) -> Iterator[No
     except (sf.LibsndfileError, RuntimeError) as error:
         why = str(error)
     if why:
-        free = shutil.disk_usage(Path(path).parent).free
-        raise OSError(f"{path} could not be written ({why}); {free / 1e6:.0f} MB are free there")
+        raise write_error(path, why)
+
+
+def write_error(path: str | Path, why: str) -> OSError:
+    """Return the error of a file that could not be written, for libsndfile's "System error"."""
+    free = shutil.disk_usage(Path(path).parent).free
+    return OSError(f"{path} could not be written ({why}); {free / 1e6:.0f} MB are free there")
 
 
 def native_name(path: str | Path) -> str | bytes:
