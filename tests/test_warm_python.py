@@ -36,6 +36,7 @@ def test_arguments_folder_and_environment_arrive(module, tmp_path):
         ("raise SystemExit('no')", 1, "no\n"),
         ("raise ValueError('wrong')", 1, "ValueError: wrong\n"),
         ("import os; os.abort()", -signal.SIGABRT, ""),
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
         ("import atexit, sys; atexit.register(print, 'end', file=sys.stderr)", 0, "end\n"),
     ],
 )

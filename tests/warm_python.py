@@ -50,7 +50,10 @@ def python() -> str:
     folder = Path(tempfile.mkdtemp(prefix="warm"))  # short: a socket's path has 107 bytes
     command = [sys.executable, __file__, "serve", str(folder / "socket")]
     # The server ends when this process does: then its standard input is closed.
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as programs.py has it
+    server = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    )
     assert server.stdout is not None
     assert server.stdout.readline() == b"ready\n"
     words = [sys.executable, "-IS", __file__, "ask", str(folder / "socket")]
@@ -80,7 +83,8 @@ def _ask(path: str, arguments: list[str]) -> None:
 
 
 def _die(number: int) -> None:
-    signal.signal(number, signal.SIG_DFL)
+    if number != signal.SIGKILL:  # which has no handler to take away
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
 

@@ -54,19 +54,8 @@ def test_folder(tmp_path: Path) -> Path:
 
 
 def _run(program, tmp_path: Path, *more: str) -> int:
-    return int(
-        program.main(
-            [
-                "--experiment_tag",
-                "XP",
-                "--root",
-                str(tmp_path / "experiments"),
-                "--jobs",
-                "1",
-                *more,
-            ]
-        )
-    )
+    places = ["--experiment_tag", "XP", "--root", str(tmp_path / "experiments")]
+    return int(program.main([*places, "--jobs", "1", *more]))
 
 
 def _labels(tmp_path: Path) -> tuple[str, str]:
