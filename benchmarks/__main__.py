@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from asteroid.utils.files import write_text
 from seloss.program import UsageError, run_command
 
@@ -137,6 +139,8 @@ def _work(options: argparse.Namespace) -> int:
         raise UsageError(f"--minutes must be above 0; got {options.minutes:g}")
     if options.out is None and not options.quick and set(options.only) == set(BENCHMARKS):
         options.out = RESULTS
+    if options.device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError("--device cuda: PyTorch finds no GPU here")
     facts = machine()
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what runs, too
     try:

@@ -71,6 +71,12 @@ def test_a_benchmark_finds_its_rows(name, tmp_path, capsys):
             assert row.faster > 0
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_nothing_is_started_for_one(capsys):
+    assert together.main(["--device", "cuda", "--quick"]) == 2
+    assert "--device cuda: PyTorch finds no GPU here" in capsys.readouterr().err
+
+
 def test_one_that_takes_too_long_does_not_lose_the_others(tmp_path, monkeypatch, capfd):
     short = together.BENCHMARKS["losses"]._replace(share_s=0.2)
     monkeypatch.setitem(together.BENCHMARKS, "losses", short)
