@@ -102,7 +102,8 @@ def kill_after(rows: int, delay: float, folder: Path, arguments: list[object]) -
     Returns:
         Whether it was still training: on a busy machine this process may come too late.
     """
-    command = [python(), str(TRAIN), *(str(a) for a in arguments)]
+    # A real interpreter: it is the process itself that must be dead before the next one starts.
+    command = [sys.executable, str(TRAIN), *(str(a) for a in arguments)]
     process = subprocess.Popen(command, env=surroundings(), stderr=subprocess.DEVNULL, text=True)
     wait_for_epochs(process, folder / "history.csv", rows)
     time.sleep(delay)

@@ -142,7 +142,7 @@ def test_the_newest_readable_checkpoint_is_resumed(tmp_path, caplog):
         ({"best": 3, "better": 5}, r"last\.ckpt is missing, .*; better\.ckpt is good: .* cp "),
         ({"last": b"", "best": 3}, r"last\.ckpt cannot be read \(.+\), .*; best\.ckpt is good"),
         ({"last": b"PK\3\4 cut"}, r"last\.ckpt cannot be read .*no other checkpoint can be read"),
-        ({"best": b"cut"}, r"last\.ckpt is missing, .*restore one from a copy\. --overwrite"),
+        ({"best": b"cut"}, r"last\.ckpt is missing, .*restore one from a copy\. Or start again"),
     ],
 )
 def test_a_damaged_or_missing_last_checkpoint_is_named_and_a_good_one_offered(
