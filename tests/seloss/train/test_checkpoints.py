@@ -136,6 +136,14 @@ def test_the_newest_readable_checkpoint_is_resumed(tmp_path, caplog):
     assert "timed.ckpt cannot be read" in caplog.text
 
 
+def test_a_run_killed_between_the_checkpoints_of_its_first_epoch_is_resumed(tmp_path, caplog):
+    checkpoints(tmp_path, best=3)
+    assert newest_checkpoint(tmp_path, epochs=1).name == "best.ckpt"
+    assert "was not written before the run was killed" in caplog.text
+    with pytest.raises(ValueError, match="is missing"):
+        newest_checkpoint(tmp_path, epochs=2)
+
+
 @pytest.mark.parametrize(
     ("contents", "message"),
     [

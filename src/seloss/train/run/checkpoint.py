@@ -21,10 +21,15 @@ _LOG = logging.getLogger(__name__)
 LAST_CHECKPOINT, TIMED_CHECKPOINT, REQUEUE_CHECKPOINT = "last.ckpt", "timed.ckpt", "requeue.ckpt"
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
+def newest_checkpoint(folder: Path, epochs: int | None = None) -> Path | None:
     """Return the resumable checkpoint with the most optimiser steps; None if there is none at all.
 
-    One that cannot be read is left out, with a warning, if there is another.
+    One that cannot be read is left out, with a warning, if there is another. Of a run that was
+    killed between the two checkpoints of its first epoch, the best one is the last one too.
+
+    Args:
+        folder: Of the checkpoints.
+        epochs: That the run's history has; None: not known.
 
     Raises:
         ValueError: ``last.ckpt`` is damaged, or missing beside other checkpoints; the message says
@@ -42,6 +47,9 @@ def newest_checkpoint(folder: Path) -> Path | None:
     last = folder / LAST_CHECKPOINT
     damage = f"cannot be read ({reasons[last]})" if last in reasons else "is missing"
     saved = _newest(others, reasons)
+    if saved is not None and not resumable and epochs == 1:
+        _LOG.warning("%s was not written before the run was killed: %s has its epoch", last, saved)
+        return saved
     if saved is None:
         advice = "no other checkpoint can be read either: restore one from a copy"
     else:

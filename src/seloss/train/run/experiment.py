@@ -65,7 +65,13 @@ class Experiment:
         """
         from .checkpoint import newest_checkpoint
 
-        return newest_checkpoint(self.checkpoints)
+        return newest_checkpoint(self.checkpoints, self.epochs)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs its history has."""
+        path = self.folder / "history.csv"
+        return len(path.read_text(encoding="utf-8").splitlines()[1:]) if path.is_file() else 0
 
     @property
     def started(self) -> bool:
@@ -200,14 +206,13 @@ def _refuse_orphan(experiment: Experiment) -> None:
     A single epoch may have been killed between its row and its checkpoint.
     """
     path = experiment.folder / "history.csv"
-    rows = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
-    if len(rows) > 1:
+    if experiment.epochs > 1:
         raise ConfigError(
-            f"{path} has {len(rows)} epochs, but {experiment.checkpoints} holds no checkpoint "
-            "to resume from. Restore last.ckpt from a copy, choose another --exp_dir, or throw the "
-            "run away with --overwrite"
+            f"{path} has {experiment.epochs} epochs, but {experiment.checkpoints} holds no "
+            "checkpoint to resume from. Restore last.ckpt from a copy, choose another --exp_dir, "
+            "or throw the run away with --overwrite"
         )
-    if rows:
+    if experiment.epochs:
         _LOG.warning("starting again: %s has one epoch, which left no checkpoint", path)
 
 
