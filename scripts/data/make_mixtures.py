@@ -14,23 +14,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from seloss.data.corpus.splits import SPLITS
 from seloss.data.mixing.make_mixtures import describe, make_mixtures, plan_mixtures, read_corpora
+from seloss.data.mixing.room_options import add_room_options, read_mixing_config
 from seloss.data.mixing.room_plan import MixingConfig
-from seloss.data.mixing.rooms import GEOMETRIES
 from seloss.program import run_command
-
-#: Option -> type, metavar, help; the fields of `MixingConfig`, whose defaults they have.
-RANGES = {
-    "n_mics": (int, "number of microphones (default: the geometry's own)"),
-    "rt60_s": (float, "reverberation time in seconds"),
-    "snr_db": (float, "signal-to-noise ratio at the reference microphone"),
-    "distance_m": (float, "distance of talker and noise in metres"),
-    "speed": (float, "factor by which speech is played faster, in training only"),
-    "level_db": (float, "level of the mixture in dB of full scale"),
-}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,23 +42,7 @@ def parser() -> argparse.ArgumentParser:
         add(
             f"--n_{split}", type=int, default=count, help=f"{split} mixtures (default: %(default)s)"
         )
-    add(
-        "--geometry",
-        choices=list(GEOMETRIES),
-        default=default.geometry,
-        help="array (default: %(default)s)",
-    )
-    for name, (kind, what) in RANGES.items():
-        value = getattr(default, name)
-        shown = f" (default: {value[0]:g} {value[1]:g})" if value else ""
-        add(
-            f"--{name}",
-            type=kind,
-            nargs=2,
-            metavar=("LOW", "HIGH"),
-            default=value,
-            help=what + shown,
-        )
+    add_room_options(options)
     add(
         "--seconds",
         type=float,
@@ -79,11 +52,7 @@ def parser() -> argparse.ArgumentParser:
     longest = (
         "of the longest validation and test mixtures, one utterance each (default: %(default)s)"
     )
-    ahead = "talker's largest angle from straight ahead (default: binaural 60, others anywhere)"
-    add("--front_deg", type=float, metavar="DEGREES", help=ahead)
     add("--max_seconds", type=float, default=default.max_seconds, help=longest)
-    add("--sample_rate", type=int, default=default.sample_rate, help="in Hz (default: %(default)s)")
-    add("--seed", type=int, default=default.seed, help="of everything (default: %(default)s)")
     add("--jobs", type=int, help="processes (default: one per core)")
     shared = "let given splits share recordings under two names, with a warning"
     add("--allow_shared", action="store_true", help=shared)
@@ -94,17 +63,7 @@ def parser() -> argparse.ArgumentParser:
 
 def work(options: argparse.Namespace) -> None:
     """Make the mixtures, or say what would be made."""
-    given = {name: getattr(options, name) for name in RANGES}
-    ranges: dict[str, Any] = {name: tuple(value) for name, value in given.items() if value}
-    config = MixingConfig(
-        geometry=options.geometry,
-        front_deg=options.front_deg,
-        seconds=options.seconds,
-        max_seconds=options.max_seconds,
-        sample_rate=options.sample_rate,
-        seed=options.seed,
-        **ranges,
-    )
+    config = read_mixing_config(options)
     sizes = {split: getattr(options, f"n_{split}") for split in SPLITS}
     if min(sizes.values()) < 0 or (options.jobs is not None and options.jobs < 1):
         raise ValueError("--n_train, --n_valid, --n_test must be 0 or more and --jobs 1 or more")

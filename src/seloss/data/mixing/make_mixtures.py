@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-import threading
-import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from asteroid.utils.files import atomic_path
-from asteroid.utils.optional import needed_for
 from seloss.data.corpus.listing import read_folder
 from seloss.data.corpus.recording import Recording
 from seloss.data.corpus.splits import SPLITS, split_noise, split_rooms, split_speech
@@ -32,17 +24,13 @@ from seloss.data.formats.preparation import (
     read_item,
     write_item,
 )
-from seloss.program import mark_resumable
 
+from .process_pool import run_tasks
 from .room_mixture import render
 from .room_plan import MixingConfig, Plan, draw_plan
 
-with needed_for("a simulated room"):
-    import pyroomacoustics as pra
+__all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora"]
 
-__all__ = ["describe", "make_mixtures", "plan_mixtures", "read_corpora", "start_worker"]
-
-_LOG = logging.getLogger(__name__)
 _ITEM = "item.json"
 _PARTS = ("speech", "noise", "rir")
 
@@ -151,70 +139,6 @@ def _make(plan: Plan, config: MixingConfig, folder: Path, seen: bool) -> Mixture
     return write_item(folder / _ITEM, item, folder)
 
 
-def start_worker(parent: int) -> None:
-    """Keep a worker to one core, of which each has its own, and end it with its parent."""
-    pra.constants.set("num_threads", 1)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)  # the parent was killed: nobody waits for this, and a resumed run does it
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _run_pool(
-    folders: Mapping[Plan, Path],
-    config: MixingConfig,
-    seen: Collection[str],
-    jobs: int,
-    bar: tqdm[Any],
-    items: dict[Plan, Mixture],
-) -> None:
-    """Make mixtures, each in its folder, and add them to ``items``."""
-    with ProcessPoolExecutor(jobs, initializer=start_worker, initargs=(os.getpid(),)) as pool:
-        tasks = {
-            pool.submit(_make, plan, config, folder, plan.noise.group in seen): plan
-            for plan, folder in folders.items()
-        }
-        try:
-            for task in as_completed(tasks):
-                plan = tasks[task]
-                items[plan] = task.result()
-                mark_resumable()
-                bar.update()
-        except (ValueError, OSError) as error:
-            pool.shutdown(cancel_futures=True)
-            folder = folders[plan].parents[1]
-            raise DataError(str(folder), [Problem(0, plan.id, str(error))]) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _run(
-    folders: Mapping[Plan, Path],
-    config: MixingConfig,
-    seen: Collection[str],
-    jobs: int,
-    bar: tqdm[Any],
-) -> dict[Plan, Mixture]:
-    """Make mixtures; with half as many processes after one of them was killed."""
-    items: dict[Plan, Mixture] = {}
-    try:
-        _run_pool(folders, config, seen, jobs, bar, items)
-    except BrokenProcessPool:
-        why = "a process was killed, as the system does when memory runs out"
-        left = {plan: folder for plan, folder in folders.items() if plan not in items}
-        if jobs == 1:
-            plan = next(iter(left))
-            problem = Problem(0, plan.id, f"{why}; there was one process only")
-            raise DataError(str(left[plan].parents[1]), [problem]) from None
-        _LOG.warning("%s: continuing with %d", why, jobs // 2)
-        items |= _run(left, config, seen, jobs // 2, bar)
-    return items
-
-
 def describe(plans: Sequence[Plan], seen: Collection[str]) -> str:
     """Return what a set is made of, in a few lines: speakers and noise types of each split."""
     lines = []
@@ -268,9 +192,12 @@ def make_mixtures(
         items = {plan: item for plan, item in finished.items() if item is not None}
         left = {plan: folder for plan, folder in folders.items() if plan not in items}
         with progress_bar("mixtures", "mix", len(plans), progress, len(items)) as bar:
-            if left:
-                count = max(1, min(jobs or os.cpu_count() or 1, len(left)))
-                items |= _run(left, config, seen, count, bar)
+            tasks = {
+                plan.id: partial(_make, plan, config, folder, plan.noise.group in seen)
+                for plan, folder in left.items()
+            }
+            made = run_tasks(tasks, out, jobs, bar)
+            items |= {plan: made[plan.id] for plan in left}
         manifests = {split: path for split, path in manifests.items() if sizes.get(split)}
         for split, path in manifests.items():
             write_manifest(path, [items[plan] for plan in plans if plan.split == split])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ from seloss.data.corpus.listing import write_listing
 from seloss.data.draw import generator
 from seloss.data.formats.audio import write_audio
 from seloss.data.formats.preparation import claim_folder, progress_bar
-from seloss.program import mark_resumable
 
-from .make_mixtures import start_worker
+from .process_pool import run_tasks
 from .room_plan import MixingConfig
-from .rooms import GEOMETRIES, draw_scene, simulate
+from .rooms import simulate
 
 __all__ = ["make_room_bank"]
 
@@ -27,19 +25,12 @@ _LISTING = "rir.csv"
 _PEAK = 0.9
 
 
-def _make_room(index: int, config: MixingConfig, n_noises: int, folder: Path) -> dict[str, Any]:
-    """Simulate a room, write its files where they are missing, return what it is."""
+def _make_room(
+    index: int, config: MixingConfig, n_noises: int, folder: Path
+) -> list[dict[str, Any]]:
+    """Simulate a room, write its files where they are missing, return their listing."""
     draw = generator(config.seed, "room", index)
-    low, high = config.n_mics or GEOMETRIES[config.geometry].n_mics
-    scene = draw_scene(
-        draw,
-        config.geometry,
-        n_mics=int(draw.integers(low, high + 1)),
-        rt60_s=config.rt60_s,
-        distance_m=config.distance_m,
-        front_deg=config.front_deg,
-        n_noises=n_noises,
-    )
+    scene = config.draw_scene(draw, n_noises)
     names = ["talker.flac", *(f"noise{number}.flac" for number in range(n_noises))]
     if not all((folder / name).is_file() for name in names):
         responses = simulate(scene, config.sample_rate)
@@ -54,7 +45,7 @@ def _make_room(index: int, config: MixingConfig, n_noises: int, folder: Path) ->
             write_audio(folder / name, signal, config.sample_rate, subtype="PCM_24")
     facts = {"room": folder.name, "rt60_s": round(scene.rt60_s, 4)}
     facts |= {"distance_m": round(scene.distance_m, 3)}
-    return {"paths": [f"{folder.name}/{name}" for name in names], **facts}
+    return [{"path": f"{folder.name}/{name}", **facts} for name in names]
 
 
 def make_room_bank(
@@ -94,25 +85,14 @@ def make_room_bank(
     names = [f"room{index:05d}" for index in range(n_rooms)]
     geometry = ("geometry", "n_mics", "rt60_s", "distance_m", "front_deg", "sample_rate", "seed")
     settings = {name: asdict(config)[name] for name in geometry} | {"noises": n_noises}
-    count = max(1, min(jobs or os.cpu_count() or 1, n_rooms))
-    rows = []
+    tasks = {
+        name: partial(_make_room, index, config, n_noises, out / name)
+        for index, name in enumerate(names)
+    }
     with (
         claim_folder(out, settings, [*names, _LISTING], overwrite=overwrite),
-        ProcessPoolExecutor(count, initializer=start_worker, initargs=(os.getpid(),)) as pool,
         progress_bar("rooms", "room", n_rooms, progress) as bar,
     ):
-        tasks = [
-            pool.submit(_make_room, index, config, n_noises, out / name)
-            for index, name in enumerate(names)
-        ]
-        try:
-            for task in tasks:
-                facts = task.result()
-                rows += [{"path": path, **facts} for path in facts.pop("paths")]
-                mark_resumable()
-                bar.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-        write_listing(out / _LISTING, rows)
+        rooms = run_tasks(tasks, out, jobs, bar)
+        write_listing(out / _LISTING, (row for name in names for row in rooms[name]))
     return out / _LISTING

@@ -27,7 +27,7 @@ from seloss.data.formats.mixture import DataError, Problem
 from .additive import snr_db
 from .excerpt import length_at, power, read_lively
 from .room_plan import MixingConfig, Plan
-from .rooms import GEOMETRIES, draw_scene, measured_rt60, simulate
+from .rooms import measured_rt60, simulate
 
 __all__ = ["Images", "render", "snr_db"]
 
@@ -110,15 +110,7 @@ def _responses(
         facts: dict[str, Any] = {"geometry": "measured", "room": plan.responses[0].group}
         facts |= {"rir": [response.name for response in plan.responses], "rt60_s": None}
         return [list(channels) for channels in measured], facts
-    low, high = config.n_mics or GEOMETRIES[config.geometry].n_mics
-    scene = draw_scene(
-        draw,
-        config.geometry,
-        n_mics=int(draw.integers(low, high + 1)),
-        rt60_s=config.rt60_s,
-        distance_m=config.distance_m,
-        front_deg=config.front_deg,
-    )
+    scene = config.draw_scene(draw)
     facts = {"geometry": config.geometry, "room_m": scene.size.round(3).tolist()}
     facts |= {"rt60_s": round(scene.rt60_s, 4), "distance_m": round(scene.distance_m, 3)}
     return simulate(scene, config.sample_rate), facts

@@ -16,7 +16,7 @@ from seloss.data.corpus.recording import Recording
 from seloss.data.draw import generator
 from seloss.data.formats.mixture import DataError, Problem
 
-from .rooms import GEOMETRIES
+from .rooms import GEOMETRIES, Scene, draw_scene
 
 __all__ = ["MixingConfig", "Plan", "draw_plan"]
 
@@ -85,6 +85,19 @@ class MixingConfig:
                 raise ValueError(
                     f"{name} must lie between {low:g} and {high:g}, lowest first; got {value!r}"
                 )
+
+    def draw_scene(self, draw: np.random.Generator, n_noises: int = 1) -> Scene:
+        """Draw the number of microphones, a room and the places in it."""
+        low, high = self.n_mics or GEOMETRIES[self.geometry].n_mics
+        return draw_scene(
+            draw,
+            self.geometry,
+            n_mics=int(draw.integers(low, high + 1)),
+            rt60_s=self.rt60_s,
+            distance_m=self.distance_m,
+            front_deg=self.front_deg,
+            n_noises=n_noises,
+        )
 
 
 @dataclass(frozen=True)
